@@ -1,0 +1,73 @@
+// From readings to a figure. Pure functions.
+window.speeddash = window.speeddash || {};
+
+window.speeddash.chart = (() => {
+    const MAX_POINTS = 2000; // more costs over 20 ms a redraw
+    const SHORTEST_MS = 60_000;
+    const WINDOW_MS = 300_000;
+
+    // Plotly draws a date without zone as it stands: the reader's own clock.
+    const local = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, -1);
+
+    // Adds readings {at, seq, source, speed} in the order of time, each identity once, and forgets the oldest.
+    const merge = (readings, news) => {
+        const known = new Set(readings.map(identity));
+        const fresh = news.filter((reading) => !known.has(identity(reading)));
+        return [...readings, ...fresh].sort((a, b) => a.at - b.at || a.seq - b.seq).slice(-MAX_POINTS);
+    };
+
+    const identity = ({source, at, seq}) => `${source} ${at} ${seq}`;
+
+    // The window that follows the newest reading: one minute at first, five at most.
+    const liveRange = (readings, now) => {
+        const first = readings.length ? readings[0].at : now;
+        const end = Math.max(now, readings.length ? readings.at(-1).at : now);
+        const width = Math.min(WINDOW_MS, Math.max(SHORTEST_MS, end - first));
+        return [end - width, end];
+    };
+
+    // range: [from, to] in epoch ms, or as Plotly gave it.
+    const figure = (empty, readings, range) => {
+        const [line] = empty.data;
+        const shown = range.map((end) => (typeof end === 'number' ? local(end) : end));
+        return {
+            data: [{...line, x: readings.map(({at}) => local(at)), y: readings.map(({speed}) => speed)}],
+            layout: {
+                ...empty.layout,
+                xaxis: {...empty.layout.xaxis, range: shown, autorange: false},
+                annotations: readings.length
+                    ? []
+                    : [
+                          {
+                              text: 'Waiting for the first stored reading',
+                              xref: 'paper',
+                              yref: 'paper',
+                              x: 0.5,
+                              y: 0.5,
+                              showarrow: false,
+                              font: {size: 15},
+                          },
+                      ],
+            },
+        };
+    };
+
+    // The same chart as a picture that explains itself: a title with source and range, an opaque ground.
+    const picture = (shown, source, ground) => {
+        const [from, to] = shown.layout.xaxis.range.map((end) => end.slice(0, 19).replace('T', ' '));
+        return {
+            figure: {
+                data: shown.data,
+                layout: {
+                    ...shown.layout,
+                    title: {text: `${source}, ${from} to ${to}`, font: {size: 15}, x: 0.5},
+                    margin: {...shown.layout.margin, t: 48},
+                    paper_bgcolor: ground,
+                },
+            },
+            name: `speeddash_${source}_${from}_${to}`.replaceAll(':', '').replaceAll(' ', 'T'),
+        };
+    };
+
+    return {merge, liveRange, figure, picture};
+})();

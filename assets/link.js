@@ -1,0 +1,42 @@
+// The connection as the page sees it. Pure functions.
+//
+//   {phase: 'connecting' | 'live' | 'lost', attempt, failures, retryAt}
+window.speeddash = window.speeddash || {};
+
+window.speeddash.link = (() => {
+    const FIRST_RETRY_MS = 500;
+    const LAST_RETRY_MS = 15_000;
+    const SILENT_MS = 30_000; // a frame without echo for so long: try another connection
+
+    const start = () => ({phase: 'connecting', attempt: 0, failures: 0, retryAt: null});
+
+    const opened = (link) => ({...link, phase: 'live', retryAt: null});
+
+    // Something was echoed: the connection is worth trusting again.
+    const answered = (link) => ({...link, failures: 0});
+
+    // Back-off that doubles, with jitter, so that the pages of a restarted server do not come back at once.
+    const closed = (link, now, random) => {
+        const backoff = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** link.failures);
+        return {...link, phase: 'lost', failures: link.failures + 1, retryAt: now + backoff * (0.5 + random() / 2)};
+    };
+
+    const due = (link, now) => link.phase === 'lost' && now >= link.retryAt;
+
+    const silent = (link, inFlight, now) => link.phase === 'live' && inFlight !== null && now - inFlight.sentAt > SILENT_MS;
+
+    const retry = (link) => ({...link, phase: 'connecting', attempt: link.attempt + 1, retryAt: null});
+
+    const describe = (link, {storage, now}) => {
+        if (link.phase === 'live') {
+            return storage ? {text: `Storage paused: ${storage}`, kind: 'paused'} : {text: 'Live', kind: 'live'};
+        }
+        if (link.phase === 'lost') {
+            const seconds = Math.max(1, Math.ceil((link.retryAt - now) / 1000));
+            return {text: `Offline, reconnecting in ${seconds} s`, kind: 'offline'};
+        }
+        return {text: link.failures ? 'Reconnecting' : 'Connecting', kind: 'connecting'};
+    };
+
+    return {start, opened, answered, closed, due, silent, retry, describe};
+})();

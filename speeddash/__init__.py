@@ -1,0 +1,1 @@
+"""SpeedDash: a live speed dashboard whose echo is the receipt of a durable commit."""

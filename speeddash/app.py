@@ -1,0 +1,54 @@
+"""Puts the parts together: each is built once and handed to those that need it."""
+
+from dataclasses import dataclass
+
+from flask import Flask
+
+from speeddash.api import Api
+from speeddash.ingest import Ingest
+from speeddash.page import Page
+from speeddash.settings import Settings
+from speeddash.sockets import Connections, Sockets
+from speeddash.store import Store, open_store
+
+#: What a stop may take: the sockets' answers first, then the ingest's last commit.
+DRAIN_S = 1.0
+FLUSH_S = 0.5
+
+
+@dataclass(frozen=True)
+class SpeedDash:
+    """One SpeedDash. `server` is a WSGI application for any server that gives flask-sock its socket."""
+
+    settings: Settings
+    server: Flask
+    store: Store
+    ingest: Ingest
+    connections: Connections
+
+    def start(self) -> None:
+        """Begin to reach the database; requests may come already."""
+        self.ingest.start()
+
+    def stop(self) -> None:
+        """Commit, echo, close every socket with 1012. Takes 2 s at the most, whatever the database does."""
+        self.connections.drain()
+        self.connections.wait_until_empty(DRAIN_S)
+        self.ingest.stop(FLUSH_S)  # those still waiting for a commit are told, and close their sockets
+        self.connections.wait_until_empty(FLUSH_S / 2)
+
+
+def create_app(settings: Settings) -> SpeedDash:
+    """Build a SpeedDash. It opens nothing and starts nothing; `SpeedDash.start` does.
+
+    Raises:
+        SettingsError: The database URL cannot be used.
+    """
+    server = Flask("speeddash", static_folder=None)
+    store = open_store(settings.database_url.get_secret_value(), timeout_s=settings.database_timeout_s)
+    ingest = Ingest(store)
+    connections = Connections()
+    Sockets(settings, ingest, connections).register(server)
+    Api(settings, store, ingest, connections).register(server)
+    Page().register(server)
+    return SpeedDash(settings, server, store, ingest, connections)

@@ -1,0 +1,189 @@
+"""The wire contract: what a frame may hold, and the reading it becomes.
+
+Pure functions: no clock, no socket, no database. `tests/test_reading.py` holds the contract case by case.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from speeddash.errors import FrameError
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: 1000-01-01 and the last microsecond of 9999: what a MySQL DATETIME holds.
+EARLIEST_US: Final = -30_610_224_000_000_000
+LATEST_US: Final = 253_402_300_799_999_999
+MAX_SEQ: Final = 2**63 - 1
+#: A number from here up is epoch milliseconds (March 1973), below it epoch seconds (up to the year 5138).
+FIRST_MILLISECONDS: Final = 1e11
+
+_SOURCE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class Reading(NamedTuple):
+    """One speed of one source at one moment, in the order of the table's key.
+
+    Attributes:
+        source: Who sent it, 1 to 64 of `A-Za-z0-9._:-`; empty for rows that were inserted by hand.
+        at_us: Microseconds since 1970-01-01T00:00:00Z; on the wire it is `timestamp`.
+        seq: The sender's number for it. (source, at_us, seq) is its identity.
+        speed: km/h.
+    """
+
+    source: str
+    at_us: int
+    seq: int
+    speed: float
+
+    def as_dict(self) -> dict[str, str | int | float]:
+        """The reading as it crosses the wire, its time as RFC 3339 in UTC."""
+        return {"source": self.source, "timestamp": rfc3339(self.at_us), "seq": self.seq, "speed": self.speed}
+
+
+def parse_frame(
+    text: str | bytes, *, source: str, received_us: int, seqs: Iterator[int], max_speed_kmh: float
+) -> list[Reading]:
+    """Read one frame: a JSON object or a non-empty array of them. All or nothing.
+
+    Args:
+        text: The frame as it came; a binary frame is refused.
+        source: The connection's source, for readings that name none.
+        received_us: The moment of receipt, for readings without `timestamp`.
+        seqs: Gives a number to each reading without `seq`.
+        max_speed_kmh: The highest speed taken.
+
+    Raises:
+        FrameError: With the position of the first bad reading.
+    """
+    if isinstance(text, bytes):
+        raise FrameError("not_text", "a frame must be text, got a binary frame")
+    frame = decode(text)
+    members = frame if isinstance(frame, list) else [frame]
+    if not members:
+        raise FrameError("empty", "an array must hold at least one reading")
+    readings = []
+    for index, member in enumerate(members):
+        try:
+            readings.append(parse_reading(member, source, received_us, seqs, max_speed_kmh))
+        except FrameError as bad:
+            bad.index = index
+            raise
+    return readings
+
+
+def decode(text: str | bytes) -> Any:
+    """JSON to Python, with every way it can fail as one error.
+
+    Raises:
+        FrameError: `not_json`, also for nesting too deep and numbers too long to be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise FrameError("not_json", "the JSON is nested too deeply") from None
+    except ValueError as invalid:  # JSONDecodeError, a number of over 4,300 digits, bytes that are not UTF-8
+        raise FrameError("not_json", f"not JSON: {invalid}") from None
+
+
+def parse_reading(member: Any, source: str, received_us: int, seqs: Iterator[int], max_speed_kmh: float) -> Reading:
+    """One decoded object to a reading; see `parse_frame` for the arguments.
+
+    Raises:
+        FrameError: Without `index`.
+    """
+    if not isinstance(member, dict):
+        raise FrameError("not_an_object", f"a reading must be a JSON object, got {_kind(member)}")
+    speed = _speed(member, max_speed_kmh)
+    timestamp = member.get("timestamp")
+    at_us = received_us if timestamp is None and "timestamp" not in member else parse_time(timestamp)
+    if "source" in member:
+        source = parse_source(member["source"])
+    seq = _seq(member["seq"]) if "seq" in member else next(seqs)
+    return Reading(source, at_us, seq, speed)
+
+
+def parse_source(name: Any) -> str:
+    """A source's name, unchanged.
+
+    Raises:
+        FrameError: `bad_source`.
+    """
+    if isinstance(name, str) and _SOURCE.fullmatch(name):
+        return name
+    raise FrameError("bad_source", f"source must be 1 to 64 of A-Z a-z 0-9 . _ : -, got {_kind(name)}")
+
+
+def parse_time(timestamp: Any) -> int:
+    """RFC 3339 text or an epoch number to microseconds since the epoch; what is finer than a microsecond is cut off.
+
+    Raises:
+        FrameError: `bad_timestamp`.
+    """
+    if isinstance(timestamp, str):
+        at_us = _rfc3339_us(timestamp)
+    elif isinstance(timestamp, int | float) and not isinstance(timestamp, bool) and abs(timestamp) < LATEST_US:
+        at_us = round(timestamp * (1_000 if timestamp >= FIRST_MILLISECONDS else 1_000_000))
+    else:
+        raise FrameError("bad_timestamp", f"timestamp must be RFC 3339 text or an epoch number, got {_kind(timestamp)}")
+    if not EARLIEST_US <= at_us <= LATEST_US:
+        raise FrameError("bad_timestamp", "timestamp must be within the years 1000 to 9999")
+    return at_us
+
+
+def rfc3339(at_us: int) -> str:
+    """Microseconds since the epoch as `2026-01-31T12:00:00.000000Z`."""
+    return (EPOCH + timedelta(microseconds=at_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since the epoch of an aware datetime, exactly."""
+    since = moment - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _rfc3339_us(text: str) -> int:
+    # fromisoformat takes more than RFC 3339 allows (week dates, no zone); the pattern decides, it only computes.
+    if _RFC3339.fullmatch(text):
+        try:
+            return microseconds(datetime.fromisoformat(text.upper()))
+        except ValueError as invalid:  # the 30th of February, 25:00, a leap second
+            raise FrameError("bad_timestamp", f"timestamp names no moment: {invalid}") from None
+    raise FrameError(
+        "bad_timestamp", "timestamp must be RFC 3339 with a zone, such as 2026-01-31T12:00:00.5Z or +01:00 at its end"
+    )
+
+
+def _speed(member: dict[str, Any], max_speed_kmh: float) -> float:
+    if "speed" not in member:
+        raise FrameError("missing_speed", "a reading must have a speed")
+    speed = member["speed"]
+    if isinstance(speed, bool) or not isinstance(speed, int | float):
+        raise FrameError("bad_speed", f"speed must be a number, got {_kind(speed)}")
+    if isinstance(speed, float) and not math.isfinite(speed):
+        raise FrameError("bad_speed", f"speed must be finite, got {speed}")
+    if not 0 <= speed <= max_speed_kmh:
+        raise FrameError("bad_speed", f"speed must be 0 to {max_speed_kmh:g} km/h, got {_kind(speed)}")
+    return speed + 0.0  # a float, and never the zero with a sign
+
+
+def _seq(seq: Any) -> int:
+    if isinstance(seq, int) and not isinstance(seq, bool) and 0 <= seq <= MAX_SEQ:
+        return seq
+    raise FrameError("bad_seq", f"seq must be an integer from 0 to 2^63-1, got {_kind(seq)}")
+
+
+def _kind(value: Any) -> str:
+    """What a value is, short enough for a message whatever was sent."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "an array"
+    if isinstance(value, str):
+        return f"the text {json.dumps(value if len(value) <= 40 else value[:40] + '…', ensure_ascii=False)}"
+    if isinstance(value, int) and abs(value) > 10**30:
+        return "a very large integer"  # thousands of digits would themselves fail to print
+    return json.dumps(value)

@@ -1,0 +1,130 @@
+"""`python run.py`: listens, says where, and stops without losing a reading."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import Any, NoReturn
+
+import click
+import gevent
+from flask import Flask
+from gevent import pywsgi
+from gevent.event import Event
+
+from speeddash.app import SpeedDash, create_app
+from speeddash.errors import SettingsError, StoreMisconfigured
+from speeddash.settings import Settings
+
+#: How long the start waits for the database before it serves without it.
+FIRST_TRY_S = 1.5
+BACKLOG = 4096
+
+log = logging.getLogger(__name__)
+
+
+class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
+    """Ends the HTTP connection behind a WebSocket: whatever the peer still sends is not a request."""
+
+    def run_application(self) -> None:
+        """Called by gevent for each request."""
+        super().run_application()
+        if self.environ.get("HTTP_UPGRADE", "").lower() == "websocket":
+            self.close_connection = True
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--host", help="Address to listen on. [SPEEDDASH_HOST; default 127.0.0.1]")
+@click.option("--port", help="Port to listen on. [SPEEDDASH_PORT; default 8765]")
+@click.option(
+    "--database-url", help="sqlite:///FILE or mysql://USER:PASSWORD@HOST:3306/DATABASE. [SPEEDDASH_DATABASE_URL; default sqlite:///speeddash.db]"
+)
+def main(host: str | None, port: str | None, database_url: str | None) -> None:
+    """Serve SpeedDash: the page, the WebSocket and the REST interface, on one port."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        settings = Settings.load(host=host, port=port, database_url=database_url)
+        app = create_app(settings)
+    except SettingsError as wrong:
+        _refuse(str(wrong))
+    serve(app, _listen(settings.host, settings.port))
+
+
+def wsgi() -> Flask:
+    """The application for another WSGI server, started; for example `gunicorn -k gevent run:server`.
+
+    One process only: a connection is known to the process that holds it.
+    """
+    app = create_app(Settings.load())
+    app.start()
+    _stop_with_gunicorn(app)
+    return app.server
+
+
+def serve(app: SpeedDash, listener: socket.socket) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    stopping = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, stopping.set)
+    http = pywsgi.WSGIServer(listener, app.server, handler_class=Handler, log=None, error_log=log)
+    http.start()
+    app.start()
+    app.ingest.tried.wait(FIRST_TRY_S)
+    if isinstance(app.ingest.problem, StoreMisconfigured):
+        _refuse(f"the database cannot be used: {app.ingest.problem}")
+    _say_where(app, http.server_port)
+    stopping.wait()
+    http.close()
+    app.stop()
+    app.store.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as wrong:
+        _refuse(f"cannot listen on {host} port {port}: {(wrong.strerror or str(wrong)).lower()}")
+    return listener
+
+
+def _say_where(app: SpeedDash, port: int) -> None:
+    host = app.settings.host
+    host = f"[{host}]" if ":" in host else host
+    durability = app.ingest.durability
+    if durability is None:
+        commits = f"waiting for the database ({app.ingest.problem or 'no answer yet'}); the page is served meanwhile"
+    elif durability.durable:
+        commits = f"durable ({durability.detail})"
+    else:
+        commits = f"NOT DURABLE: an echo is no receipt with these settings ({durability.detail})"
+    click.echo(
+        f"SpeedDash is running; Ctrl-C stops it.\n"
+        f"  page      http://{host}:{port}/\n"
+        f"  socket    ws://{host}:{port}/ws\n"
+        f"  database  {app.store.shown_url}\n"
+        f"  commits   {commits}"
+    )
+
+
+def _refuse(message: str) -> NoReturn:
+    click.echo(f"speeddash: {message}", err=True)
+    sys.stdout.flush()
+    # Not sys.exit: a start that was refused has greenlets and threads that nobody needs to wait for.
+    os._exit(2)
+
+
+def _stop_with_gunicorn(app: SpeedDash) -> None:
+    """Close the sockets when gunicorn tells its worker to go; it would wait for them instead."""
+    previous: Any = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: Any) -> None:
+        gevent.spawn(app.stop)
+        if callable(previous):
+            previous(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,57 @@
+"""Every knob of SpeedDash, read from the environment here and nowhere else."""
+
+import difflib
+import os
+from typing import Any, Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from speeddash.errors import SettingsError
+
+PREFIX = "SPEEDDASH_"
+
+
+class Settings(BaseSettings):
+    """The settings of one server: a field's name in capitals behind `SPEEDDASH_` is its environment variable.
+
+    The unit of a number stands in its name. The README's table is checked against these fields.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; the default is reached from this machine alone")
+    port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///speeddash.db"),
+        description="Where readings are kept: `sqlite:///FILE` or `mysql://USER:PASSWORD@HOST:3306/DATABASE`",
+    )
+    database_timeout_s: float = Field(10.0, gt=0, le=3600, description="How long the database may take to answer a statement")
+    max_speed_kmh: float = Field(2000.0, gt=0, le=1e9, description="A reading above it is refused")
+    max_frame_bytes: int = Field(1 << 20, ge=1024, le=1 << 30, description="A frame or a request body above it is refused")
+    ping_interval_s: float = Field(
+        25.0, gt=0, le=3600, description="A silent socket is pinged after it, and closed after another one or when it takes nothing for so long"
+    )
+    store_timeout_s: float = Field(30.0, gt=0, le=3600, description="How long an HTTP request waits for its commit before it answers 503")
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Read the environment; what is `given` and not None (the command line) wins over it.
+
+        Raises:
+            SettingsError: An unknown `SPEEDDASH_*` variable, or a value that its field cannot take.
+        """
+        known = {PREFIX + name.upper() for name in cls.model_fields}
+        for key in sorted(os.environ):
+            if key.upper().startswith(PREFIX) and key.upper() not in known:
+                near = difflib.get_close_matches(key.upper(), known, n=1)
+                raise SettingsError(key, "there is no such setting" + (f"; did you mean {near[0]}?" if near else ""))
+        chosen = {name: value for name, value in given.items() if value is not None}
+        try:
+            return cls(**chosen)
+        except ValidationError as invalid:
+            first = invalid.errors(include_url=False)[0]
+            name = str(first["loc"][0])
+            key = f"--{name.replace('_', '-')}" if name in chosen else PREFIX + name.upper()
+            shown = "" if name == "database_url" else f", got {first['input']!r}"
+            raise SettingsError(key, first["msg"].lower() + shown) from None

@@ -1,0 +1,53 @@
+"""Where readings are kept: the only place of SpeedDash that speaks SQL."""
+
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from speeddash.errors import SettingsError
+from speeddash.store.mysql import MySQLStore
+from speeddash.store.sqlite import SQLiteStore
+from speeddash.store.store import Durability, Key, Store
+
+__all__ = ["Durability", "Key", "Store", "open_store"]
+
+SETTING = "SPEEDDASH_DATABASE_URL"
+MYSQL_SCHEMES = {"mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"}
+
+
+def open_store(url: str, *, timeout_s: float = 10.0) -> Store:
+    """The store behind a database URL. Nothing is connected yet: `Store.prepare` does that.
+
+    Args:
+        url: `sqlite:///FILE`, or `mysql://USER:PASSWORD@HOST:PORT/DATABASE` (`mariadb://` and `+pymysql` are the same).
+        timeout_s: How long the database may take to answer a statement.
+
+    Raises:
+        SettingsError: The URL is none of these. Its password is never part of the message.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise SettingsError(SETTING, "not a database URL; it looks like sqlite:///FILE or mysql://USER:PASSWORD@HOST/DATABASE") from None
+    if parsed.drivername == "sqlite":
+        return SQLiteStore(_sqlite_url(parsed), timeout_s)
+    if parsed.drivername in MYSQL_SCHEMES:
+        return MySQLStore(_mysql_url(parsed), timeout_s)
+    raise SettingsError(SETTING, f"SpeedDash keeps its readings in sqlite or mysql, not in {parsed.drivername}")
+
+
+def _sqlite_url(url: URL) -> URL:
+    if not url.database or url.database == ":memory:" or url.host:
+        raise SettingsError(SETTING, "sqlite needs a file, such as sqlite:///speeddash.db; memory keeps nothing")
+    return url.set(database=str(Path(url.database).absolute()))
+
+
+def _mysql_url(url: URL) -> URL:
+    if not url.host and "unix_socket" not in url.query:
+        raise SettingsError(SETTING, "mysql needs a host: mysql://USER:PASSWORD@HOST:3306/DATABASE")
+    if not url.database:
+        raise SettingsError(SETTING, "mysql needs the name of a database: mysql://USER:PASSWORD@HOST:3306/DATABASE")
+    if url.port is not None and not 0 < url.port < 65536:
+        raise SettingsError(SETTING, f"there is no port {url.port}")
+    return url.set(drivername="mysql+pymysql")

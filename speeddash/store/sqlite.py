@@ -1,0 +1,87 @@
+"""SQLite: the embedded store, with nothing to install."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+import gevent
+from gevent import monkey
+from sqlalchemy import NullPool, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import PoolProxiedConnection
+
+from speeddash.errors import ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
+from speeddash.reading import Reading
+from speeddash.store.store import Durability, Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# The columns of schema.sql; the time as integer microseconds since the epoch.
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS speed_data (
+    source    TEXT NOT NULL DEFAULT '',
+    timestamp INTEGER NOT NULL DEFAULT (CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
+    seq       INTEGER NOT NULL DEFAULT (ABS(RANDOM() / 2048)),
+    speed     REAL NOT NULL,
+    PRIMARY KEY (source, timestamp, seq)
+) STRICT, WITHOUT ROWID
+"""
+INSERT: Final = "INSERT INTO speed_data (source, timestamp, seq, speed) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+BUSY_CODES: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
+DATA_CODES: Final = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}
+
+
+class SQLiteStore(Store):
+    """One file in WAL mode, synced at every commit.
+
+    A commit waits for the disk inside C and would stop every greenlet; under gevent it runs in the hub's thread pool.
+    """
+
+    _driver_errors = (sqlite3.Error, OverflowError)
+    _ignore_duplicates = "OR IGNORE"
+
+    def __init__(self, url: URL, timeout_s: float) -> None:
+        # NullPool: opening a file is cheap, and a pool's locks would be shared between threads and greenlets.
+        options = {"timeout": timeout_s, "check_same_thread": False}
+        engine = create_engine(url, poolclass=NullPool, connect_args=options)
+        event.listen(engine, "connect", _set_pragmas)
+        super().__init__(url, engine)
+        self.path = Path(url.database or "").resolve()
+
+    def _schema(self) -> list[str]:
+        return [SCHEMA]
+
+    def _write(self, connection: PoolProxiedConnection, readings: Sequence[Reading]) -> None:
+        connection.cursor().executemany(INSERT, readings)
+
+    def _durability(self, connection: PoolProxiedConnection) -> Durability:
+        cursor = connection.cursor()
+        journal_mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
+        synchronous = cursor.execute("PRAGMA synchronous").fetchone()[0]
+        # NORMAL (1) does not sync the log at commit: https://sqlite.org/pragma.html#pragma_synchronous
+        return Durability(synchronous >= 2, f"journal_mode={journal_mode}, synchronous={synchronous}")
+
+    def _translate(self, error: BaseException) -> StoreError:
+        # The low byte is the primary code, the rest says more: https://sqlite.org/rescode.html
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        message = f"{self.path}: {error}"
+        if code in BUSY_CODES:
+            return StoreUnavailable(message)
+        if code in DATA_CODES or isinstance(error, OverflowError):
+            return ReadingsRefused(message)
+        return StoreMisconfigured(message)
+
+    def _call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if monkey.is_module_patched("threading"):
+            result: T = gevent.get_hub().threadpool.apply(operation, args, kwargs)
+            return result
+        return operation(*args, **kwargs)
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()

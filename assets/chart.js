@@ -26,15 +26,15 @@ window.speeddash.chart = (() => {
         return [end - width, end];
     };
 
-    // range: [from, to] in epoch ms, or as Plotly gave it.
-    const figure = (empty, readings, range) => {
+    // range: [from, to] in epoch ms, or as Plotly gave it; narrow: there is room for few ticks.
+    const figure = (empty, readings, range, narrow) => {
         const [line] = empty.data;
         const shown = range.map((end) => (typeof end === 'number' ? local(end) : end));
         return {
             data: [{...line, x: readings.map(({at}) => local(at)), y: readings.map(({speed}) => speed)}],
             layout: {
                 ...empty.layout,
-                xaxis: {...empty.layout.xaxis, range: shown, autorange: false},
+                xaxis: {...empty.layout.xaxis, range: shown, autorange: false, ...(narrow && {nticks: 4})},
                 annotations: readings.length
                     ? []
                     : [

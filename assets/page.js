@@ -95,7 +95,8 @@ window.dash_clientside.speeddash = (() => {
             return;
         }
         const range = page.range ?? Chart.liveRange(page.readings, Date.now());
-        page.shown = Chart.figure(page.themes[dark.matches ? 'dark' : 'light'], page.readings, range);
+        const narrow = window.matchMedia('(max-width: 800px)').matches;
+        page.shown = Chart.figure(page.themes[dark.matches ? 'dark' : 'light'], page.readings, range, narrow);
         set('live-graph', {figure: page.shown});
         set('go-live', {hidden: page.range === null});
         set('stored', {children: page.stored.toLocaleString()});
@@ -145,8 +146,8 @@ window.dash_clientside.speeddash = (() => {
         draw();
     };
 
-    const tick = () => {
-        if (!page.outbox) {
+    const tick = (seconds) => {
+        if (!seconds || !page.outbox) {
             return;
         }
         const now = Date.now();

@@ -3,7 +3,6 @@
 import base64
 import json
 import time
-from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, request
 from simple_websocket import ConnectionClosed
@@ -45,6 +44,7 @@ class Api:
         api.post("/api/v1/readings")(self.add_readings)
         api.get("/api/v1/readings")(self.list_readings)
         # Dash answers every other GET with its page; below /api a wrong path is an error.
+        api.route("/api", defaults={"unknown": ""}, methods=["GET"])(_unknown)
         api.route("/api/<path:unknown>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])(_unknown)
         api.register_error_handler(FrameError, _frame_problem)
         api.register_error_handler(NotStored, _not_stored_problem)
@@ -82,7 +82,7 @@ class Api:
 
     def send(self) -> Response:
         """Store a reading and send it to one connection: `{"connection_id", "speed", "timestamp"}`."""
-        body = _json_body()
+        body = decode(_json_text())
         if not isinstance(body, dict) or not isinstance(body.get("connection_id"), str):
             raise FrameError("bad_connection_id", "the body must be an object with a connection_id")
         connection = self._connections.get(body["connection_id"])
@@ -99,10 +99,9 @@ class Api:
 
     def add_readings(self) -> tuple[Response, int]:
         """Store one reading or an array of them, all or nothing; answered after the commit."""
-        _json_body_required()
         source = parse_source(request.args["source"]) if request.args.get("source") else HTTP_SOURCE
         readings = parse_frame(
-            request.get_data(as_text=False).decode("utf-8", "surrogateescape"),
+            _json_text(),
             source=source,
             received_us=_now_us(),
             seqs=self._ingest.seqs,
@@ -141,15 +140,14 @@ def _now_us() -> int:
     return time.time_ns() // 1000
 
 
-def _json_body_required() -> None:
+def _json_text() -> str:
     # A page of another site can post a form or text unasked, but not this type.
     if request.mimetype != "application/json":
         raise FrameError("not_json_type", "send Content-Type: application/json")
-
-
-def _json_body() -> Any:
-    _json_body_required()
-    return decode(request.get_data())
+    try:
+        return request.get_data().decode()
+    except UnicodeDecodeError as invalid:
+        raise FrameError("not_json", f"not JSON: the body is not UTF-8: {invalid.reason}") from None
 
 
 def _moment(name: str) -> int | None:

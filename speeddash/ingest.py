@@ -100,7 +100,8 @@ class Ingest:
             self._finish([self._queue.popleft()], NotStored("the server stops"))
 
     def _run(self) -> None:
-        self._until_it_works(self._open)
+        if not self._until_it_works(self._open):
+            return
         while tickets := self._take():
             error: Exception | None = None
             self._commit_began = time.monotonic()
@@ -114,10 +115,7 @@ class Ingest:
             self._finish(tickets, error)
 
     def _open(self) -> None:
-        try:
-            self.durability = self._store.prepare()
-        finally:
-            self.tried.set()
+        self.durability = self._store.prepare()
 
     def _take(self) -> list[Ticket]:
         """Wait for work; nothing means that the server stops."""
@@ -149,20 +147,25 @@ class Ingest:
     def _until_it_works(self, operation: Callable[[], None]) -> bool:
         """Try with back-off until it succeeds; False if the server stops first."""
         retry_s = FIRST_RETRY_S
+        said = ""
         while True:
             try:
                 operation()
             except (StoreUnavailable, StoreMisconfigured) as problem:
-                if str(problem) != str(self.problem):
-                    log.warning("readings wait: %s", problem)
+                # What is over at the next try is not worth a line.
+                if retry_s > FIRST_RETRY_S and str(problem) != said:
+                    said = str(problem)
+                    log.warning("readings wait: %s", said)
                 self.problem = problem
+                self.tried.set()
                 if self._stopping.wait(retry_s):
                     return False
                 retry_s = min(2 * retry_s, LAST_RETRY_S)
             else:
-                if self.problem:
+                if said:
                     log.warning("the database takes readings again")
                 self.problem = None
+                self.tried.set()
                 return True
 
     def _finish(self, tickets: Sequence[Ticket], error: Exception | None) -> None:

@@ -75,7 +75,7 @@ def parse_frame(
     return readings
 
 
-def decode(text: str | bytes) -> Any:
+def decode(text: str) -> Any:
     """JSON to Python, with every way it can fail as one error.
 
     Raises:
@@ -85,7 +85,7 @@ def decode(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise FrameError("not_json", "the JSON is nested too deeply") from None
-    except ValueError as invalid:  # JSONDecodeError, a number of over 4,300 digits, bytes that are not UTF-8
+    except ValueError as invalid:  # JSONDecodeError, or a number of over 4,300 digits
         raise FrameError("not_json", f"not JSON: {invalid}") from None
 
 

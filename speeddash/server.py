@@ -38,7 +38,8 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
 @click.option("--host", help="Address to listen on. [SPEEDDASH_HOST; default 127.0.0.1]")
 @click.option("--port", help="Port to listen on. [SPEEDDASH_PORT; default 8765]")
 @click.option(
-    "--database-url", help="sqlite:///FILE or mysql://USER:PASSWORD@HOST:3306/DATABASE. [SPEEDDASH_DATABASE_URL; default sqlite:///speeddash.db]"
+    "--database-url",
+    help="sqlite:///FILE or mysql://USER:PASSWORD@HOST:3306/DATABASE. [SPEEDDASH_DATABASE_URL; default sqlite:///speeddash.db]",
 )
 def main(host: str | None, port: str | None, database_url: str | None) -> None:
     """Serve SpeedDash: the page, the WebSocket and the REST interface, on one port."""
@@ -82,7 +83,9 @@ def serve(app: SpeedDash, listener: socket.socket) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)

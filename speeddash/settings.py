@@ -20,19 +20,30 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
 
-    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; the default is reached from this machine alone")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on; the default is reached from this machine alone"
+    )
     port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
     database_url: SecretStr = Field(
         SecretStr("sqlite:///speeddash.db"),
         description="Where readings are kept: `sqlite:///FILE` or `mysql://USER:PASSWORD@HOST:3306/DATABASE`",
     )
-    database_timeout_s: float = Field(10.0, gt=0, le=3600, description="How long the database may take to answer a statement")
-    max_speed_kmh: float = Field(2000.0, gt=0, le=1e9, description="A reading above it is refused")
-    max_frame_bytes: int = Field(1 << 20, ge=1024, le=1 << 30, description="A frame or a request body above it is refused")
-    ping_interval_s: float = Field(
-        25.0, gt=0, le=3600, description="A silent socket is pinged after it, and closed after another one or when it takes nothing for so long"
+    database_timeout_s: float = Field(
+        10.0, gt=0, le=3600, description="How long the database may take to answer a statement"
     )
-    store_timeout_s: float = Field(30.0, gt=0, le=3600, description="How long an HTTP request waits for its commit before it answers 503")
+    max_speed_kmh: float = Field(2000.0, gt=0, le=1e9, description="A reading above it is refused")
+    max_frame_bytes: int = Field(
+        1 << 20, ge=1024, le=1 << 30, description="A frame or a request body above it is refused"
+    )
+    ping_interval_s: float = Field(
+        25.0,
+        gt=0,
+        le=3600,
+        description="A silent socket is pinged after it, and closed after another one or when it takes nothing for so long",
+    )
+    store_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="How long an HTTP request waits for its commit before it answers 503"
+    )
 
     @classmethod
     def load(cls, **given: Any) -> Self:

@@ -38,18 +38,25 @@ def empty_figure(theme: str = "light") -> dict[str, Any]:
     )
     axis = {"gridcolor": colours["grid"], "zeroline": False, "linecolor": colours["grid"]}
     layout = go.Layout(
-        template=None,
         font={"family": _FONT, "size": 13, "color": colours["text"]},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 52, "r": 16, "t": 12, "b": 36},
-        xaxis={"type": "date", "nticks": 8, **axis},
-        yaxis={"rangemode": "tozero", "title": {"text": "km/h", "standoff": 8}, "nticks": 7, "fixedrange": True, **axis},
+        xaxis={"type": "date", "nticks": 7, "tickangle": 0, **axis},
+        yaxis={
+            "title": {"text": "km/h", "standoff": 8},
+            "nticks": 7,
+            "fixedrange": True,
+            "rangemode": "tozero",
+            "autorangeoptions": {"minallowed": 0, "include": 20},
+            **axis,
+        },
         hovermode="x",
         dragmode="zoom",
         showlegend=False,
     )
     figure: dict[str, Any] = go.Figure(line, layout).to_plotly_json()
+    del figure["layout"]["template"]  # plotly's own: 6 KB of looks that are all set above
     return figure
 
 

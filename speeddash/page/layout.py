@@ -29,7 +29,9 @@ def _header() -> Component:
                 className="state",
                 children=[
                     html.Span("Connecting", id="status", className="status connecting", role="status"),
-                    html.Span("0 waiting", id="waiting", className="waiting", title="Readings that have no receipt yet"),
+                    html.Span(
+                        "0 waiting", id="waiting", className="waiting", title="Readings that have no receipt yet"
+                    ),
                 ],
             ),
         ]

@@ -29,7 +29,9 @@ def open_store(url: str, *, timeout_s: float = 10.0) -> Store:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise SettingsError(SETTING, "not a database URL; it looks like sqlite:///FILE or mysql://USER:PASSWORD@HOST/DATABASE") from None
+        raise SettingsError(
+            SETTING, "not a database URL; it looks like sqlite:///FILE or mysql://USER:PASSWORD@HOST/DATABASE"
+        ) from None
     if parsed.drivername == "sqlite":
         return SQLiteStore(_sqlite_url(parsed), timeout_s)
     if parsed.drivername in MYSQL_SCHEMES:

@@ -56,7 +56,9 @@ class MySQLStore(Store):
             "init_command": "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES'",
         }
         engine = create_engine(url, connect_args=options, pool_recycle=1800, pool_pre_ping=True, pool_timeout=timeout_s)
-        unknown = set(engine.dialect.create_connect_args(url)[1]) - set(inspect.signature(pymysql.Connection).parameters)
+        unknown = set(engine.dialect.create_connect_args(url)[1]) - set(
+            inspect.signature(pymysql.Connection).parameters
+        )
         if unknown:
             raise SettingsError("SPEEDDASH_DATABASE_URL", f"PyMySQL knows no option {', '.join(sorted(unknown))}")
         super().__init__(url, engine)

@@ -7,6 +7,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import gevent
 from gevent import monkey
+from gevent.util import wrap_errors
 from sqlalchemy import NullPool, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
@@ -21,7 +22,7 @@ T = TypeVar("T")
 # The columns of schema.sql; the time as integer microseconds since the epoch.
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS speed_data (
-    source    TEXT NOT NULL DEFAULT '',
+    source    TEXT NOT NULL DEFAULT '' CHECK (length(source) <= 64),
     timestamp INTEGER NOT NULL DEFAULT (CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
     seq       INTEGER NOT NULL DEFAULT (ABS(RANDOM() / 2048)),
     speed     REAL NOT NULL,
@@ -75,7 +76,11 @@ class SQLiteStore(Store):
 
     def _call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if monkey.is_module_patched("threading"):
-            result: T = gevent.get_hub().threadpool.apply(operation, args, kwargs)
+            # Returned, not raised: the pool prints a traceback for what is raised in it.
+            outcome = gevent.get_hub().threadpool.apply(wrap_errors(StoreError, operation), args, kwargs)
+            if isinstance(outcome, StoreError):
+                raise outcome
+            result: T = outcome
             return result
         return operation(*args, **kwargs)
 

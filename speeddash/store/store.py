@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
-from sqlalchemy import BigInteger, Dialect, Double, Engine, String, TypeDecorator, and_, column, insert, inspect, or_, select, table
+from sqlalchemy import (
+    BigInteger,
+    Dialect,
+    Double,
+    Engine,
+    String,
+    TypeDecorator,
+    and_,
+    column,
+    insert,
+    inspect,
+    or_,
+    select,
+    table,
+)
 from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -47,7 +61,11 @@ class Moment(TypeDecorator[int]):
 
 #: The table that `schema.sql` makes; `timestamp` is microseconds since the epoch on this side.
 speed_data: Final = table(
-    "speed_data", column("source", String), column("timestamp", Moment), column("seq", BigInteger), column("speed", Double)
+    "speed_data",
+    column("source", String),
+    column("timestamp", Moment),
+    column("seq", BigInteger),
+    column("speed", Double),
 )
 KEY_COLUMNS: Final = ["source", "timestamp", "seq"]
 
@@ -102,7 +120,13 @@ class Store(ABC):
         self._call(self._insert, readings)
 
     def select(
-        self, *, source: str | None = None, from_us: int | None = None, to_us: int | None = None, after: Key | None = None, limit: int
+        self,
+        *,
+        source: str | None = None,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        after: Key | None = None,
+        limit: int,
     ) -> list[Reading]:
         """Stored readings in the order of their key.
 
@@ -171,7 +195,9 @@ class Store(ABC):
         if after is not None:
             # Spelled out, because MySQL does not search its index by (a, b, c) > (x, y, z).
             later = or_(c.timestamp > after.at_us, and_(c.timestamp == after.at_us, c.seq > after.seq))
-            query = query.where(c.source >= after.source, or_(c.source > after.source, and_(c.source == after.source, later)))
+            query = query.where(
+                c.source >= after.source, or_(c.source > after.source, and_(c.source == after.source, later))
+            )
         with self._errors_translated(), self._engine.connect() as connection:
             return [Reading(*row) for row in connection.execute(query)]
 

@@ -1,0 +1,97 @@
+"""`python -m speeddash`: what SpeedDash does from the command line."""
+
+import re
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from speeddash.drive import BadLine, Row, read_drive
+from speeddash.errors import DriveError, FrameError
+from speeddash.reading import parse_source, parse_time
+from speeddash.replay import Replay
+from speeddash.units import KMH_IN
+
+#: How many bad lines are told one by one.
+SHOWN_LINES = 20
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="speeddash")
+def main() -> None:
+    """SpeedDash: a live speed dashboard. `python run.py` starts the server."""
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--unit",
+    type=click.Choice(list(KMH_IN)),
+    help="Unit of the speeds. [default: what the column's name says, else kmh]",
+)
+@click.option(
+    "--speed-up",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Seconds of the drive in one second.",
+)
+@click.option("--fast", is_flag=True, help="As fast as receipts come.")
+@click.option("--source", help="Name under which it is stored. [default: the file's name]")
+@click.option("--start", help="Moment of second 0, for files that count seconds: RFC 3339. [default: now]")
+@click.option("--url", default="ws://localhost:8765/ws", show_default=True, help="The server's socket.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to try again when the server is away.",
+)
+def replay(
+    file: Path,
+    unit: str | None,
+    speed_up: float,
+    fast: bool,
+    source: str | None,
+    start: str | None,
+    url: str,
+    patience: float,
+) -> None:
+    """Send a recorded drive, a CSV FILE, through the WebSocket.
+
+    It needs a column of times (such as timestamp, time, seconds) and one of speeds (such as speed, speed_mph). Times without a
+    zone are UTC. A reading's seq is its row number: a drive that is sent again under the same source adds nothing.
+    """
+    try:
+        name = parse_source(source if source is not None else re.sub(r"[^A-Za-z0-9._:-]", "-", file.stem)[:64])
+        start_us = parse_time(start) if start else time.time_ns() // 1000
+        lines = list(read_drive(file, unit=unit, start_us=start_us))
+    except FrameError as wrong:
+        raise click.UsageError(wrong.message) from None
+    except DriveError as unreadable:
+        raise click.UsageError(str(unreadable)) from None
+    rows = [line for line in lines if isinstance(line, Row)]
+    bad = [(line.line, line.why) for line in lines if isinstance(line, BadLine)]
+    sender = Replay(url, name, rows, speed_up=None if fast else speed_up, patience_s=patience)
+    failure = None
+    try:
+        with click.progressbar(length=len(rows), label=f"{file.name} as {name}") as bar:
+            sender.run(bar.update)
+    except DriveError as gone:
+        failure = str(gone)
+    except KeyboardInterrupt:
+        failure = "interrupted"
+    bad += [(row.number + 1, why) for row, why in sender.refused]
+    for line, why in sorted(bad)[:SHOWN_LINES]:
+        click.echo(f"{file}:{line}: {why}", err=True)
+    if len(bad) > SHOWN_LINES:
+        click.echo(f"{file}: {len(bad) - SHOWN_LINES} more bad lines", err=True)
+    if failure:
+        click.echo(f"speeddash: {failure}", err=True)
+    click.echo(f"{len(lines)} readings: {sender.sent} sent, {sender.echoed} echoed, {len(bad)} bad")
+    sys.exit(0 if lines and sender.echoed == len(lines) else 1)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m speeddash")

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Lint, types and tests, with all the set-up they need. On Debian and Ubuntu it installs MariaDB and Chromium where they are
+# missing; the Python packages go into an environment of their own, .venv-test.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+missing=()
+command -v mariadb-install-db >/dev/null || missing+=(mariadb-server)
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+if [ "${#missing[@]}" -gt 0 ]; then
+  if ! command -v apt-get >/dev/null; then
+    echo "Please install with your system's packages: ${missing[*]}, then run this again." >&2
+    exit 2
+  fi
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "As root, please run: apt-get install ${missing[*]}" >&2; exit 2; }
+    as_root=(sudo)
+  fi
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# mariadbd lives in /usr/sbin, which is not in everybody's PATH.
+export PATH="$PATH:/usr/sbin"
+[ -x .venv-test/bin/python ] || python3 -m venv .venv-test
+.venv-test/bin/python -m pip install --quiet --editable '.[test]'
+run=.venv-test/bin
+"$run/ruff" check .
+"$run/ruff" format --check .
+"$run/mypy"
+rm -f .coverage .coverage.*
+"$run/pytest" --cov --cov-report=term "$@"

@@ -1,0 +1,85 @@
+"""A SpeedDash in a process of its own, as a person runs it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import requests
+from websockets.sync.client import ClientConnection, connect
+
+from tests.mariadb import free_port
+
+ROOT = Path(__file__).parent.parent
+T = TypeVar("T")
+
+
+def wait_for(what: Callable[[], T], deadline_s: float = 10.0) -> T:
+    """Ask until the answer is true; the last answer stands in the error."""
+    deadline = time.monotonic() + deadline_s
+    while not (answer := what()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"still {answer!r} after {deadline_s} s")
+        time.sleep(0.02)
+    return answer
+
+
+class RunningServer:
+    """`python run.py` on a free port."""
+
+    def __init__(
+        self, database_url: str, *, wait_ready: bool = True, command: list[str] | None = None, **settings: str
+    ) -> None:
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self._command = command or [sys.executable, "run.py"]
+        self._env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("SPEEDDASH_")},
+            "SPEEDDASH_DATABASE_URL": database_url,
+            "SPEEDDASH_PORT": str(self.port),
+            **settings,
+        }
+        self.start(wait_ready=wait_ready)
+
+    def start(self, *, wait_ready: bool = True) -> None:
+        self.process = subprocess.Popen(
+            [word.format(port=self.port) for word in self._command],
+            cwd=ROOT, env=self._env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=lambda: self._lines.extend(iter(self.process.stdout.readline, "")))
+        self._reader.start()
+        wait_for(lambda: self.answers("/readyz" if wait_ready else "/healthz"), 20)
+
+    @property
+    def output(self) -> str:
+        return "".join(self._lines)
+
+    def answers(self, path: str) -> bool:
+        assert self.process.poll() is None, self.output
+        try:
+            return requests.get(self.url + path, timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    def connect(self, path: str = "/ws", **options: object) -> ClientConnection:
+        return connect(f"ws://localhost:{self.port}{path}", compression=None, max_size=None, **options)
+
+    def readings(self, source: str) -> list[dict]:
+        answer = requests.get(f"{self.url}/api/v1/readings", {"source": source, "limit": 10_000}, timeout=10)
+        answer.raise_for_status()
+        return answer.json()["readings"]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Stop it and wait; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(20)
+        self._reader.join(5)
+        self.process.stdout.close()
+        return code

@@ -1,0 +1,124 @@
+"""The four cures of `SafeServer`, against a running server, with a client that misbehaves."""
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+import requests
+
+from tests.rawsocket import PING, PONG, RawSocket
+from tests.running import RunningServer, wait_for
+
+
+def memory_mb(server: RunningServer) -> float:
+    pages = Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def connection_of(server: RunningServer, source: str) -> dict | None:
+    listed = requests.get(f"{server.url}/api/v1/connections", timeout=5).json()["connections"]
+    return next((each for each in listed if each["source"] == source), None)
+
+
+def fill(socket: RawSocket, data: bytes, most_bytes: int) -> int:
+    """Send until the other side takes no more; the bytes that it took."""
+    socket.socket.settimeout(1)
+    sent = 0
+    try:
+        while sent < most_bytes:
+            sent += socket.socket.send(data)
+    except TimeoutError:
+        pass
+    return sent
+
+
+def test_compression_is_offered_and_declined(server):
+    with RawSocket(server.port, headers="Sec-WebSocket-Extensions: permessage-deflate\r\n") as socket:
+        assert "101" in socket.head
+        assert "Extensions" not in socket.head
+        socket.send(b'{"speed": 1}')
+        assert socket.receive_text() == b'{"speed": 1}'
+
+
+def test_slow_reader_gets_every_echo_whole_and_delays_nobody(server):
+    frame = json.dumps([{"speed": 1, "pad": "x" * 100}] * 500).encode()
+    with (
+        RawSocket(server.port, "/ws?source=slow", receive_buffer=4096) as slow,
+        server.connect("/ws?source=quick") as quick,
+    ):
+        sender = threading.Thread(target=lambda: [slow.send(frame) for _ in range(40)])
+        sender.start()
+        for n in range(20):
+            began = time.monotonic()
+            quick.send(f'{{"speed": {n}}}')
+            quick.recv(5)
+            assert time.monotonic() - began < 2
+        assert [slow.receive_text() for _ in range(40)] == [frame] * 40
+        sender.join()
+
+
+def test_two_senders_on_one_socket_do_not_mix_their_frames(server):
+    count = 200
+    with server.connect("/ws?source=shared") as socket:
+        identity = wait_for(lambda: connection_of(server, "shared"))["id"]
+        pushed = [
+            {"connection_id": identity, "speed": n, "timestamp": 1_769_860_800 + n, "pad": "x" * 5000}
+            for n in range(count)
+        ]
+        pusher = threading.Thread(
+            target=lambda: [requests.post(f"{server.url}/send", json=each, timeout=10) for each in pushed]
+        )
+        pusher.start()
+        own = [json.dumps({"speed": n, "seq": n, "pad": "y" * 20_000}) for n in range(count)]
+        sender = threading.Thread(target=lambda: [socket.send(text) for text in own])
+        sender.start()
+        received = [socket.recv(10) for _ in range(2 * count)]
+        pusher.join()
+        sender.join()
+    assert [text for text in received if "pad" in text] == own
+    assert [json.loads(text)["speed"] for text in received if "pad" not in text] == list(range(count))
+
+
+def test_flood_is_slowed_by_tcp_and_memory_stays_bounded(server):
+    before = memory_mb(server)
+    with RawSocket(server.port, "/ws?source=flood", receive_buffer=4096) as flood:
+        # It never reads: its echoes fill the socket, then nothing more of it is read.
+        sent = fill(flood, flood.frame(b'{"speed": 1}') * 1000, 64 << 20)
+        assert sent < 32 << 20
+        assert memory_mb(server) - before < 24
+        with server.connect() as other:
+            other.send('{"speed": 1}')
+            assert other.recv(5) == '{"speed": 1}'
+
+
+def test_ping_is_answered_among_frames(server):
+    with RawSocket(server.port) as socket:
+        socket.socket.sendall(socket.frame(b"are you there", PING) + socket.frame(b'{"speed": 1}'))
+        assert socket.receive() == (PONG, b"are you there")
+        assert socket.receive_text() == b'{"speed": 1}'
+
+
+def test_frame_above_the_limit_closes_with_1009_every_time(server):
+    for n in range(20):
+        with RawSocket(server.port, f"/ws?source=large-{n}") as socket:
+            socket.send(b'"' + b"x" * (1 << 20) + b'"')
+            assert socket.receive_close() == 1009
+        wait_for(lambda n=n: connection_of(server, f"large-{n}") is None)
+
+
+def test_frame_at_the_limit_is_taken(server):
+    text = b'{"speed": 1, "pad": "' + b"x" * ((1 << 20) - 23) + b'"}'
+    assert len(text) == 1 << 20
+    with RawSocket(server.port) as socket:
+        socket.send(text)
+        assert socket.receive_text() == text
+
+
+def test_silent_client_is_pinged_then_closed(run, tmp_path):
+    server = run(f"sqlite:///{tmp_path}/speed.db", SPEEDDASH_PING_INTERVAL_S="0.3")
+    with RawSocket(server.port, "/ws?source=silent") as socket:
+        assert socket.receive()[0] == PING
+        assert socket.receive_close() == 1008
+    wait_for(lambda: connection_of(server, "silent") is None)

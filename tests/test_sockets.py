@@ -1,0 +1,211 @@
+"""The wire contract over a real socket, on both databases."""
+
+import json
+import threading
+from urllib.parse import quote
+
+import pytest
+import requests
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from tests.rawsocket import BINARY, CLOSE, RawSocket
+from tests.running import wait_for
+
+STRANGE = '{ "speed" : 50.0 ,\t"seq":1,"timestamp":"2026-01-31T12:00:00.1Z", "unknown": {"ü": [1, "€", null]} }'
+
+
+@pytest.mark.parametrize("path", ["/", "/ws"])
+def test_echo_is_the_same_text_byte_for_byte(server, path):
+    with server.connect(f"{path}?source=same{path.replace('/', '-')}") as socket:
+        for text in (STRANGE, '[{"speed":1},{"speed":2.50}]', '{"speed":0}'):
+            socket.send(text)
+            assert socket.recv(5) == text
+
+
+def test_original_address_without_a_path_is_the_endpoint(server):
+    with connect(f"ws://localhost:{server.port}") as socket:
+        socket.send('{"speed": 1}')
+        assert socket.recv(5) == '{"speed": 1}'
+
+
+def test_echo_means_stored_with_its_time_to_the_microsecond(server):
+    with server.connect("/ws?source=stored") as socket:
+        socket.send('{"speed": 88.123456789, "timestamp": "2026-01-31T12:00:00.123456Z", "seq": 7}')
+        socket.recv(5)
+        assert server.readings("stored") == [
+            {"source": "stored", "timestamp": "2026-01-31T12:00:00.123456Z", "seq": 7, "speed": 88.123456789}
+        ]
+
+
+def test_same_seq_again_is_echoed_and_stored_once(server):
+    text = '{"speed": 1, "timestamp": 1769860800, "seq": 1}'
+    for _ in range(2):
+        with server.connect("/ws?source=again") as socket:
+            for _ in range(3):
+                socket.send(text)
+                assert socket.recv(5) == text
+    assert len(server.readings("again")) == 1
+
+
+def test_without_seq_every_frame_is_a_row(server):
+    with server.connect("/ws?source=rows") as socket:
+        for _ in range(5):
+            socket.send('{"speed": 1, "timestamp": 1769860800}')
+        for _ in range(5):
+            socket.recv(5)
+    assert len(server.readings("rows")) == 5
+
+
+def test_own_source_wins_over_the_url_and_the_id_serves_without_either(server):
+    with server.connect("/ws?source=url") as socket:
+        socket.send('{"speed": 1, "source": "own"}')
+        socket.recv(5)
+    assert len(server.readings("own")) == 1
+    assert server.readings("url") == []
+    with server.connect() as socket:
+        socket.send('{"speed": 1}')
+        socket.recv(5)
+        mine = [
+            each
+            for each in requests.get(f"{server.url}/api/v1/connections", timeout=5).json()["connections"]
+            if each["readings"] == 1
+        ]
+        assert [each["id"] for each in mine] == [each["source"] for each in mine]
+        assert any(server.readings(each["id"]) for each in mine)
+
+
+def test_many_frames_in_flight_come_back_in_order_with_errors_in_their_places(server):
+    texts = ["nope" if n % 10 == 3 else json.dumps({"speed": n % 200, "n": n}) for n in range(1000)]
+    with server.connect("/ws?source=order") as socket:
+        for text in texts:
+            socket.send(text)
+        for text in texts:
+            answer = socket.recv(5)
+            assert json.loads(answer)["error"]["code"] == "not_json" if text == "nope" else answer == text
+    assert len(server.readings("order")) == 900
+
+
+def test_echo_goes_to_its_sender_alone(server):
+    with server.connect("/ws?source=one") as one, server.connect("/ws?source=two") as two:
+        for n in range(50):
+            one.send(f'{{"speed": {n}, "from": "one"}}')
+            two.send(f'{{"speed": {n}, "from": "two"}}')
+        assert all("one" in one.recv(5) for _ in range(50))
+        assert all("two" in two.recv(5) for _ in range(50))
+        with pytest.raises(TimeoutError):
+            one.recv(0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("nope", {"code": "not_json"}),
+        ("[" * 50_000, {"code": "not_json"}),
+        ("[]", {"code": "empty"}),
+        ("5", {"code": "not_an_object", "index": 0}),
+        ('[{"speed": 1}, {"speed": NaN}]', {"code": "bad_speed", "index": 1}),
+        ('{"speed": 1, "timestamp": "2026-01-31T12:00:00"}', {"code": "bad_timestamp", "index": 0}),
+        ('{"speed": 1, "source": "a b"}', {"code": "bad_source", "index": 0}),
+        ('{"speed": 1, "seq": -1}', {"code": "bad_seq", "index": 0}),
+    ],
+)
+def test_bad_frame_is_answered_and_nothing_of_it_is_stored(server, text, error):
+    source = f"bad-{error['code']}-{len(text)}"
+    with server.connect(f"/ws?source={source}") as socket:
+        socket.send(text)
+        answer = json.loads(socket.recv(5))["error"]
+        assert {name: value for name, value in answer.items() if name != "message"} == error
+        assert answer["message"]
+        assert server.readings(source) == []
+        socket.send('{"speed": 1}')
+        assert socket.recv(5) == '{"speed": 1}'
+
+
+def test_binary_frame_is_answered_with_an_error(server):
+    with RawSocket(server.port) as socket:
+        socket.send(b'{"speed": 1}', BINARY)
+        assert json.loads(socket.receive_text())["error"]["code"] == "not_text"
+
+
+def test_fragments_are_one_frame(server):
+    with RawSocket(server.port) as socket:
+        socket.socket.sendall(
+            socket.frame(b'{"spe', first_byte=0x01)
+            + socket.frame(b"ed", first_byte=0x00)
+            + socket.frame(b'": 1}', first_byte=0x80)
+        )
+        assert socket.receive_text() == b'{"speed": 1}'
+
+
+def test_close_is_answered_with_close(server):
+    with RawSocket(server.port) as socket:
+        socket.send((1000).to_bytes(2, "big"), CLOSE)
+        assert socket.receive_close() == 1000
+
+
+def test_text_that_is_not_utf8_closes_with_1007(server):
+    with RawSocket(server.port) as socket:
+        socket.send(b'{"speed": 1, "x": "\xff"}')
+        assert socket.receive_close() == 1007
+
+
+def test_wrong_source_on_the_url_is_refused_before_the_handshake(server):
+    with pytest.raises(InvalidStatus) as refused:
+        server.connect(f"/ws?source={quote('a b')}")
+    assert refused.value.response.status_code == 400
+    assert json.loads(refused.value.response.body)["code"] == "bad_source"
+
+
+def test_handshake_without_a_key_is_a_bad_request(server):
+    answer = requests.get(
+        f"{server.url}/ws",
+        headers={"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"},
+        timeout=5,
+    )
+    assert answer.status_code == 400
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_plain_http_on_the_endpoint_says_what_it_is(server):
+    answer = requests.get(f"{server.url}/ws", timeout=5)
+    assert (answer.status_code, answer.headers["Upgrade"]) == (426, "websocket")
+
+
+def test_connection_is_listed_from_open_to_close(server):
+    def listed():
+        return [
+            each
+            for each in requests.get(f"{server.url}/api/v1/connections", timeout=5).json()["connections"]
+            if each["source"] == "listed"
+        ]
+
+    with server.connect("/ws?source=listed") as socket:
+        socket.send('[{"speed": 1}, {"speed": 2}]')
+        socket.recv(5)
+        (connection,) = listed()
+        assert set(connection) == {"id", "source", "opened_at", "readings"}
+        assert connection["readings"] == 2
+        assert connection["opened_at"].endswith("Z")
+    wait_for(lambda: not listed())
+
+
+def test_a_hundred_senders_at_once_lose_nothing(server):
+    def drive(number, failures):
+        try:
+            with server.connect(f"/ws?source=crowd-{number}") as socket:
+                for n in range(20):
+                    text = f'{{"speed": {n}, "seq": {n}, "timestamp": 1769860800}}'
+                    socket.send(text)
+                    assert socket.recv(10) == text
+        except Exception as failure:
+            failures.append(failure)
+
+    failures = []
+    senders = [threading.Thread(target=drive, args=(number, failures)) for number in range(100)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    assert failures == []
+    assert all(len(server.readings(f"crowd-{number}")) == 20 for number in range(100))

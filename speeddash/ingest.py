@@ -108,7 +108,7 @@ class Ingest:
             try:
                 if not self._insert([(ticket, at) for ticket in tickets for at in range(len(ticket.frames))]):
                     error = NotStored("the server stops")
-            except Exception as bug:  # noqa: BLE001 - the writer outlives it, the callers are told
+            except Exception as bug:
                 log.exception("a batch of %d could not be stored", sum(ticket.count for ticket in tickets))
                 error = bug
             self._commit_began = None

@@ -56,6 +56,12 @@ class Wire:
 class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-websocket has no types
     """One accepted WebSocket. Any greenlet may send; one takes what is received."""
 
+    # The base class's own, which has no types.
+    sock: Any
+    connected: bool
+    close_reason: int
+    input_buffer: list[str | bytes]
+
     def __init__(self, environ: dict[str, Any], **options: Any) -> None:
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
         self._room = threading.Event()
@@ -81,7 +87,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
                 return []
             self.event.wait()
             self.event.clear()
-        frames: list[str | bytes] = self.input_buffer[:]
+        frames = self.input_buffer[:]
         del self.input_buffer[: len(frames)]
         self._unread_bytes = 0
         self._room.set()

@@ -30,7 +30,7 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
     def run_application(self) -> None:
         """Called by gevent for each request."""
         super().run_application()
-        if self.environ.get("HTTP_UPGRADE", "").lower() == "websocket":
+        if (self.environ or {}).get("HTTP_UPGRADE", "").lower() == "websocket":
             self.close_connection = True
 
 
@@ -74,7 +74,7 @@ def serve(app: SpeedDash, listener: socket.socket) -> None:
     app.ingest.tried.wait(FIRST_TRY_S)
     if isinstance(app.ingest.problem, StoreMisconfigured):
         _refuse(f"the database cannot be used: {app.ingest.problem}")
-    _say_where(app, http.server_port)
+    _say_where(app, listener.getsockname()[1])
     stopping.wait()
     http.close()
     app.stop()

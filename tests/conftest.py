@@ -13,6 +13,19 @@ from tests.mariadb import MariaDB
 from tests.running import RunningServer
 
 
+# The system's own browser; the switches keep it from asking for things on the network.
+CHROMIUM_OPTIONS = {
+    "executable_path": shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"),
+    "args": [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+    ],
+}
+
+
 def require(program: str | None, name: str) -> None:
     if not program:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
@@ -72,16 +85,6 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    require(chromium, "Chromium")
+    require(CHROMIUM_OPTIONS["executable_path"], "Chromium")
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=chromium,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--no-first-run",
-            ],
-        )
+        yield playwright.chromium.launch(**CHROMIUM_OPTIONS)

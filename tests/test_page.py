@@ -8,6 +8,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.mariadb import MariaDB
 from tests.running import RunningServer, wait_for
 
 DRAWN = """() => {
@@ -50,6 +51,14 @@ class Visit:
         assert [speed for _, speed in drawn] == stored[: len(drawn)]
         assert len(stored) - len(drawn) <= 2
         assert len({x for x, _ in drawn}) == len(drawn)
+
+
+@pytest.fixture(scope="module")
+def server(mariadb: MariaDB) -> Iterator[RunningServer]:
+    """One database is enough here: the page does not know which it is."""
+    running = RunningServer(mariadb.create("page"))
+    yield running
+    running.stop()
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_wrong_value_is_named_with_its_key(monkeypatch, key, value):
 
 
 def test_wrong_option_is_named_as_it_was_written():
-    with pytest.raises(SettingsError, match="^--port: "):
+    with pytest.raises(SettingsError, match=r"^--port: "):
         Settings.load(port="x")
 
 

@@ -38,7 +38,7 @@ class Page:
         """Serve the page at `/`."""
         app = dash.Dash(
             __name__,
-            server=server,
+            server=server,  # type: ignore[arg-type]  # a Flask application is what it takes first of all
             title="SpeedDash",
             update_title="",
             index_string=INDEX,
@@ -59,4 +59,5 @@ class Page:
             ("goLive", Input("go-live", "n_clicks")),
             ("exportPng", Input("export-png", "n_clicks")),
         ):
-            app.clientside_callback(ClientsideFunction("speeddash", function), trigger)
+            # No Output: the functions show what they decide through set_props.
+            app.clientside_callback(ClientsideFunction("speeddash", function), trigger)  # type: ignore[no-untyped-call]

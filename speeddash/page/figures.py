@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-GRAPH_CONFIG: Final = {
+GRAPH_CONFIG: Final[Any] = {
     "displayModeBar": False,
     "displaylogo": False,
     "showSendToCloud": False,  # plotly.js 4 would offer to upload the chart

@@ -1,5 +1,7 @@
 """What stands on the page."""
 
+from typing import Any
+
 from dash import dcc, html
 from dash.development.base_component import Component
 from dash_extensions import WebSocket
@@ -41,7 +43,7 @@ def _header() -> Component:
 def _now() -> Component:
     return html.Section(
         className="card now",
-        **{"aria-label": "Speed now"},
+        **_labelled("Speed now"),
         children=[
             html.Div([html.Span("–", id="speed-now"), html.Span("km/h", className="unit")], className="speed"),
             html.Dl(
@@ -58,7 +60,7 @@ def _now() -> Component:
 def _chart() -> Component:
     return html.Section(
         className="card chart",
-        **{"aria-label": "Speed over time"},
+        **_labelled("Speed over time"),
         children=[
             html.Div(
                 className="toolbar",
@@ -71,3 +73,8 @@ def _chart() -> Component:
             dcc.Graph(id="live-graph", figure=empty_figure(), config=GRAPH_CONFIG, responsive=True),
         ],
     )
+
+
+def _labelled(label: str) -> dict[str, Any]:
+    """Dash takes attributes with a hyphen as keywords only this way."""
+    return {"aria-label": label}

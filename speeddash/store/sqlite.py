@@ -77,7 +77,7 @@ class SQLiteStore(Store):
     def _call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if monkey.is_module_patched("threading"):
             # Returned, not raised: the pool prints a traceback for what is raised in it.
-            outcome = gevent.get_hub().threadpool.apply(wrap_errors(StoreError, operation), args, kwargs)
+            outcome = gevent.get_hub().threadpool.apply(wrap_errors((StoreError,), operation), args, kwargs)
             if isinstance(outcome, StoreError):
                 raise outcome
             result: T = outcome

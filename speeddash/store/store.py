@@ -52,11 +52,9 @@ class Moment(TypeDecorator[int]):
             return value
         return (EPOCH + timedelta(microseconds=value)).replace(tzinfo=None)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+    def process_result_value(self, value: datetime | int | None, _dialect: Dialect) -> int | None:
         """From the database to Python."""
-        if value is None or dialect.name != "mysql":
-            return value
-        return microseconds(value.replace(tzinfo=UTC))
+        return microseconds(value.replace(tzinfo=UTC)) if isinstance(value, datetime) else value
 
 
 #: The table that `schema.sql` makes; `timestamp` is microseconds since the epoch on this side.

@@ -12,7 +12,6 @@ from speeddash.store import Store, open_store
 from tests.mariadb import MariaDB
 from tests.running import RunningServer
 
-
 # The system's own browser; the switches keep it from asking for things on the network.
 CHROMIUM_OPTIONS = {
     "executable_path": shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"),

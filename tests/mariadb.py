@@ -24,8 +24,9 @@ def free_port() -> int:
 class MariaDB:
     """One server; databases in it are made and dropped by name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
+        self._options = options
         self.socket = folder / "socket"
         self.port = free_port()
         # Debian's mariadbd refuses to run as root and reads /etc/mysql unless told otherwise.
@@ -48,7 +49,7 @@ class MariaDB:
     def start(self) -> None:
         program = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
         command = [program, "--no-defaults", f"--datadir={self.folder}/data", f"--port={self.port}", "--bind-address=127.0.0.1",
-                   f"--socket={self.socket}", f"--pid-file={self.folder}/pid", "--innodb-flush-log-at-trx-commit=1", *self._as_user]  # fmt: skip
+                   f"--socket={self.socket}", f"--pid-file={self.folder}/pid", "--innodb-flush-log-at-trx-commit=1", *self._options, *self._as_user]  # fmt: skip
         self.socket.unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)

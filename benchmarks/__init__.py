@@ -1,0 +1,1 @@
+"""SpeedDash beside what people would use instead, in one run: `python -m benchmarks --help`."""

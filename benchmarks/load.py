@@ -86,7 +86,15 @@ def connect(port: int, path: str) -> socket.socket:
 
 
 def throughput(
-    port: int, path: Callable[[int], str], *, clients: int, in_flight: int, frames: Frames, warm_up_s: float, seconds: float, progress: Progress
+    port: int,
+    path: Callable[[int], str],
+    *,
+    clients: int,
+    in_flight: int,
+    frames: Frames,
+    warm_up_s: float,
+    seconds: float,
+    progress: Progress,
 ) -> Throughput:
     """Let `clients` senders keep `in_flight` frames each on their way, and count what comes back.
 

@@ -75,7 +75,9 @@ def node() -> str:
     """Node with the packages of its peer installed; empty where there is no Node."""
     program = shutil.which("node")
     if program and not (PEERS / "node_modules").exists():
-        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"], cwd=PEERS, check=True)
+        subprocess.run(
+            ["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"], cwd=PEERS, check=True
+        )
     return program or ""
 
 

@@ -100,13 +100,7 @@ class Api:
     def add_readings(self) -> tuple[Response, int]:
         """Store one reading or an array of them, all or nothing; answered after the commit."""
         source = parse_source(request.args["source"]) if request.args.get("source") else HTTP_SOURCE
-        readings = parse_frame(
-            _json_text(),
-            source=source,
-            received_us=_now_us(),
-            seqs=self._ingest.seqs,
-            max_speed_kmh=self._settings.max_speed_kmh,
-        )
+        readings = parse_frame(_json_text(), source, _now_us(), self._ingest.seqs, self._settings.max_speed_kmh)
         self._commit(readings)
         return jsonify(stored=len(readings)), 201
 

@@ -29,6 +29,7 @@ class SpeedDash:
     def start(self) -> None:
         """Begin to reach the database; requests may come already."""
         self.ingest.start()
+        self.connections.keep_alive(self.settings.ping_interval_s)
 
     def stop(self) -> None:
         """Commit, echo, close every socket with 1012. Takes 2 s at the most, whatever the database does."""

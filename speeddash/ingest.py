@@ -2,11 +2,12 @@
 
 import itertools
 import logging
+import queue
 import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from speeddash.errors import NotStored, ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
@@ -21,31 +22,43 @@ MAX_BATCH = 20_000
 
 
 class Ticket:
-    """Frames of one caller on their way into the store."""
+    """Frames of one caller on their way into the store.
 
-    def __init__(self, frames: Sequence[Sequence[Reading]]) -> None:
+    Attributes:
+        refused: The frames that the database will never take, by their position.
+        error: Why none of the others was stored; None when they are durable.
+    """
+
+    __slots__ = ("error", "frames", "refused", "settle")
+
+    def __init__(self, frames: Sequence[Sequence[Reading]], settle: "Callable[[Ticket], object]") -> None:
         self.frames = frames
-        self.count = sum(map(len, frames))
+        self.settle = settle
         self.refused: dict[int, ReadingsRefused] = {}
         self.error: Exception | None = None
-        self.done = threading.Event()
 
 
 class Ingest:
     """The one writer of a process. Any thread or greenlet may call it.
 
-    Design: callers queue their frames and wait. The writer takes whatever is queued, inserts it in one transaction,
-    commits, and wakes the callers. There is no timer: while one commit is under way the next batch gathers by itself,
-    so an idle server answers at once and a busy one commits many frames for the price of one.
-    While the database is away the batch is kept and tried again; its rows are keyed, so a commit of unknown outcome is repeated safely.
+    Design: callers queue their frames. The writer takes whatever is queued, inserts it in one transaction and commits; there
+    is no timer: while one commit is under way the next batch gathers by itself, so an idle server answers at once and a busy
+    one commits many frames for the price of one. A second thread settles with the callers, so that the database works on the
+    next batch while the echoes of the last go out.
+    While the database is away the batch is kept and tried again; its rows are keyed, so a commit of unknown outcome is
+    repeated safely.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._queue: deque[Ticket] = deque()
-        self._wake = threading.Event()
+        self._queued = threading.Event()
+        self._in_hand: list[Ticket] = []
+        self._committed: deque[Ticket | None] = deque()
+        self._to_settle = threading.Event()
         self._stopping = threading.Event()
-        self._writer = threading.Thread(target=self._run, name="ingest", daemon=True)
+        self._writer = threading.Thread(target=self._write, name="ingest", daemon=True)
+        self._settler = threading.Thread(target=self._settle, name="receipts", daemon=True)
         self._commit_began: float | None = None
         #: Set once the first attempt to open the store has ended, well or not.
         self.tried = threading.Event()
@@ -60,6 +73,22 @@ class Ingest:
     def start(self) -> None:
         """Open the store, in the background and for as long as it takes, then begin to commit."""
         self._writer.start()
+        self._settler.start()
+
+    def submit(self, frames: Sequence[Sequence[Reading]], settle: Callable[[Ticket], object]) -> None:
+        """Queue frames, and return at once.
+
+        Args:
+            frames: Each is stored as a whole or not at all.
+            settle: Called once, when the outcome is known, in the order in which tickets were submitted. It must not wait.
+        """
+        ticket = Ticket(frames, settle)
+        if self._stopping.is_set():
+            ticket.error = NotStored("the server stops")
+            settle(ticket)
+            return
+        self._queue.append(ticket)
+        self._queued.set()
 
     def commit(self, frames: Sequence[Sequence[Reading]], timeout_s: float | None = None) -> dict[int, ReadingsRefused]:
         """Store frames and return when they are durable.
@@ -74,14 +103,13 @@ class Ingest:
         Raises:
             NotStored: The time is over or the server stops; the outcome is open.
         """
-        ticket = Ticket(frames)
-        if self._stopping.is_set():
-            raise NotStored("the server stops")
-        self._queue.append(ticket)
-        self._wake.set()
-        if not ticket.done.wait(timeout_s):
+        settled: queue.SimpleQueue[Ticket] = queue.SimpleQueue()
+        self.submit(frames, settled.put)
+        try:
+            ticket = settled.get(timeout=timeout_s)
+        except queue.Empty:
             reason = f": {self.problem}" if self.problem else ""
-            raise NotStored(f"not committed within {timeout_s:g} s{reason}")
+            raise NotStored(f"not committed within {timeout_s:g} s{reason}") from None
         if ticket.error:
             raise ticket.error
         return ticket.refused
@@ -92,57 +120,90 @@ class Ingest:
         return time.monotonic() - began if began is not None else 0.0
 
     def stop(self, timeout_s: float) -> None:
-        """Commit what is queued if the database lets us, then answer every other caller with `NotStored`."""
+        """Commit what is queued if the database lets us, then tell every other caller `NotStored`."""
         self._stopping.set()
-        self._wake.set()
+        self._queued.set()
         self._writer.join(timeout_s)
-        while self._queue:
-            self._finish([self._queue.popleft()], NotStored("the server stops"))
+        # What a stopped database still holds is taken from the writer, so that nobody is told twice.
+        left, self._in_hand = [*self._in_hand, *self._queue], []
+        self._queue.clear()
+        _fail(left, NotStored("the server stops"))
+        self._committed.extend([*left, None])
+        self._to_settle.set()
+        self._settler.join(timeout_s)
 
-    def _run(self) -> None:
+    def _write(self) -> None:
         if not self._until_it_works(self._open):
             return
-        while tickets := self._take():
-            error: Exception | None = None
+        while self._take():
             self._commit_began = time.monotonic()
             try:
-                if not self._insert([(ticket, at) for ticket in tickets for at in range(len(ticket.frames))]):
-                    error = NotStored("the server stops")
+                if not self._insert_all(self._in_hand):
+                    _fail(self._in_hand, NotStored("the server stops"))
             except Exception as bug:
-                log.exception("a batch of %d could not be stored", sum(ticket.count for ticket in tickets))
-                error = bug
+                # The writer outlives it, the callers are told.
+                log.exception(
+                    "a batch of %d frames could not be stored", sum(len(each.frames) for each in self._in_hand)
+                )
+                _fail(self._in_hand, bug)
             self._commit_began = None
-            self._finish(tickets, error)
+            self._committed.extend(self._in_hand)
+            self._in_hand = []
+            self._to_settle.set()
+
+    def _settle(self) -> None:
+        while True:
+            self._to_settle.wait()
+            self._to_settle.clear()
+            while self._committed:
+                ticket = self._committed.popleft()
+                if ticket is None:
+                    return
+                try:
+                    ticket.settle(ticket)
+                except Exception:
+                    log.exception("a caller could not be told of its commit")
 
     def _open(self) -> None:
         self.durability = self._store.prepare()
 
-    def _take(self) -> list[Ticket]:
-        """Wait for work; nothing means that the server stops."""
+    def _take(self) -> bool:
+        """Wait for work and take it in hand; False means that the server stops."""
         while not self._queue:
             if self._stopping.is_set():
-                return []
-            self._wake.wait()
-            self._wake.clear()
-        tickets, count = [], 0
+                return False
+            self._queued.wait()
+            self._queued.clear()
+        count = 0
         while self._queue and count < MAX_BATCH:
-            tickets.append(self._queue.popleft())
-            count += tickets[-1].count
-        return tickets
+            ticket = self._queue.popleft()
+            self._in_hand.append(ticket)
+            count += sum(map(len, ticket.frames))
+        return True
 
-    def _insert(self, frames: list[tuple[Ticket, int]]) -> bool:
-        """Store frames in one transaction; where the database refuses one, halve until it stands alone."""
-        # In the order of the key: pages are filled one after the other, and two servers lock in the same order.
-        readings = sorted(reading for ticket, at in frames for reading in ticket.frames[at])
+    def _insert_all(self, tickets: list[Ticket]) -> bool:
+        """Store all frames in one transaction; False if the server stops first."""
         try:
-            return self._until_it_works(lambda: self._store.insert(readings))
+            return self._insert([reading for ticket in tickets for frame in ticket.frames for reading in frame])
+        except ReadingsRefused:
+            return self._insert_halves([(ticket, at) for ticket in tickets for at in range(len(ticket.frames))])
+
+    def _insert_halves(self, frames: list[tuple[Ticket, int]]) -> bool:
+        """Something among the frames is refused: halve until it stands alone."""
+        try:
+            return self._insert([reading for ticket, at in frames for reading in ticket.frames[at]])
         except ReadingsRefused as refused:
             if len(frames) == 1:
                 ticket, at = frames[0]
                 ticket.refused[at] = refused
                 return True
             half = len(frames) // 2
-            return self._insert(frames[:half]) and self._insert(frames[half:])
+            return self._insert_halves(frames[:half]) and self._insert_halves(frames[half:])
+
+    def _insert(self, readings: list[Reading]) -> bool:
+        # In the order of the key: pages are filled one after the other, and two servers lock in the same order.
+        readings.sort()
+        return not readings or self._until_it_works(lambda: self._store.insert(readings))
 
     def _until_it_works(self, operation: Callable[[], None]) -> bool:
         """Try with back-off until it succeeds; False if the server stops first."""
@@ -168,7 +229,7 @@ class Ingest:
                 self.tried.set()
                 return True
 
-    def _finish(self, tickets: Sequence[Ticket], error: Exception | None) -> None:
-        for ticket in tickets:
-            ticket.error = error
-            ticket.done.set()
+
+def _fail(tickets: Iterable[Ticket], error: Exception) -> None:
+    for ticket in tickets:
+        ticket.error = error

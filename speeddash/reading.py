@@ -45,7 +45,7 @@ class Reading(NamedTuple):
 
 
 def parse_frame(
-    text: str | bytes, *, source: str, received_us: int, seqs: Iterator[int], max_speed_kmh: float
+    text: str | bytes, source: str, received_us: int, seqs: Iterator[int], max_speed_kmh: float
 ) -> list[Reading]:
     """Read one frame: a JSON object or a non-empty array of them. All or nothing.
 

@@ -1,164 +1,232 @@
-"""A WebSocket that is safe to share, and bounded: the four cures for simple-websocket 1.1.
+"""A WebSocket that is safe to share, bounded, and cheap: what simple-websocket 1.1 lacks for thousands of senders under gevent.
 
 1. Compression is never agreed on: it costs about 300 KB a connection, and two senders on one socket corrupt its stream.
-2. What is sent goes out whole and one message after the other: `socket.send` may send a part, and pongs come from another greenlet.
-3. What is received and not yet taken is bounded: then reading stops, and TCP slows the sender.
-4. Whatever ends the connection, the reader of the application wakes up.
+2. What is sent goes out whole and one message after the other, and nobody waits for a slow reader (`wire.Wire`).
+3. What is received and not yet answered is bounded: beyond it reading stops, and TCP slows the sender.
+4. Whatever ends the connection, `run` ends too.
+
+A whole text frame, which is nearly every frame, is taken apart here; anything else goes through wsproto, frame by frame.
 """
 
-import socket
-import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from struct import pack
 from typing import Any
 
+import gevent
 import simple_websocket
+from gevent.event import Event
 from simple_websocket import ConnectionClosed
-from wsproto.events import Ping, TextMessage
+from websockets.speedups import apply_mask
+from wsproto.events import Ping
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError
 
-#: Received and not yet taken by the application; beyond it nothing more is read from the socket.
-MAX_UNREAD_BYTES = 1 << 16
+from speeddash.wire import Wire
+
+RECEIVE_BYTES = 1 << 15
+#: Received and not yet answered, or answered and not yet taken by the peer; beyond it nothing more is read.
+MAX_OWED_BYTES = 1 << 15
 #: After our close frame the peer may still be sending; closing on unread data would reset the connection under that frame.
 LINGER_S = 1.0
-LINGER_BYTES = 16 << 20
+#: A peer that is sent more than this without taking any is closed.
+MAX_UNSENT_BYTES = 1 << 20
+WHOLE_TEXT, FINAL, RESERVED, CONTROL, MASKED = 0x81, 0x80, 0x70, 0x08, 0x80
 
-
-class Wire:
-    """A socket on which `send` is whole and exclusive. Its timeout is for progress, not for the message."""
-
-    def __init__(self, sock: socket.socket, timeout_s: float | None) -> None:
-        sock.settimeout(timeout_s)
-        self._sock = sock
-        self._sending = threading.Lock()  # protects the order of bytes on the socket
-        self.recv = sock.recv
-        self.close = sock.close
-
-    def send(self, data: bytes) -> None:
-        """Send all of it, or raise OSError."""
-        with self._sending:
-            sent = self._sock.send(data)
-            if sent < len(data):
-                rest = memoryview(data)
-                while sent < len(data):
-                    sent += self._sock.send(rest[sent:])
-
-    def linger(self) -> None:
-        """Say that nothing more comes from here, and let the peer finish."""
-        self._sock.shutdown(socket.SHUT_WR)
-        self._sock.settimeout(LINGER_S)
-        left = LINGER_BYTES
-        while left > 0 and (data := self.recv(1 << 16)):
-            left -= len(data)
+Frames = Sequence[str | bytes]
 
 
 class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-websocket has no types
-    """One accepted WebSocket. Any greenlet may send; one takes what is received."""
+    """One accepted WebSocket of a gevent server. Any greenlet may send or close; the one that accepted it calls `run`.
+
+    Attributes:
+        heard_at: When the peer last showed that it is there (`time.monotonic`).
+        owed_bytes: Bytes of frames that `run` has handed over and nobody has answered.
+    """
 
     # The base class's own, which has no types.
     sock: Any
     connected: bool
     close_reason: int
     input_buffer: list[str | bytes]
+    max_message_size: int
 
     def __init__(self, environ: dict[str, Any], **options: Any) -> None:
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-        self._room = threading.Event()
-        self._unread_bytes = 0
+        self.heard_at = time.monotonic()
+        self.owed_bytes = 0
+        self._pinged = False
         self._draining = False
-        super().__init__(environ, **options)
+        self._partial = bytearray()
+        self._fragmented = False
+        self._room = Event()
+        super().__init__(environ, thread_class=_NoThread, event_class=_NoEvent, **options)
 
     def handshake(self) -> None:
-        """Called by the base class between taking the socket and starting the reader."""
-        self.sock = Wire(self.sock, self.ping_interval)
+        """Called by the base class once it has the socket."""
+        self.sock = Wire(self.sock, self._room.set)
         super().handshake()
 
-    def receive_waiting(self) -> list[str | bytes]:
-        """Everything that is waiting, in order; blocks while nothing is. Empty means `drain` was called and nothing is left.
+    def run(self, receive: Callable[[Frames, int], None]) -> None:
+        """Read until the connection ends.
+
+        Args:
+            receive: Called with the frames that came together, in order, and their size in bytes. It must not wait;
+                whoever answers them says so with `answered`.
+        """
+        try:
+            while data := self.sock.recv(RECEIVE_BYTES):
+                self.heard_at = time.monotonic()
+                self._pinged = False
+                if self.connected and not self._draining and (frames := self._frames(data)):
+                    self.owed_bytes += len(data)
+                    receive(frames, len(data))
+                while self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
+                    self._room.clear()
+                    self._room.wait()
+        except OSError:
+            self.close_reason = CloseReason.ABNORMAL_CLOSURE  # the peer is gone without a word
+        finally:
+            self.connected = False
+            self.sock.close()
+
+    def answered(self, size_bytes: int) -> None:
+        """The frames of that size have their answers; read on."""
+        self.owed_bytes -= size_bytes
+        self._room.set()
+        if self._draining and not self.owed_bytes:
+            self.close(CloseReason.SERVICE_RESTART, "the server stops")
+
+    def send_all(self, texts: Iterable[str]) -> None:
+        """Send texts as one frame each, in one system call where the socket takes it. Never waits.
 
         Raises:
             ConnectionClosed: By either side.
         """
-        while not self.input_buffer:
-            if not self.connected:
-                raise ConnectionClosed(self.close_reason, self.close_message)
-            if self._draining:
-                return []
-            self.event.wait()
-            self.event.clear()
-        frames = self.input_buffer[:]
-        del self.input_buffer[: len(frames)]
-        self._unread_bytes = 0
-        self._room.set()
-        return frames
-
-    def send_all(self, texts: Iterable[str]) -> None:
-        """Send texts as one frame each, in one system call where the socket takes it.
-
-        Raises:
-            ConnectionClosed: By either side, or the peer took nothing for a ping interval.
-        """
         if not self.connected:
             raise ConnectionClosed(self.close_reason, self.close_message)
-        try:
-            self.sock.send(b"".join([self.ws.send(TextMessage(text)) for text in texts]))
-        except (OSError, LocalProtocolError) as gone:
-            self.connected = False
-            self._room.set()
-            raise ConnectionClosed(CloseReason.ABNORMAL_CLOSURE, str(gone)) from gone
+        if self.sock.unsent_bytes > MAX_UNSENT_BYTES:
+            self.close(CloseReason.POLICY_VIOLATION, "takes nothing of what it is sent")
+            raise ConnectionClosed(CloseReason.POLICY_VIOLATION, "takes nothing of what it is sent")
+        self.sock.send(b"".join([_text_frame(text.encode()) for text in texts]))
 
     def send(self, data: str) -> None:
         """Send one text frame; see `send_all`."""
         self.send_all([data])
 
     def close(self, reason: int | None = None, message: str | None = None) -> None:
-        """Send a close frame, once, if the peer is still there. Never raises."""
-        with suppress(OSError, LocalProtocolError, ConnectionClosed):
-            super().close(reason, message)
-        self.connected = False
-        self._room.set()
+        """Send a close frame, once, and let the peer finish for `LINGER_S`. Never raises or waits."""
+        if self.connected:
+            with suppress(OSError, LocalProtocolError):
+                super().close(reason, message)
+            self._finish()
 
     def drain(self) -> None:
-        """Take what has been received as the last: `receive_waiting` answers empty after it."""
+        """Take no more frames, and close with 1012 when those taken are answered."""
         self._draining = True
-        self.event.set()
+        if not self.owed_bytes:
+            self.close(CloseReason.SERVICE_RESTART, "the server stops")
 
-    def _thread(self) -> None:
-        """The reader, run by the base class in a greenlet of its own."""
-        try:
-            while self.connected:
-                try:
-                    data = self.sock.recv(self.receive_bytes)
-                except TimeoutError:
-                    self._ping()
-                    continue
-                if not data:
-                    break
-                self.pong_received = True  # whatever comes, the peer is alive
-                self.ws.receive_data(data)
-                self._unread_bytes += len(data)
-                self.connected = self._handle_events()
-                self._wait_for_room()
-            self.connected = False
-            self.event.set()  # before lingering: the application need not wait for the peer
-            self.sock.linger()
-        except (OSError, LocalProtocolError):
-            self.close_reason = CloseReason.ABNORMAL_CLOSURE  # the peer is gone without a word
-        finally:
-            self.connected = False
-            self.event.set()
-            self.sock.close()
+    def check(self, now: float, interval_s: float) -> None:
+        """Ping a peer that has been silent for an interval, close on one that stayed silent for another.
 
-    def _ping(self) -> None:
-        if not self.pong_received:
+        A peer to whom we owe an answer is let be: nothing is read from it meanwhile.
+        """
+        if self.owed_bytes or now - max(self.heard_at, self.sock.taken_at) < interval_s:
+            return
+        if self._pinged or self.sock.unsent_bytes:
             self.close(CloseReason.POLICY_VIOLATION, "no answer to a ping")
         elif self.connected:
-            self.pong_received = False
+            self._pinged = True
+            self.heard_at = now
             self.sock.send(self.ws.send(Ping()))
 
-    def _wait_for_room(self) -> None:
-        while self.connected and self._unread_bytes > MAX_UNREAD_BYTES and self.input_buffer:
-            self._room.clear()
-            if self._unread_bytes > MAX_UNREAD_BYTES and self.input_buffer:
-                self._room.wait()
+    def _frames(self, data: bytes | bytearray) -> list[str | bytes]:
+        """The frames that are whole now; the rest stays for the next call."""
+        if self._partial:
+            self._partial += data
+            data = self._partial
+        frames: list[str | bytes] = []
+        at, end = 0, len(data)
+        while self.connected and end - at > 1:
+            first, second = data[at], data[at + 1]
+            if first & RESERVED or not second & MASKED:  # nothing can make it right, so its end is not waited for
+                self._other(bytes(data[at:]))
+                break
+            size, start = _extent(data, at)
+            if size > self.max_message_size:
+                self.close(CloseReason.MESSAGE_TOO_BIG, f"a frame may have {self.max_message_size} bytes")
+                break
+            if start + size > end:
+                break
+            text = None
+            if first == WHOLE_TEXT and not self._fragmented:
+                with suppress(UnicodeDecodeError):
+                    text = apply_mask(data[start : start + size], data[start - 4 : start]).decode()
+            if text is None:
+                self._other(bytes(data[at : start + size]))
+                frames += self.input_buffer
+                self.input_buffer.clear()
+            else:
+                frames.append(text)
+            at = start + size
+        if data is self._partial:
+            del data[:at]
+        elif at < end:
+            self._partial += data[at:]
+        return frames
+
+    def _other(self, frame: bytes) -> None:
+        """A part of a message, binary, ping, pong, close, or wrong: wsproto knows, and the base class acts on it."""
+        if not frame[0] & CONTROL:
+            self._fragmented = not frame[0] & FINAL
+        self.ws.receive_data(frame)
+        if not self._handle_events():
+            self._finish()
+
+    def _finish(self) -> None:
+        self.connected = False
+        self._room.set()
+        self.sock.shut()
+        gevent.spawn_later(LINGER_S, self.sock.hang_up)
+
+
+class _NoThread:
+    """In the place of the base class's reader thread: `run` reads, in the greenlet that accepted the connection."""
+
+    name = ""
+
+    def __init__(self, **_: Any) -> None:
+        pass
+
+    def start(self) -> None:
+        pass
+
+
+class _NoEvent:
+    """In the place of the event on which the base class's `receive` waits."""
+
+    def set(self) -> None:
+        pass
+
+
+def _extent(data: bytes | bytearray, at: int) -> tuple[int, int]:
+    """Size of a frame's payload and where it starts; a size that is cut off counts as not yet there (RFC 6455, 5.2)."""
+    second = data[at + 1]
+    size = second & 0x7F
+    start = at + 2
+    if size == 126:
+        size, start = int.from_bytes(data[at + 2 : at + 4], "big"), at + 4
+    elif size == 127:
+        size, start = int.from_bytes(data[at + 2 : at + 10], "big"), at + 10
+    return (0 if start > len(data) else size), start + 4  # behind the mask, which every client's frame has
+
+
+def _text_frame(text: bytes) -> bytes:
+    size = len(text)
+    if size < 126:
+        return bytes((WHOLE_TEXT, size)) + text
+    if size < 1 << 16:
+        return pack("!BBH", WHOLE_TEXT, 126, size) + text
+    return pack("!BBQ", WHOLE_TEXT, 127, size) + text

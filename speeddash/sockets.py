@@ -5,7 +5,9 @@ import logging
 import secrets
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import flask_sock
 from flask import Flask, Response, request
@@ -14,10 +16,10 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
 from speeddash.errors import FrameError, NotStored, ReadingsRefused
-from speeddash.ingest import Ingest
+from speeddash.ingest import Ingest, Ticket
 from speeddash.problem import problem
 from speeddash.reading import Reading, parse_frame, parse_source
-from speeddash.safe_server import SafeServer
+from speeddash.safe_server import Frames, SafeServer
 from speeddash.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class Connections:
     def __init__(self) -> None:
         self._by_id: dict[str, Connection] = {}
         self._left = threading.Event()
+        self._stopping = threading.Event()
 
     def get(self, connection_id: str) -> Connection | None:
         """The open connection of that id."""
@@ -68,8 +71,19 @@ class Connections:
 
     def drain(self) -> None:
         """Let every connection answer what it has received, then close it."""
+        self._stopping.set()
         for connection in self.all():
             connection.socket.drain()
+
+    def keep_alive(self, interval_s: float) -> None:
+        """Begin to ping connections that are silent for `interval_s`, and to close those that stay silent for another."""
+        threading.Thread(target=self._check, args=(interval_s,), name="pings", daemon=True).start()
+
+    def _check(self, interval_s: float) -> None:
+        while not self._stopping.wait(interval_s / 4):
+            now = time.monotonic()
+            for connection in self.all():
+                connection.socket.check(now, interval_s)
 
     def wait_until_empty(self, timeout_s: float) -> bool:
         """Wait until all are closed; False if some are not by then."""
@@ -82,10 +96,11 @@ class Connections:
 
 
 class Sockets:
-    """Serves the endpoints of one Flask application. Each connection has a greenlet that runs `serve`."""
+    """Serves the endpoints of one Flask application. Each connection has one greenlet, which runs `serve`."""
 
     def __init__(self, settings: Settings, ingest: Ingest, connections: Connections) -> None:
         self._settings = settings
+        self._max_speed_kmh = settings.max_speed_kmh
         self._ingest = ingest
         self._connections = connections
 
@@ -93,9 +108,7 @@ class Sockets:
         """Add the endpoints to an application."""
         flask_sock.Server = SafeServer
         app.config["SOCK_SERVER_OPTIONS"] = {
-            "ping_interval": self._settings.ping_interval_s,
             "max_message_size": self._settings.max_frame_bytes,
-            "receive_bytes": 1 << 16,
         }
         sock = flask_sock.Sock(app)
         for path in ENDPOINTS:
@@ -111,46 +124,61 @@ class Sockets:
         connection = Connection(identity, request.args.get("source") or identity, time.time_ns() // 1000, socket)
         self._connections.add(connection)
         try:
-            while frames := socket.receive_waiting():
-                socket.send_all(self._answers(connection, frames))
-            socket.close(CloseReason.SERVICE_RESTART, "the server stops")
-        except ConnectionClosed:
-            pass  # the peer left; what it sent is stored, and it will send again what it got no echo for
-        except NotStored as stopped:
-            socket.close(CloseReason.SERVICE_RESTART, str(stopped))
-        except Exception:
-            log.exception("connection %s failed", identity)
-            socket.close(CloseReason.INTERNAL_ERROR, "the server failed")
+            socket.run(partial(self._receive, connection))
         finally:
             self._connections.remove(connection)
 
-    def _answers(self, connection: Connection, frames: list[str | bytes]) -> list[str]:
-        """One answer a frame, in order: the frame itself once it is stored, or an error frame."""
+    def _receive(self, connection: Connection, frames: Frames, size_bytes: int) -> None:
+        """Queue what came together; `_settle` answers it after the commit."""
+        try:
+            answers, parsed, places = self._parse(connection, frames)
+            if parsed or connection.socket.owed_bytes > size_bytes:
+                self._ingest.submit(parsed, partial(self._settle, connection, answers, places, size_bytes))
+            else:  # only errors, and nothing before them that has to be answered first
+                connection.socket.send_all(answers)
+                connection.socket.answered(size_bytes)
+        except ConnectionClosed:
+            pass  # the sender left; it will send again what it got no echo for
+        except Exception:
+            log.exception("connection %s failed", connection.id)
+            connection.socket.close(CloseReason.INTERNAL_ERROR, "the server failed")
+
+    def _parse(self, connection: Connection, frames: Frames) -> tuple[list[str], list[list[Reading]], list[int]]:
+        """The answer to each frame if it is stored, the readings of the good ones, and the places of those among the answers."""
         received_us = time.time_ns() // 1000
         answers: list[str] = []
         parsed: list[list[Reading]] = []
         places: list[int] = []
-        for place, text in enumerate(frames):
+        for place, frame in enumerate(frames):
             try:
-                readings = parse_frame(
-                    text,
-                    source=connection.source,
-                    received_us=received_us,
-                    seqs=self._ingest.seqs,
-                    max_speed_kmh=self._settings.max_speed_kmh,
+                parsed.append(
+                    parse_frame(frame, connection.source, received_us, self._ingest.seqs, self._max_speed_kmh)
                 )
             except FrameError as bad:
                 answers.append(error_frame(bad))
             else:
-                parsed.append(readings)
                 places.append(place)
-                answers.append(str(text))
-        if parsed:
-            refused = self._ingest.commit(parsed)
-            for at, why in refused.items():
+                answers.append(str(frame))
+        return answers, parsed, places
+
+    def _settle(
+        self, connection: Connection, answers: list[str], places: list[int], size_bytes: int, ticket: Ticket
+    ) -> None:
+        """Echo what is durable now."""
+        socket = connection.socket
+        if isinstance(ticket.error, NotStored):
+            socket.close(CloseReason.SERVICE_RESTART, str(ticket.error))
+        elif ticket.error:
+            socket.close(CloseReason.INTERNAL_ERROR, "the server failed")
+        else:
+            for at, why in ticket.refused.items():
                 answers[places[at]] = error_frame(refused_frame(why))
-            connection.readings += sum(len(readings) for at, readings in enumerate(parsed) if at not in refused)
-        return answers
+            connection.readings += sum(
+                len(readings) for at, readings in enumerate(ticket.frames) if at not in ticket.refused
+            )
+            with suppress(ConnectionClosed):
+                socket.send_all(answers)
+        socket.answered(size_bytes)
 
 
 def error_frame(error: FrameError) -> str:

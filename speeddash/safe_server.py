@@ -25,7 +25,6 @@ from wsproto.utilities import LocalProtocolError
 
 from speeddash.wire import Wire
 
-RECEIVE_BYTES = 1 << 15
 #: Received and not yet answered, or answered and not yet taken by the peer; beyond it nothing more is read.
 MAX_OWED_BYTES = 1 << 15
 #: After our close frame the peer may still be sending; closing on unread data would reset the connection under that frame.
@@ -51,6 +50,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
     close_reason: int
     input_buffer: list[str | bytes]
     max_message_size: int
+    _receive: Callable[[Frames, int], object]
 
     def __init__(self, environ: dict[str, Any], **options: Any) -> None:
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
@@ -60,33 +60,25 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         self._draining = False
         self._partial = bytearray()
         self._fragmented = False
-        self._room = Event()
+        self._ended = Event()
         super().__init__(environ, thread_class=_NoThread, event_class=_NoEvent, **options)
 
     def handshake(self) -> None:
         """Called by the base class once it has the socket."""
-        self.sock = Wire(self.sock, self._room.set)
+        self.sock = Wire(self.sock, self._received, self._read_on)
         super().handshake()
 
-    def run(self, receive: Callable[[Frames, int], None]) -> None:
+    def run(self, receive: Callable[[Frames, int], object]) -> None:
         """Read until the connection ends.
 
         Args:
-            receive: Called with the frames that came together, in order, and their size in bytes. It must not wait;
-                whoever answers them says so with `answered`.
+            receive: Called with the frames that came together, in order, and their size in bytes. It runs in the event loop
+                and must not wait; whoever answers the frames says so with `answered`.
         """
+        self._receive = receive
+        self.sock.resume()
         try:
-            while data := self.sock.recv(RECEIVE_BYTES):
-                self.heard_at = time.monotonic()
-                self._pinged = False
-                if self.connected and not self._draining and (frames := self._frames(data)):
-                    self.owed_bytes += len(data)
-                    receive(frames, len(data))
-                while self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
-                    self._room.clear()
-                    self._room.wait()
-        except OSError:
-            self.close_reason = CloseReason.ABNORMAL_CLOSURE  # the peer is gone without a word
+            self._ended.wait()
         finally:
             self.connected = False
             self.sock.close()
@@ -94,7 +86,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
     def answered(self, size_bytes: int) -> None:
         """The frames of that size have their answers; read on."""
         self.owed_bytes -= size_bytes
-        self._room.set()
+        self._read_on()
         if self._draining and not self.owed_bytes:
             self.close(CloseReason.SERVICE_RESTART, "the server stops")
 
@@ -142,6 +134,23 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
             self.heard_at = now
             self.sock.send(self.ws.send(Ping()))
 
+    def _received(self, data: bytes) -> None:
+        if not data:
+            self.connected = False
+            self._ended.set()
+            return
+        self.heard_at = time.monotonic()
+        self._pinged = False
+        if self.connected and not self._draining and (frames := self._frames(data)):
+            self.owed_bytes += len(data)
+            self._receive(frames, len(data))
+            if self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
+                self.sock.pause()
+
+    def _read_on(self) -> None:
+        if self.owed_bytes + self.sock.unsent_bytes <= MAX_OWED_BYTES:
+            self.sock.resume()
+
     def _frames(self, data: bytes | bytearray) -> list[str | bytes]:
         """The frames that are whole now; the rest stays for the next call."""
         if self._partial:
@@ -187,7 +196,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
 
     def _finish(self) -> None:
         self.connected = False
-        self._room.set()
+        self.sock.resume()
         self.sock.shut()
         gevent.spawn_later(LINGER_S, self.sock.hang_up)
 

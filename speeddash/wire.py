@@ -1,4 +1,4 @@
-"""The sending half of a socket: whole, in order, and never waiting."""
+"""A socket that never makes anyone wait."""
 
 import os
 import socket
@@ -9,44 +9,65 @@ from contextlib import suppress
 
 import gevent
 
+READ, WRITE = 1, 2
+RECEIVE_BYTES = 1 << 15
+
 
 class Wire:
-    """A gevent socket whose `send` returns at once, from whichever greenlet it is called.
+    """Both directions of a gevent socket, driven by the event loop itself: no greenlet is switched to for a message.
 
-    What the peer does not take now is kept, and a greenlet of its own hands it over as the peer takes it.
+    `send` returns at once, whole and in order, from whichever greenlet it is called. What the peer does not take now is kept
+    and handed over as the peer takes it.
 
     Attributes:
         unsent_bytes: Kept, and not yet taken by the peer.
         taken_at: When the peer last took some of what was kept (`time.monotonic`).
     """
 
-    def __init__(self, sock: socket.socket, taken: Callable[[], None]) -> None:
-        """Wrap a socket; `taken` is called when the peer has taken some of what was kept."""
-        sock.settimeout(None)
+    def __init__(self, sock: socket.socket, received: Callable[[bytes], object], taken: Callable[[], object]) -> None:
+        """Wrap a socket.
+
+        Args:
+            sock: Under gevent its descriptor does not block.
+            received: Called with what came, after `resume`, and with nothing at the end. It runs in the event loop: it must
+                not wait.
+            taken: Called when the peer has taken some of what was kept; likewise.
+        """
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.recv = sock.recv
         self.unsent_bytes = 0
         self.taken_at = 0.0
         self._sock = sock
+        self._fd = sock.fileno()
+        self._received = received
         self._taken = taken
         self._unsent: deque[memoryview] = deque()
         self._shut = False
+        loop = gevent.get_hub().loop
+        self._readable = loop.io(self._fd, READ)
+        self._writable = loop.io(self._fd, WRITE)
+        self._reading = False
+
+    def resume(self) -> None:
+        """Read, from now on."""
+        if not self._reading and self._fd >= 0:
+            self._reading = True
+            self._readable.start(self._read)
+
+    def pause(self) -> None:
+        """Read no more: the peer's bytes stay in the socket, and TCP slows it down."""
+        self._reading = False
+        self._readable.stop()
 
     def send(self, data: bytes) -> None:
-        """Send all of it, now or later. A peer that is gone is noticed by `recv`."""
+        """Send all of it, now or later. A peer that is gone shows itself at the reading side."""
+        if self._fd < 0:
+            return
         sent = 0
         if not self._unsent:
-            try:
-                # Not the socket's send, which would wait: the descriptor under gevent does not block.
-                sent = os.write(self._sock.fileno(), data)
-            except BlockingIOError:
-                pass
-            except OSError:
-                self.hang_up()
-                return
+            sent = self._write(data)
             if sent == len(data):
                 return
-            gevent.spawn(self._hand_over)
+            self._writable.start(self._hand_over)
         self._unsent.append(memoryview(data)[sent:])
         self.unsent_bytes += len(data) - sent
 
@@ -58,28 +79,52 @@ class Wire:
                 self._sock.shutdown(socket.SHUT_WR)
 
     def hang_up(self) -> None:
-        """End both directions; `recv` answers with the end."""
-        self._unsent.clear()
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+        """End both directions; the reading side is told."""
+        if self._fd >= 0:
+            self.resume()
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Give the socket back."""
-        self._unsent.clear()
-        self._sock.close()
+        if self._fd >= 0:
+            self._fd = -1
+            self._unsent.clear()
+            for watcher in (self._readable, self._writable):
+                watcher.stop()
+                watcher.close()
+            self._sock.close()
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._fd, RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.pause()
+        self._received(data)
+
+    def _write(self, data: bytes | memoryview) -> int:
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(data)  # the peer is gone, and `recv` says so
 
     def _hand_over(self) -> None:
-        with suppress(OSError):
-            while self._unsent:
-                data = self._unsent[0]
-                sent = self._sock.send(data)
-                if not self._unsent:  # hung up meanwhile
-                    break
-                self._unsent[0] = data[sent:]
-                if sent == len(data):
-                    self._unsent.popleft()
-                self.unsent_bytes -= sent
-                self.taken_at = time.monotonic()
-                self._taken()
-        if self._shut:
-            self.shut()
+        data = self._unsent[0]
+        sent = self._write(data)
+        self.unsent_bytes -= sent
+        self.taken_at = time.monotonic()
+        if sent < len(data):
+            self._unsent[0] = data[sent:]
+        else:
+            self._unsent.popleft()
+        if not self._unsent:
+            self._writable.stop()
+            if self._shut:
+                self.shut()
+        self._taken()

@@ -4,7 +4,7 @@ import inspect
 import socket
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, cast
 
 import pymysql
 from sqlalchemy import create_engine
@@ -70,8 +70,16 @@ class MySQLStore(Store):
 
     def _write(self, connection: PoolProxiedConnection, readings: Sequence[Reading]) -> None:
         cursor = connection.cursor()
+        driver = cast("pymysql.Connection[Any]", connection.driver_connection)
+        if len(readings) <= ROWS_A_STATEMENT:
+            # One statement is a transaction by itself: a COMMIT would be a second round trip.
+            driver.autocommit(True)
+            cursor.execute(_statement(readings))
+            return
+        driver.autocommit(False)
         for start in range(0, len(readings), ROWS_A_STATEMENT):
-            cursor.execute(HEAD + ",".join(_values(readings[start : start + ROWS_A_STATEMENT])) + TAIL)
+            cursor.execute(_statement(readings[start : start + ROWS_A_STATEMENT]))
+        connection.commit()
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()
@@ -97,6 +105,10 @@ class MySQLStore(Store):
         if isinstance(error, pymysql.ProgrammingError | pymysql.NotSupportedError):
             return StoreMisconfigured(message)
         return StoreUnavailable(message)
+
+
+def _statement(readings: Sequence[Reading]) -> str:
+    return HEAD + ",".join(_values(readings)) + TAIL
 
 
 def _values(readings: Sequence[Reading]) -> Iterator[str]:

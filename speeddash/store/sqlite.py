@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -29,7 +30,14 @@ CREATE TABLE IF NOT EXISTS speed_data (
     PRIMARY KEY (source, timestamp, seq)
 ) STRICT, WITHOUT ROWID
 """
-INSERT: Final = "INSERT INTO speed_data (source, timestamp, seq, speed) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+#: 4 variables a row; SQLite takes 32,766 a statement.
+STEP_ROWS: Final = (4096, 512, 64, 8, 1)
+INSERTS: Final = {
+    size: "INSERT INTO speed_data (source, timestamp, seq, speed) VALUES (?, ?, ?, ?)"
+    + ", (?, ?, ?, ?)" * (size - 1)
+    + " ON CONFLICT DO NOTHING"
+    for size in STEP_ROWS
+}
 BUSY_CODES: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
 DATA_CODES: Final = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}
 
@@ -55,7 +63,20 @@ class SQLiteStore(Store):
         return [SCHEMA]
 
     def _write(self, connection: PoolProxiedConnection, readings: Sequence[Reading]) -> None:
-        connection.cursor().executemany(INSERT, readings)
+        # Many rows a step: between steps the thread would have to wait for the interpreter. Steps of a few sizes,
+        # so that their statements stay prepared.
+        cursor = connection.cursor()
+        start = 0
+        try:
+            for size in STEP_ROWS:
+                while len(readings) - start >= size:
+                    cursor.execute(INSERTS[size], list(chain.from_iterable(readings[start : start + size])))
+                    start += size
+            connection.commit()
+        except sqlite3.Error:
+            # A connection with a statement that failed half-way holds its lock even when closed, as long as anyone holds the error.
+            connection.rollback()
+            raise
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()

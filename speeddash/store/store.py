@@ -173,7 +173,6 @@ class Store(ABC):
                 if self._writer is None:
                     self._writer = self._engine.raw_connection()
                 self._write(self._writer, readings)
-                self._writer.commit()
         except BaseException:
             # Whatever state that connection is in, the next try begins on a new one. Rows are keyed, so trying again is safe.
             self._drop_writer()
@@ -236,7 +235,7 @@ class Store(ABC):
 
     @abstractmethod
     def _write(self, connection: PoolProxiedConnection, readings: Sequence[Reading]) -> None:
-        """Put readings into the open transaction, leaving alone those that are stored."""
+        """Put readings into one transaction, leaving alone those that are stored, and commit it."""
 
     @abstractmethod
     def _durability(self, connection: PoolProxiedConnection) -> Durability:

@@ -4,7 +4,7 @@ import inspect
 import socket
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pymysql
 from sqlalchemy import create_engine
@@ -14,7 +14,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from speeddash.errors import ReadingsRefused, SettingsError, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.files import shipped
 from speeddash.reading import Reading, rfc3339
-from speeddash.store.store import Durability, Store
+from speeddash.store.store import Durability, Statement, Store
 
 CONNECT_TIMEOUT_S: Final = 5.0
 #: The longest row: a source of 64, a time, a seq of 20 digits, a speed of 24 characters, quotes and commas.
@@ -68,18 +68,19 @@ class MySQLStore(Store):
         script = "\n".join(line for line in lines if not line.startswith("--"))
         return [statement.strip() for statement in script.split(";") if statement.strip()]
 
-    def _write(self, connection: PoolProxiedConnection, readings: Sequence[Reading]) -> None:
+    def _statements(self, readings: Sequence[Reading]) -> list[Statement]:
+        starts = range(0, len(readings), ROWS_A_STATEMENT)
+        return [(HEAD + ",".join(_values(readings[at : at + ROWS_A_STATEMENT])) + TAIL, ()) for at in starts]
+
+    def _write(self, connection: "pymysql.Connection[Any]", statements: Sequence[Statement]) -> None:
+        # One statement is a transaction by itself: a COMMIT would be a second round trip.
+        alone = len(statements) == 1
+        connection.autocommit(alone)
         cursor = connection.cursor()
-        driver = cast("pymysql.Connection[Any]", connection.driver_connection)
-        if len(readings) <= ROWS_A_STATEMENT:
-            # One statement is a transaction by itself: a COMMIT would be a second round trip.
-            driver.autocommit(True)
-            cursor.execute(_statement(readings))
-            return
-        driver.autocommit(False)
-        for start in range(0, len(readings), ROWS_A_STATEMENT):
-            cursor.execute(_statement(readings[start : start + ROWS_A_STATEMENT]))
-        connection.commit()
+        for sql, _ in statements:
+            cursor.execute(sql)
+        if not alone:
+            connection.commit()
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()
@@ -105,10 +106,6 @@ class MySQLStore(Store):
         if isinstance(error, pymysql.ProgrammingError | pymysql.NotSupportedError):
             return StoreMisconfigured(message)
         return StoreUnavailable(message)
-
-
-def _statement(readings: Sequence[Reading]) -> str:
-    return HEAD + ",".join(_values(readings)) + TAIL
 
 
 def _values(readings: Sequence[Reading]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
@@ -15,7 +16,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
-from speeddash.store.store import Durability, Store
+from speeddash.store.store import Durability, Statement, Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,13 +32,7 @@ CREATE TABLE IF NOT EXISTS speed_data (
 ) STRICT, WITHOUT ROWID
 """
 #: 4 variables a row; SQLite takes 32,766 a statement.
-STEP_ROWS: Final = (4096, 512, 64, 8, 1)
-INSERTS: Final = {
-    size: "INSERT INTO speed_data (source, timestamp, seq, speed) VALUES (?, ?, ?, ?)"
-    + ", (?, ?, ?, ?)" * (size - 1)
-    + " ON CONFLICT DO NOTHING"
-    for size in STEP_ROWS
-}
+ROWS_A_STATEMENT: Final = 8_191
 BUSY_CODES: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
 DATA_CODES: Final = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}
 
@@ -62,19 +57,23 @@ class SQLiteStore(Store):
     def _schema(self) -> list[str]:
         return [SCHEMA]
 
-    def _write(self, connection: PoolProxiedConnection, readings: Sequence[Reading]) -> None:
-        # Many rows a step: between steps the thread would have to wait for the interpreter. Steps of a few sizes,
-        # so that their statements stay prepared.
-        cursor = connection.cursor()
-        start = 0
+    def _statements(self, readings: Sequence[Reading]) -> list[Statement]:
+        starts = range(0, len(readings), ROWS_A_STATEMENT)
+        parts = [readings[at : at + ROWS_A_STATEMENT] for at in starts]
+        return [(_insert(len(part)), list(chain.from_iterable(part))) for part in parts]
+
+    def _write(self, connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
+        # As few steps as can be: between two the thread waits for the interpreter. One statement is a transaction by itself.
+        connection.isolation_level = None
+        alone = len(statements) == 1
         try:
-            for size in STEP_ROWS:
-                while len(readings) - start >= size:
-                    cursor.execute(INSERTS[size], list(chain.from_iterable(readings[start : start + size])))
-                    start += size
+            if not alone:
+                connection.execute("BEGIN IMMEDIATE")
+            for sql, values in statements:
+                connection.execute(sql, values)
             connection.commit()
         except sqlite3.Error:
-            # A connection with a statement that failed half-way holds its lock even when closed, as long as anyone holds the error.
+            # A connection whose statement failed half-way holds its lock even when closed, as long as anyone holds the error.
             connection.rollback()
             raise
 
@@ -104,6 +103,12 @@ class SQLiteStore(Store):
             result: T = outcome
             return result
         return operation(*args, **kwargs)
+
+
+@lru_cache(maxsize=1024)
+def _insert(rows: int) -> str:
+    values = ",".join(["(?,?,?,?)"] * rows)
+    return f"INSERT INTO speed_data (source, timestamp, seq, speed) VALUES {values} ON CONFLICT DO NOTHING"
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:

@@ -34,6 +34,8 @@ from speeddash.reading import EPOCH, Reading, microseconds
 
 P = ParamSpec("P")
 T = TypeVar("T")
+#: SQL and its parameters.
+Statement = tuple[str, Sequence[Any]]
 
 
 class Moment(TypeDecorator[int]):
@@ -115,7 +117,7 @@ class Store(ABC):
 
         After `StoreUnavailable` the outcome is open: insert the same readings again.
         """
-        self._call(self._insert, readings)
+        self._call(self._insert, self._statements(readings))
 
     def select(
         self,
@@ -167,12 +169,12 @@ class Store(ABC):
                 )
             return self._durability(connection.connection)
 
-    def _insert(self, readings: Sequence[Reading]) -> None:
+    def _insert(self, statements: Sequence[Statement]) -> None:
         try:
             with self._errors_translated():
                 if self._writer is None:
                     self._writer = self._engine.raw_connection()
-                self._write(self._writer, readings)
+                self._write(self._writer.driver_connection, statements)
         except BaseException:
             # Whatever state that connection is in, the next try begins on a new one. Rows are keyed, so trying again is safe.
             self._drop_writer()
@@ -234,8 +236,12 @@ class Store(ABC):
         """The statements that make the tables."""
 
     @abstractmethod
-    def _write(self, connection: PoolProxiedConnection, readings: Sequence[Reading]) -> None:
-        """Put readings into one transaction, leaving alone those that are stored, and commit it."""
+    def _statements(self, readings: Sequence[Reading]) -> list[Statement]:
+        """What stores these readings and leaves alone those that are stored."""
+
+    @abstractmethod
+    def _write(self, connection: Any, statements: Sequence[Statement]) -> None:
+        """Execute the statements in one transaction of the driver's connection, and commit it."""
 
     @abstractmethod
     def _durability(self, connection: PoolProxiedConnection) -> Durability:

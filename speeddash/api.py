@@ -5,11 +5,13 @@ import json
 import time
 
 from flask import Blueprint, Flask, Response, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from simple_websocket import ConnectionClosed
 from werkzeug.exceptions import HTTPException
 
 from speeddash.errors import FrameError, NotStored, StoreError
 from speeddash.ingest import Ingest
+from speeddash.metrics import Metrics
 from speeddash.problem import problem
 from speeddash.reading import MAX_SEQ, Reading, decode, parse_frame, parse_reading, parse_source, parse_time, rfc3339
 from speeddash.settings import Settings
@@ -32,6 +34,8 @@ class Api:
         self._store = store
         self._ingest = ingest
         self._connections = connections
+        self._registry = CollectorRegistry()
+        self._registry.register(Metrics(ingest, connections))
 
     def register(self, app: Flask) -> None:
         """Add the endpoints and the error shape to an application."""
@@ -39,6 +43,7 @@ class Api:
         api = Blueprint("api", __name__)
         api.get("/healthz")(self.healthz)
         api.get("/readyz")(self.readyz)
+        api.get("/metrics")(self.metrics)
         api.post("/send")(self.send)
         api.get("/api/v1/connections")(self.list_connections)
         api.post("/api/v1/readings")(self.add_readings)
@@ -46,7 +51,7 @@ class Api:
         # Dash answers every other GET with its page; below /api a wrong path is an error.
         api.route("/api", defaults={"unknown": ""}, methods=["GET"])(_unknown)
         api.route("/api/<path:unknown>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])(_unknown)
-        api.register_error_handler(FrameError, _frame_problem)
+        api.register_error_handler(FrameError, self._frame_problem)
         api.register_error_handler(NotStored, _not_stored_problem)
         api.register_error_handler(StoreError, _store_problem)
         api.register_error_handler(HTTPException, _http_problem)
@@ -70,6 +75,10 @@ class Api:
             return problem(503, f"the database has not answered for {stalled_s:.0f} s")
         self._store.check_writable()
         return jsonify(status="ready", durable=durability.durable, durability=durability.detail)
+
+    def metrics(self) -> Response:
+        """Everything that is counted, in the text format of Prometheus."""
+        return Response(generate_latest(self._registry), content_type=CONTENT_TYPE_LATEST)
 
     def list_connections(self) -> Response:
         """The senders that are connected, the oldest first."""
@@ -128,6 +137,13 @@ class Api:
         refused = self._ingest.commit([readings], self._settings.store_timeout_s)
         for why in refused.values():
             raise refused_frame(why)
+
+    def _frame_problem(self, error: FrameError) -> Response:
+        posted = request.method == "POST"
+        if posted:
+            self._ingest.rejected[error.code] += 1
+        members = {name: value for name, value in error.as_dict().items() if name != "message"}
+        return problem(STATUS.get(error.code, 422 if posted else 400), error.message, **members)
 
 
 def _now_us() -> int:
@@ -188,12 +204,6 @@ def _unknown(unknown: str) -> Response:
 
 
 STATUS = {"not_json": 400, "not_json_type": 415}
-
-
-def _frame_problem(error: FrameError) -> Response:
-    status = STATUS.get(error.code, 422 if request.method == "POST" else 400)
-    members = {name: value for name, value in error.as_dict().items() if name != "message"}
-    return problem(status, error.message, **members)
 
 
 def _not_stored_problem(error: NotStored) -> Response:

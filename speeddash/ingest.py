@@ -6,8 +6,10 @@ import queue
 import secrets
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from prometheus_client import Histogram
 
 from speeddash.errors import NotStored, ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
@@ -19,6 +21,8 @@ FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
 #: A transaction of more readings would delay everyone behind it; a single frame may exceed it.
 MAX_BATCH = 20_000
+BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
+COMMIT_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
 class Ticket:
@@ -60,6 +64,19 @@ class Ingest:
         self._writer = threading.Thread(target=self._write, name="ingest", daemon=True)
         self._settler = threading.Thread(target=self._settle, name="receipts", daemon=True)
         self._commit_began: float | None = None
+        #: Readings taken into a batch and readings committed, and frames that were not stored by the reason's code.
+        self.received = 0
+        self.stored = 0
+        self.rejected: Counter[str] = Counter()
+        self.batch_readings = Histogram(
+            "speeddash_batch_readings", "Readings in one transaction", buckets=BATCH_BUCKETS, registry=None
+        )
+        self.commit_seconds = Histogram(
+            "speeddash_commit_seconds",
+            "From sending a transaction to its commit",
+            buckets=COMMIT_BUCKETS_S,
+            registry=None,
+        )
         #: Set once the first attempt to open the store has ended, well or not.
         self.tried = threading.Event()
         #: Why nothing can be stored just now; None while all is well.
@@ -113,6 +130,10 @@ class Ingest:
         if ticket.error:
             raise ticket.error
         return ticket.refused
+
+    def depth(self) -> int:
+        """How many frames' tickets wait for a transaction."""
+        return len(self._queue)
 
     def stalled_s(self) -> float:
         """For how many seconds the commit under way has been waiting for the database; 0 where none is."""
@@ -179,6 +200,7 @@ class Ingest:
             ticket = self._queue.popleft()
             self._in_hand.append(ticket)
             count += sum(map(len, ticket.frames))
+        self.received += count
         return True
 
     def _insert_all(self, tickets: list[Ticket]) -> bool:
@@ -196,14 +218,26 @@ class Ingest:
             if len(frames) == 1:
                 ticket, at = frames[0]
                 ticket.refused[at] = refused
+                self.rejected["refused"] += 1
                 return True
             half = len(frames) // 2
             return self._insert_halves(frames[:half]) and self._insert_halves(frames[half:])
 
     def _insert(self, readings: list[Reading]) -> bool:
+        if not readings:
+            return True
         # In the order of the key: pages are filled one after the other, and two servers lock in the same order.
         readings.sort()
-        return not readings or self._until_it_works(lambda: self._store.insert(readings))
+        if not self._until_it_works(lambda: self._insert_once(readings)):
+            return False
+        self.stored += len(readings)
+        self.batch_readings.observe(len(readings))
+        return True
+
+    def _insert_once(self, readings: list[Reading]) -> None:
+        began = time.perf_counter()
+        self._store.insert(readings)
+        self.commit_seconds.observe(time.perf_counter() - began)
 
     def _until_it_works(self, operation: Callable[[], None]) -> bool:
         """Try with back-off until it succeeds; False if the server stops first."""

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -21,6 +22,9 @@ from speeddash.settings import Settings
 #: How long the start waits for the database before it serves without it.
 FIRST_TRY_S = 1.5
 BACKLOG = 4096
+#: flask-sock keeps the socket that came with the request beside its own.
+FILES_A_SOCKET = 2
+OTHER_FILES = 200
 #: Allocations before the youngest generation is searched, and how often the older ones are (Python's own: 700, 10, 10).
 COLLECT_AFTER = (20_000, 20, 20)
 
@@ -68,6 +72,7 @@ def wsgi() -> Flask:
 
 def serve(app: SpeedDash, listener: socket.socket) -> None:
     """Serve until SIGTERM or Ctrl-C."""
+    _raise_file_limit(app.settings.max_connections)
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stopping.set)
@@ -116,6 +121,17 @@ def _say_where(app: SpeedDash, port: int) -> None:
         f"  database  {app.store.shown_url}\n"
         f"  commits   {commits}"
     )
+
+
+def _raise_file_limit(connections: int) -> None:
+    wanted = FILES_A_SOCKET * connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        if allowed < wanted:
+            possible = (allowed - OTHER_FILES) // FILES_A_SOCKET
+            log.warning("the system's limit of %d open files (ulimit -Hn) is enough for %d sockets", allowed, possible)
 
 
 def _calm_the_collector() -> None:

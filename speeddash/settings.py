@@ -41,6 +41,7 @@ class Settings(BaseSettings):
         le=3600,
         description="A silent socket is pinged after it, and closed after another one or when it takes nothing for so long",
     )
+    max_connections: int = Field(10_000, ge=1, description="Sockets open at once; one more is answered 503")
     store_timeout_s: float = Field(
         30.0, gt=0, le=3600, description="How long an HTTP request waits for its commit before it answers 503"
     )

@@ -52,6 +52,9 @@ class Connections:
         self._left = threading.Event()
         self._stopping = threading.Event()
 
+    def __len__(self) -> int:
+        return len(self._by_id)
+
     def get(self, connection_id: str) -> Connection | None:
         """The open connection of that id."""
         return self._by_id.get(connection_id)
@@ -116,7 +119,21 @@ class Sockets:
         app.add_url_rule("/ws", "socket without upgrade", _upgrade_required)
         app.register_error_handler(RemoteProtocolError, _bad_handshake)
         # flask-sock answers 101 before `serve` runs; a plain HTTP refusal is only possible here.
-        app.before_request(_check_handshake)
+        app.before_request(self._check_handshake)
+
+    def _check_handshake(self) -> Response | None:
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            return None
+        if len(self._connections) >= self._settings.max_connections:
+            answer = problem(503, f"all {self._settings.max_connections} connections are in use")
+            answer.headers["Retry-After"] = "10"
+            return answer
+        if request.args.get("source"):
+            try:
+                parse_source(request.args["source"])
+            except FrameError as bad:
+                return problem(400, bad.message, code=bad.code)
+        return None
 
     def serve(self, socket: SafeServer) -> None:
         """Echo one sender's frames after their commit until either side closes."""
@@ -155,6 +172,7 @@ class Sockets:
                     parse_frame(frame, connection.source, received_us, self._ingest.seqs, self._max_speed_kmh)
                 )
             except FrameError as bad:
+                self._ingest.rejected[bad.code] += 1
                 answers.append(error_frame(bad))
             else:
                 places.append(place)
@@ -189,15 +207,6 @@ def error_frame(error: FrameError) -> str:
 def refused_frame(why: ReadingsRefused) -> FrameError:
     """What the database would not take, as an error of the frame."""
     return FrameError("refused", f"the database refused it: {why}")
-
-
-def _check_handshake() -> Response | None:
-    if request.headers.get("Upgrade", "").lower() == "websocket" and request.args.get("source"):
-        try:
-            parse_source(request.args["source"])
-        except FrameError as bad:
-            return problem(400, bad.message, code=bad.code)
-    return None
 
 
 def _bad_handshake(error: RemoteProtocolError) -> Response:

@@ -143,3 +143,21 @@ def test_wrong_method_is_a_problem_that_lists_the_right_ones(server):
     answer = requests.delete(f"{server.url}/send", timeout=5)
     assert_problem(answer, 405)
     assert "POST" in answer.headers["Allow"]
+
+
+def test_metrics_count_what_happened(run, tmp_path):
+    server = run(f"sqlite:///{tmp_path}/speed.db")
+    with server.connect("/ws") as socket:
+        for text in ('[{"speed": 1}, {"speed": 2}]', '{"speed": -1}', "nope"):
+            socket.send(text)
+            socket.recv(5)
+        post(server, "/api/v1/readings", {"speed": "x"})
+        shown = get(server, "/metrics").text.splitlines()
+    assert "speeddash_readings_received_total 2.0" in shown
+    assert "speeddash_readings_stored_total 2.0" in shown
+    assert 'speeddash_frames_rejected_total{code="bad_speed"} 2.0' in shown
+    assert 'speeddash_frames_rejected_total{code="not_json"} 1.0' in shown
+    assert "speeddash_sockets_open 1.0" in shown
+    assert "speeddash_queue_depth 0.0" in shown
+    assert 'speeddash_batch_readings_bucket{le="2.0"} 1.0' in shown
+    assert "speeddash_commit_seconds_count 1.0" in shown

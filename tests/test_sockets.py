@@ -209,3 +209,21 @@ def test_a_hundred_senders_at_once_lose_nothing(server):
         sender.join()
     assert failures == []
     assert all(len(server.readings(f"crowd-{number}")) == 20 for number in range(100))
+
+
+def test_one_connection_too_many_is_told_before_the_handshake_and_comes_in_when_another_leaves(run, tmp_path):
+    server = run(f"sqlite:///{tmp_path}/speed.db", SPEEDDASH_MAX_CONNECTIONS="3")
+    inside = [RawSocket(server.port) for _ in range(3)]
+    with pytest.raises(InvalidStatus) as refused, server.connect():
+        pass
+    assert refused.value.response.status_code == 503
+    assert refused.value.response.headers["Retry-After"]
+    assert "all 3 connections" in json.loads(refused.value.response.body)["detail"]
+    assert server.answers("/healthz")
+    inside.pop().close()
+    wait_for(lambda: len(requests.get(f"{server.url}/api/v1/connections", timeout=5).json()["connections"]) == 2)
+    inside.append(RawSocket(server.port))
+    for socket in inside:
+        socket.send(b'{"speed": 1}')
+        assert socket.receive_text() == b'{"speed": 1}'
+        socket.close()

@@ -108,7 +108,7 @@ class SQLiteStore(Store):
 @lru_cache(maxsize=1024)
 def _insert(rows: int) -> str:
     values = ",".join(["(?,?,?,?)"] * rows)
-    return f"INSERT INTO speed_data (source, timestamp, seq, speed) VALUES {values} ON CONFLICT DO NOTHING"
+    return f"INSERT INTO speed_data (source, timestamp, seq, speed) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608 - question marks alone
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:

@@ -1,0 +1,38 @@
+"""What `GET /metrics` shows. Counted by those who do the work, as plain numbers; read here only when somebody asks."""
+
+from collections.abc import Iterable
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from speeddash.ingest import Ingest
+from speeddash.sockets import Connections
+
+
+class Metrics(Collector):
+    """The numbers of one SpeedDash."""
+
+    def __init__(self, ingest: Ingest, connections: Connections) -> None:
+        self._ingest = ingest
+        self._connections = connections
+
+    def collect(self) -> Iterable[Metric]:
+        """Called by prometheus-client for each request."""
+        ingest = self._ingest
+        yield CounterMetricFamily("speeddash_readings_received", "Readings taken in to be stored", ingest.received)
+        yield CounterMetricFamily(
+            "speeddash_readings_stored", "Readings that are durable, repeated ones included", ingest.stored
+        )
+        rejected = CounterMetricFamily(
+            "speeddash_frames_rejected", "Frames not stored, by the code of their error", labels=["code"]
+        )
+        for code, count in sorted(ingest.rejected.items()):
+            rejected.add_metric([code], count)
+        yield rejected
+        yield GaugeMetricFamily("speeddash_sockets_open", "Senders that are connected", len(self._connections))
+        yield GaugeMetricFamily(
+            "speeddash_queue_depth", "Batches of frames that wait for a transaction", ingest.depth()
+        )
+        yield from ingest.batch_readings.collect()
+        yield from ingest.commit_seconds.collect()

@@ -95,8 +95,15 @@ def throughput(
     warm_up_s: float,
     seconds: float,
     progress: Progress,
+    until_empty: bool = False,
 ) -> Throughput:
     """Let `clients` senders keep `in_flight` frames each on their way, and count what comes back.
+
+    Args:
+        path: The path on which a sender connects, by its number.
+        warm_up_s: Not counted.
+        seconds: Counted.
+        until_empty: Do not mind if the frames run out before the time: for what is faster than anything that stores.
 
     Raises:
         AssertionError: An echo was not what was sent, or not in its order.
@@ -107,21 +114,14 @@ def throughput(
     for number, sender in senders.items():
         sender.socket.setblocking(False)
         poll.register(number, select.EPOLLIN)
-    for sender in senders.values():
-        _send(sender, frames, in_flight)
     began = time.perf_counter()
-    warm, end = began + warm_up_s, began + warm_up_s + seconds
-    counted_from = counted_to = 0
-    warm_at = end_at = began
+    outstanding = sum(_send(sender, frames, in_flight) for sender in senders.values())
+    marks: list[tuple[float, int]] = []  # when, and how many were done: at the end of the warm-up and of the time
     done = 0
-    draining = False
-    outstanding = clients * in_flight
     while outstanding:
         now = time.perf_counter()
-        if warm_at == began and now >= warm:
-            warm_at, counted_from = now, done
-        if not draining and now >= end:
-            draining, end_at, counted_to = True, now, done
+        if len(marks) < 2 and now >= began + warm_up_s + len(marks) * seconds:
+            marks.append((now, done))
         events = poll.poll(STALLED_S)
         if not events:
             raise ConnectionError(f"no echo for {STALLED_S:g} s")
@@ -130,16 +130,19 @@ def throughput(
             new = _receive(sender, frames)
             done += new
             outstanding -= new
-            if new and not draining:
+            if len(marks) < 2:
                 outstanding += _send(sender, frames, new)
         progress.at(now - began)
     for sender in senders.values():
         sender.socket.close()
     poll.close()
-    if not draining:
-        raise AssertionError("the frames ran out before the time")
+    if len(marks) < 2:
+        if not until_empty:
+            raise AssertionError("the frames ran out before the time")
+        marks.append((time.perf_counter(), done))
+    (first, first_done), (last, last_done) = marks
     each = frames.readings_a_frame
-    return Throughput((counted_to - counted_from) * each, end_at - warm_at, done * each)
+    return Throughput((last_done - first_done) * each, last - first, done * each)
 
 
 def _send(sender: Sender, frames: Frames, count: int) -> int:

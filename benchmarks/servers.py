@@ -21,7 +21,9 @@ ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
 START_DEADLINE_S = 30.0
 #: The original design's table, as its INSERT expects it.
-PEER_TABLE = "CREATE OR REPLACE TABLE speed_data (id BIGINT AUTO_INCREMENT PRIMARY KEY, speed DOUBLE NOT NULL, timestamp DATETIME(6) NOT NULL)"
+PEER_TABLE = """
+CREATE OR REPLACE TABLE speed_data (id BIGINT AUTO_INCREMENT PRIMARY KEY, speed DOUBLE NOT NULL, timestamp DATETIME(6) NOT NULL)
+"""
 
 
 @contextmanager

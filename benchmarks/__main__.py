@@ -1,0 +1,62 @@
+"""`python -m benchmarks ingest|latency|sockets`: SpeedDash beside its peers, in one go, on a private MariaDB."""
+
+from pathlib import Path
+
+import click
+
+from benchmarks import ingest, latency, sockets
+from benchmarks.report import Report, machine
+
+runs = click.option(
+    "--runs", type=click.IntRange(1), default=3, show_default=True, help="How often; the median counts."
+)
+to_file = click.option(
+    "--json", "path", type=click.Path(dir_okay=False, path_type=Path), help="Keep every run in this file."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Measure SpeedDash beside what people would use instead. Every echo is checked, and every row counted."""
+
+
+@main.command("ingest")
+@runs
+@to_file
+@click.option("--seconds", type=click.FloatRange(1), default=4.0, show_default=True, help="Length of each measurement.")
+def ingest_command(runs: int, path: Path | None, seconds: float) -> None:
+    """Durable echoes a second: the original design, Node with a pool, the driver's own limit."""
+    report = Report("ingest: readings echoed a second", machine())
+    ingest.run(report, runs, seconds)
+    _finish(report, path)
+
+
+@main.command("latency")
+@runs
+@to_file
+def latency_command(runs: int, path: Path | None) -> None:
+    """The wait of one sender, beside a bare INSERT + COMMIT + echo."""
+    report = Report("latency: one client, one frame in flight", machine())
+    latency.run(report, runs)
+    _finish(report, path)
+
+
+@main.command("sockets")
+@runs
+@to_file
+@click.option("--count", type=click.IntRange(1), default=5_000, show_default=True, help="Sockets open at once.")
+def sockets_command(runs: int, path: Path | None, count: int) -> None:
+    """Thousands of sockets, each at one reading a second."""
+    report = Report(f"sockets: {count:,} at one reading a second, one process", machine())
+    sockets.run(report, runs, count)
+    _finish(report, path)
+
+
+def _finish(report: Report, path: Path | None) -> None:
+    click.echo(report.text())
+    if path:
+        report.write(path)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")

@@ -100,9 +100,14 @@ def throughput(
     """Let `clients` senders keep `in_flight` frames each on their way, and count what comes back.
 
     Args:
+        port: Of a server on this machine.
         path: The path on which a sender connects, by its number.
+        clients: How many senders.
+        in_flight: Frames that each has on their way.
+        frames: What they send.
         warm_up_s: Not counted.
         seconds: Counted.
+        progress: Told the seconds that have passed.
         until_empty: Do not mind if the frames run out before the time: for what is faster than anything that stores.
 
     Raises:

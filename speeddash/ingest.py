@@ -13,7 +13,7 @@ from prometheus_client import Histogram
 
 from speeddash.errors import NotStored, ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
-from speeddash.store import Durability, Store
+from speeddash.store import Chunk, Durability, Store
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +33,13 @@ class Ticket:
         error: Why none of the others was stored; None when they are durable.
     """
 
-    __slots__ = ("error", "frames", "refused", "settle")
+    __slots__ = ("chunks", "error", "frames", "refused", "settle")
 
-    def __init__(self, frames: Sequence[Sequence[Reading]], settle: "Callable[[Ticket], object]") -> None:
+    def __init__(
+        self, frames: Sequence[Sequence[Reading]], chunks: list[Chunk], settle: "Callable[[Ticket], object]"
+    ) -> None:
         self.frames = frames
+        self.chunks = chunks
         self.settle = settle
         self.refused: dict[int, ReadingsRefused] = {}
         self.error: Exception | None = None
@@ -99,7 +102,7 @@ class Ingest:
             frames: Each is stored as a whole or not at all.
             settle: Called once, when the outcome is known, in the order in which tickets were submitted. It must not wait.
         """
-        ticket = Ticket(frames, settle)
+        ticket = Ticket(frames, self._store.encode([reading for frame in frames for reading in frame]), settle)
         if self._stopping.is_set():
             ticket.error = NotStored("the server stops")
             settle(ticket)
@@ -206,14 +209,15 @@ class Ingest:
     def _insert_all(self, tickets: list[Ticket]) -> bool:
         """Store all frames in one transaction; False if the server stops first."""
         try:
-            return self._insert([reading for ticket in tickets for frame in ticket.frames for reading in frame])
+            # In the order of the key, or nearly: pages are filled one after the other, and two servers lock in the same order.
+            return self._insert([chunk for ticket in sorted(tickets, key=_first) for chunk in ticket.chunks])
         except ReadingsRefused:
             return self._insert_halves([(ticket, at) for ticket in tickets for at in range(len(ticket.frames))])
 
     def _insert_halves(self, frames: list[tuple[Ticket, int]]) -> bool:
         """Something among the frames is refused: halve until it stands alone."""
         try:
-            return self._insert([reading for ticket, at in frames for reading in ticket.frames[at]])
+            return self._insert(self._store.encode([reading for ticket, at in frames for reading in ticket.frames[at]]))
         except ReadingsRefused as refused:
             if len(frames) == 1:
                 ticket, at = frames[0]
@@ -223,20 +227,19 @@ class Ingest:
             half = len(frames) // 2
             return self._insert_halves(frames[:half]) and self._insert_halves(frames[half:])
 
-    def _insert(self, readings: list[Reading]) -> bool:
-        if not readings:
+    def _insert(self, chunks: list[Chunk]) -> bool:
+        rows = sum(chunk.rows for chunk in chunks)
+        if not rows:
             return True
-        # In the order of the key: pages are filled one after the other, and two servers lock in the same order.
-        readings.sort()
-        if not self._until_it_works(lambda: self._insert_once(readings)):
+        if not self._until_it_works(lambda: self._insert_once(chunks)):
             return False
-        self.stored += len(readings)
-        self.batch_readings.observe(len(readings))
+        self.stored += rows
+        self.batch_readings.observe(rows)
         return True
 
-    def _insert_once(self, readings: list[Reading]) -> None:
+    def _insert_once(self, chunks: list[Chunk]) -> None:
         began = time.perf_counter()
-        self._store.insert(readings)
+        self._store.insert(chunks)
         self.commit_seconds.observe(time.perf_counter() - began)
 
     def _until_it_works(self, operation: Callable[[], None]) -> bool:
@@ -262,6 +265,10 @@ class Ingest:
                 self.problem = None
                 self.tried.set()
                 return True
+
+
+def _first(ticket: Ticket) -> tuple[Reading, ...]:
+    return tuple(frame[0] for frame in ticket.frames[:1])
 
 
 def _fail(tickets: Iterable[Ticket], error: Exception) -> None:

@@ -33,13 +33,13 @@ class Gate:
         self.batches, self.failures = [], []
         store.insert = self.insert
 
-    def insert(self, readings):
+    def insert(self, chunks):
         self.reached.set()
         assert self.open.wait(10)
         if self.failures:
             raise self.failures.pop()
-        self.batches.append(len(readings))
-        self.insert_store(readings)
+        self.batches.append(sum(chunk.rows for chunk in chunks))
+        self.insert_store(chunks)
 
 
 def test_commit_returns_when_the_readings_are_stored(ingest, store):

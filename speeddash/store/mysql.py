@@ -14,13 +14,13 @@ from sqlalchemy.pool import PoolProxiedConnection
 from speeddash.errors import ReadingsRefused, SettingsError, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.files import shipped
 from speeddash.reading import Reading, rfc3339
-from speeddash.store.store import Durability, Statement, Store
+from speeddash.store.store import Chunk, Durability, Statement, Store
 
 CONNECT_TIMEOUT_S: Final = 5.0
 #: The longest row: a source of 64, a time, a seq of 20 digits, a speed of 24 characters, quotes and commas.
 ROW_BYTES: Final = 160
-#: Below the smallest max_allowed_packet in use (1 MiB on old servers; 16 MiB and up since MariaDB 10.2 and MySQL 8).
-ROWS_A_STATEMENT: Final = (1 << 20) // ROW_BYTES - 1
+#: What a statement may have until the database has said its max_allowed_packet: 16 MiB and up by default, 1 MiB on old servers.
+SMALLEST_PACKET: Final = 1 << 20
 HEAD: Final = "INSERT INTO speed_data (source, timestamp, seq, speed) VALUES "
 # Not INSERT IGNORE: that would hide a row that does not fit as well as one that is already there.
 TAIL: Final = " ON DUPLICATE KEY UPDATE source = source"
@@ -45,6 +45,7 @@ class MySQLStore(Store):
 
     _driver_errors = (pymysql.MySQLError, OSError)
     _ignore_duplicates = "IGNORE"
+    _rows_a_statement = SMALLEST_PACKET // ROW_BYTES - 1
 
     def __init__(self, url: URL, timeout_s: float) -> None:
         # Without its timeouts PyMySQL waits for a stopped database for ever.
@@ -68,9 +69,14 @@ class MySQLStore(Store):
         script = "\n".join(line for line in lines if not line.startswith("--"))
         return [statement.strip() for statement in script.split(";") if statement.strip()]
 
-    def _statements(self, readings: Sequence[Reading]) -> list[Statement]:
-        starts = range(0, len(readings), ROWS_A_STATEMENT)
-        return [(HEAD + ",".join(_values(readings[at : at + ROWS_A_STATEMENT])) + TAIL, ()) for at in starts]
+    def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
+        """Rows as SQL text."""
+        size = self._rows_a_statement
+        parts = [readings[at : at + size] for at in range(0, len(readings), size)]
+        return [Chunk(len(part), ",".join(_values(part))) for part in parts]
+
+    def _statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:  # noqa: ARG002 - the text tells
+        return HEAD + ",".join([chunk.form for chunk in chunks]) + TAIL, ()
 
     def _write(self, connection: "pymysql.Connection[Any]", statements: Sequence[Statement]) -> None:
         # One statement is a transaction by itself: a COMMIT would be a second round trip.
@@ -84,8 +90,9 @@ class MySQLStore(Store):
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()
-        cursor.execute("SELECT @@innodb_flush_log_at_trx_commit, @@log_bin, @@sync_binlog")
-        flush, log_bin, sync_binlog = cursor.fetchone() or (0, 0, 0)
+        cursor.execute("SELECT @@innodb_flush_log_at_trx_commit, @@log_bin, @@sync_binlog, @@max_allowed_packet")
+        flush, log_bin, sync_binlog, packet_bytes = cursor.fetchone() or (0, 0, 0, SMALLEST_PACKET)
+        self._rows_a_statement = packet_bytes // ROW_BYTES - 1
         cursor.execute(
             "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'speed_data'"
         )
@@ -111,12 +118,11 @@ class MySQLStore(Store):
 def _values(readings: Sequence[Reading]) -> Iterator[str]:
     """Rows as SQL text: twice as fast as the driver's own quoting, and safe, because only a source is text.
 
-    `repr` of a float is the shortest text that reads back to the same bits; `e0` keeps MySQL from taking it for a DECIMAL.
+    `repr` of a float is the shortest text that reads back to the same bits.
     """
     for source, at_us, seq, speed in readings:
-        number = repr(speed)
         second, us = divmod(at_us, 1_000_000)
-        yield f"({_quoted(source)},'{_second(second)}.{us:06d}',{seq:d},{number if 'e' in number else number + 'e0'})"
+        yield f"({_quoted(source)},'{_second(second)}.{us:06d}',{seq},{speed!r})"
 
 
 @lru_cache(maxsize=65_536)

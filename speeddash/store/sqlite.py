@@ -16,7 +16,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
-from speeddash.store.store import Durability, Statement, Store
+from speeddash.store.store import Chunk, Durability, Statement, Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,6 +45,7 @@ class SQLiteStore(Store):
 
     _driver_errors = (sqlite3.Error, OverflowError)
     _ignore_duplicates = "OR IGNORE"
+    _rows_a_statement = ROWS_A_STATEMENT
 
     def __init__(self, url: URL, timeout_s: float) -> None:
         # NullPool: opening a file is cheap, and a pool's locks would be shared between threads and greenlets.
@@ -57,10 +58,13 @@ class SQLiteStore(Store):
     def _schema(self) -> list[str]:
         return [SCHEMA]
 
-    def _statements(self, readings: Sequence[Reading]) -> list[Statement]:
-        starts = range(0, len(readings), ROWS_A_STATEMENT)
-        parts = [readings[at : at + ROWS_A_STATEMENT] for at in starts]
-        return [(_insert(len(part)), list(chain.from_iterable(part))) for part in parts]
+    def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
+        """Rows as one flat list of values."""
+        parts = [readings[at : at + ROWS_A_STATEMENT] for at in range(0, len(readings), ROWS_A_STATEMENT)]
+        return [Chunk(len(part), list(chain.from_iterable(part))) for part in parts]
+
+    def _statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:
+        return _insert(rows), list(chain.from_iterable([chunk.form for chunk in chunks]))
 
     def _write(self, connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
         # As few steps as can be: between two the thread waits for the interpreter. One statement is a transaction by itself.

@@ -38,6 +38,13 @@ T = TypeVar("T")
 Statement = tuple[str, Sequence[Any]]
 
 
+class Chunk(NamedTuple):
+    """Some rows in a store's own form, never more than one statement takes."""
+
+    rows: int
+    form: Any
+
+
 class Moment(TypeDecorator[int]):
     """Microseconds since the epoch in Python; DATETIME(6) in UTC on MySQL, the same integer on SQLite."""
 
@@ -112,12 +119,16 @@ class Store(ABC):
         """
         return self._call(self._prepare)
 
-    def insert(self, readings: Sequence[Reading]) -> None:
+    @abstractmethod
+    def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
+        """Readings in the form in which `insert` takes them: made while the database still works on what came before."""
+
+    def insert(self, chunks: Sequence[Chunk]) -> None:
         """Store readings in one transaction; when this returns they are durable. What is stored already stays as it is.
 
         After `StoreUnavailable` the outcome is open: insert the same readings again.
         """
-        self._call(self._insert, self._statements(readings))
+        self._call(self._insert, self._statements(chunks))
 
     def select(
         self,
@@ -168,6 +179,21 @@ class Store(ABC):
                     f"primary key ({', '.join(key)}); rename it, or give SpeedDash a database of its own (see schema.sql)"
                 )
             return self._durability(connection.connection)
+
+    def _statements(self, chunks: Sequence[Chunk]) -> list[Statement]:
+        """As few statements as the database takes."""
+        statements: list[Statement] = []
+        part: list[Chunk] = []
+        rows = 0
+        for chunk in chunks:
+            if rows + chunk.rows > self._rows_a_statement and part:
+                statements.append(self._statement(part, rows))
+                part, rows = [], 0
+            part.append(chunk)
+            rows += chunk.rows
+        if part:
+            statements.append(self._statement(part, rows))
+        return statements
 
     def _insert(self, statements: Sequence[Statement]) -> None:
         try:
@@ -226,6 +252,8 @@ class Store(ABC):
         """Run something that waits for the database without stopping the sockets."""
         return operation(*args, **kwargs)
 
+    #: The most that one INSERT may hold.
+    _rows_a_statement: int
     #: The driver's root exceptions, for what does not pass through SQLAlchemy.
     _driver_errors: tuple[type[Exception], ...]
     #: Makes an INSERT of the probe succeed over a row that is already there.
@@ -236,8 +264,8 @@ class Store(ABC):
         """The statements that make the tables."""
 
     @abstractmethod
-    def _statements(self, readings: Sequence[Reading]) -> list[Statement]:
-        """What stores these readings and leaves alone those that are stored."""
+    def _statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:
+        """What stores these rows and leaves alone those that are stored."""
 
     @abstractmethod
     def _write(self, connection: Any, statements: Sequence[Statement]) -> None:

@@ -29,13 +29,15 @@ STALLED_S = 2.0
 class Api:
     """The REST endpoints of one Flask application."""
 
-    def __init__(self, settings: Settings, store: Store, ingest: Ingest, connections: Connections) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, ingest: Ingest, connections: Connections, metrics: Metrics
+    ) -> None:
         self._settings = settings
         self._store = store
         self._ingest = ingest
         self._connections = connections
         self._registry = CollectorRegistry()
-        self._registry.register(Metrics(ingest, connections))
+        self._registry.register(metrics)
 
     def register(self, app: Flask) -> None:
         """Add the endpoints and the error shape to an application."""

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from flask import Flask
 
 from speeddash.api import Api
+from speeddash.feed import Feed
 from speeddash.ingest import Ingest
+from speeddash.live import Live
+from speeddash.metrics import Metrics
 from speeddash.page import Page
 from speeddash.settings import Settings
 from speeddash.sockets import Connections, Sockets
@@ -47,9 +50,11 @@ def create_app(settings: Settings) -> SpeedDash:
     """
     server = Flask("speeddash", static_folder=None)
     store = open_store(settings.database_url.get_secret_value(), timeout_s=settings.database_timeout_s)
-    ingest = Ingest(store)
+    feed = Feed()
+    ingest = Ingest(store, feed)
     connections = Connections()
-    Sockets(settings, ingest, connections).register(server)
-    Api(settings, store, ingest, connections).register(server)
+    sock = Sockets(settings, ingest, connections).register(server)
+    Live(feed, connections).register(sock)
+    Api(settings, store, ingest, connections, Metrics(ingest, connections, feed)).register(server)
     Page().register(server)
     return SpeedDash(settings, server, store, ingest, connections)

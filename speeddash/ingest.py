@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from prometheus_client import Histogram
 
 from speeddash.errors import NotStored, ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
+from speeddash.feed import Feed
 from speeddash.reading import Reading
 from speeddash.store import Chunk, Durability, Store
 
@@ -56,8 +57,9 @@ class Ingest:
     repeated safely.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, feed: Feed) -> None:
         self._store = store
+        self._feed = feed
         self._queue: deque[Ticket] = deque()
         self._queued = threading.Event()
         self._in_hand: list[Ticket] = []
@@ -184,6 +186,15 @@ class Ingest:
                 if ticket is None:
                     return
                 try:
+                    if self._feed.watchers and not ticket.error:
+                        self._feed.publish(
+                            [
+                                each
+                                for at, frame in enumerate(ticket.frames)
+                                if at not in ticket.refused
+                                for each in frame
+                            ]
+                        )
                     ticket.settle(ticket)
                 except Exception:
                     log.exception("a caller could not be told of its commit")

@@ -6,6 +6,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from speeddash.feed import Feed
 from speeddash.ingest import Ingest
 from speeddash.sockets import Connections
 
@@ -13,9 +14,10 @@ from speeddash.sockets import Connections
 class Metrics(Collector):
     """The numbers of one SpeedDash."""
 
-    def __init__(self, ingest: Ingest, connections: Connections) -> None:
+    def __init__(self, ingest: Ingest, connections: Connections, feed: Feed) -> None:
         self._ingest = ingest
         self._connections = connections
+        self._feed = feed
 
     def collect(self) -> Iterable[Metric]:
         """Called by prometheus-client for each request."""
@@ -30,7 +32,14 @@ class Metrics(Collector):
         for code, count in sorted(ingest.rejected.items()):
             rejected.add_metric([code], count)
         yield rejected
-        yield GaugeMetricFamily("speeddash_sockets_open", "Senders that are connected", len(self._connections))
+        yield CounterMetricFamily(
+            "speeddash_feed_dropped", "Readings that a slow watcher did not get", self._feed.dropped
+        )
+        sockets = GaugeMetricFamily("speeddash_sockets_open", "Sockets that are connected", labels=["kind"])
+        watchers = len(self._connections.watchers)
+        sockets.add_metric(["sender"], len(self._connections) - watchers)
+        sockets.add_metric(["watcher"], watchers)
+        yield sockets
         yield GaugeMetricFamily(
             "speeddash_queue_depth", "Batches of frames that wait for a transaction", ingest.depth()
         )

@@ -45,15 +45,16 @@ class Connection:
 
 
 class Connections:
-    """The senders that are connected, by connection id; a connection is here from handshake to close."""
+    """The senders that are connected, by connection id, and the watchers; each is here from handshake to close."""
 
     def __init__(self) -> None:
+        self.watchers: set[SafeServer] = set()
         self._by_id: dict[str, Connection] = {}
         self._left = threading.Event()
         self._stopping = threading.Event()
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._by_id) + len(self.watchers)
 
     def get(self, connection_id: str) -> Connection | None:
         """The open connection of that id."""
@@ -72,11 +73,20 @@ class Connections:
         del self._by_id[connection.id]
         self._left.set()
 
+    def add_watcher(self, socket: SafeServer) -> None:
+        """Count it from now on."""
+        self.watchers.add(socket)
+
+    def remove_watcher(self, socket: SafeServer) -> None:
+        """Count it no longer."""
+        self.watchers.discard(socket)
+        self._left.set()
+
     def drain(self) -> None:
         """Let every connection answer what it has received, then close it."""
         self._stopping.set()
-        for connection in self.all():
-            connection.socket.drain()
+        for socket in self._sockets():
+            socket.drain()
 
     def keep_alive(self, interval_s: float) -> None:
         """Begin to ping connections that are silent for `interval_s`, and to close those that stay silent for another."""
@@ -85,13 +95,16 @@ class Connections:
     def _check(self, interval_s: float) -> None:
         while not self._stopping.wait(interval_s / 4):
             now = time.monotonic()
-            for connection in self.all():
-                connection.socket.check(now, interval_s)
+            for socket in self._sockets():
+                socket.check(now, interval_s)
+
+    def _sockets(self) -> list[SafeServer]:
+        return [*(connection.socket for connection in self._by_id.values()), *self.watchers]
 
     def wait_until_empty(self, timeout_s: float) -> bool:
         """Wait until all are closed; False if some are not by then."""
         deadline = time.monotonic() + timeout_s
-        while self._by_id:
+        while len(self):
             if not self._left.wait(max(0.0, deadline - time.monotonic())):
                 return False
             self._left.clear()
@@ -107,8 +120,8 @@ class Sockets:
         self._ingest = ingest
         self._connections = connections
 
-    def register(self, app: Flask) -> None:
-        """Add the endpoints to an application."""
+    def register(self, app: Flask) -> flask_sock.Sock:
+        """Add the endpoints to an application; more may be added to what is returned."""
         flask_sock.Server = SafeServer
         app.config["SOCK_SERVER_OPTIONS"] = {
             "max_message_size": self._settings.max_frame_bytes,
@@ -120,6 +133,7 @@ class Sockets:
         app.register_error_handler(RemoteProtocolError, _bad_handshake)
         # flask-sock answers 101 before `serve` runs; a plain HTTP refusal is only possible here.
         app.before_request(self._check_handshake)
+        return sock
 
     def _check_handshake(self) -> Response | None:
         if request.headers.get("Upgrade", "").lower() != "websocket":
@@ -128,11 +142,11 @@ class Sockets:
             answer = problem(503, f"all {self._settings.max_connections} connections are in use")
             answer.headers["Retry-After"] = "10"
             return answer
-        if request.args.get("source"):
-            try:
-                parse_source(request.args["source"])
-            except FrameError as bad:
-                return problem(400, bad.message, code=bad.code)
+        try:
+            for source in request.args.getlist("source"):
+                parse_source(source)
+        except FrameError as bad:
+            return problem(400, bad.message, code=bad.code)
         return None
 
     def serve(self, socket: SafeServer) -> None:

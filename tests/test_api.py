@@ -157,7 +157,9 @@ def test_metrics_count_what_happened(run, tmp_path):
     assert "speeddash_readings_stored_total 2.0" in shown
     assert 'speeddash_frames_rejected_total{code="bad_speed"} 2.0' in shown
     assert 'speeddash_frames_rejected_total{code="not_json"} 1.0' in shown
-    assert "speeddash_sockets_open 1.0" in shown
+    assert 'speeddash_sockets_open{kind="sender"} 1.0' in shown
+    assert 'speeddash_sockets_open{kind="watcher"} 0.0' in shown
+    assert "speeddash_feed_dropped_total 0.0" in shown
     assert "speeddash_queue_depth 0.0" in shown
     assert 'speeddash_batch_readings_bucket{le="2.0"} 1.0' in shown
     assert "speeddash_commit_seconds_count 1.0" in shown

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from speeddash.errors import NotStored, ReadingsRefused, StoreUnavailable
+from speeddash.feed import Feed
 from speeddash.ingest import Ingest
 from speeddash.reading import Reading
 from tests.running import wait_for
@@ -18,7 +19,7 @@ def reading(seq, source="car"):
 
 @pytest.fixture
 def ingest(store):
-    ingest = Ingest(store)
+    ingest = Ingest(store, Feed())
     ingest.start()
     yield ingest
     ingest.stop(5)
@@ -89,7 +90,7 @@ def test_wait_that_is_over_says_why_and_the_reading_is_kept(ingest, store):
 
 
 def test_stop_commits_what_is_queued_and_refuses_what_comes_after(store):
-    ingest = Ingest(store)
+    ingest = Ingest(store, Feed())
     ingest.start()
     gate = Gate(store)
     with ThreadPoolExecutor(3) as callers:
@@ -109,7 +110,7 @@ def test_stop_while_the_database_is_away_tells_the_callers(store):
         raise StoreUnavailable("away")
 
     store.prepare = away
-    ingest = Ingest(store)
+    ingest = Ingest(store, Feed())
     ingest.start()
     assert ingest.tried.wait(5)
     with ThreadPoolExecutor(1) as callers:
@@ -130,6 +131,6 @@ def test_bug_in_the_store_reaches_the_caller_and_the_writer_goes_on(ingest, stor
 
 
 def test_seqs_are_distinct_and_held_by_javascript(store):
-    made = [next(Ingest(store).seqs) for _ in range(100)]
+    made = [next(Ingest(store, Feed()).seqs) for _ in range(100)]
     assert len(set(made)) == 100
     assert max(made) < 2**53

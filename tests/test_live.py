@@ -1,0 +1,80 @@
+"""`/ws/live` over real sockets: the watcher pulls."""
+
+import json
+
+import pytest
+import requests
+
+from tests.running import wait_for
+
+
+def pull(socket, number, timeout_s=5):
+    socket.send(json.dumps({"pull": number}))
+    answer = json.loads(socket.recv(timeout_s))
+    assert answer["pull"] == number
+    return answer
+
+
+def watchers(server):
+    shown = requests.get(f"{server.url}/metrics", timeout=5).text.splitlines()
+    (line,) = [each for each in shown if each.startswith('speeddash_sockets_open{kind="watcher"}')]
+    return float(line.split()[-1])
+
+
+def test_pull_is_answered_with_what_is_stored_as_columns(server):
+    with server.connect("/ws/live?source=seen") as watcher, server.connect("/ws?source=seen") as sender:
+        sender.send('{"speed": 42.5, "timestamp": "2026-01-31T12:00:00.123456Z", "seq": 7}')
+        sender.recv(5)
+        assert pull(watcher, 1) == {
+            "pull": 1,
+            "source": ["seen"],
+            "timestamp": ["2026-01-31T12:00:00.123456Z"],
+            "seq": [7],
+            "speed": [42.5],
+            "dropped": 0,
+        }
+
+
+def test_pull_waits_until_there_is_something(server):
+    with server.connect("/ws/live?source=later") as watcher, server.connect("/ws?source=later") as sender:
+        watcher.send('{"pull": 1}')
+        with pytest.raises(TimeoutError):
+            watcher.recv(0.3)
+        sender.send('{"speed": 1}')
+        assert json.loads(watcher.recv(5))["speed"] == [1]
+
+
+def test_slow_watcher_gets_one_larger_frame(server):
+    with server.connect("/ws/live?source=fast") as watcher, server.connect("/ws?source=fast") as sender:
+        for n in range(500):
+            sender.send(f'{{"speed": {n % 100}, "seq": {n}}}')
+        for _ in range(500):
+            sender.recv(5)
+        assert pull(watcher, 1)["seq"] == list(range(500))
+
+
+def test_watcher_of_two_sources_gets_these_and_one_of_none_gets_all(server):
+    with (
+        server.connect("/ws/live?source=left&source=right") as two,
+        server.connect("/ws/live") as everything,
+        server.connect() as sender,
+    ):
+        sender.send(
+            '[{"speed": 1, "source": "left"}, {"speed": 2, "source": "middle"}, {"speed": 3, "source": "right"}]'
+        )
+        sender.recv(5)
+        assert pull(two, 1)["source"] == ["left", "right"]
+        assert pull(everything, 1)["source"] == ["left", "middle", "right"]
+
+
+@pytest.mark.parametrize("text", ["nope", "{}", '{"pull": "1"}', '{"pull": true}', "[1]"])
+def test_what_is_no_pull_is_answered_with_an_error(server, text):
+    with server.connect("/ws/live") as watcher:
+        watcher.send(text)
+        assert json.loads(watcher.recv(5))["error"]["code"] in {"bad_pull", "not_json"}
+
+
+def test_watcher_that_leaves_is_forgotten(server):
+    with server.connect("/ws/live"):
+        assert wait_for(lambda: watchers(server) == 1)
+    assert wait_for(lambda: watchers(server) == 0)

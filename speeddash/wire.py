@@ -11,6 +11,7 @@ import gevent
 
 READ, WRITE = 1, 2
 RECEIVE_BYTES = 1 << 15
+KERNEL_BUFFER_BYTES = 1 << 17
 
 
 class Wire:
@@ -34,6 +35,9 @@ class Wire:
             taken: Called when the peer has taken some of what was kept; likewise.
         """
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # The kernel would let them grow to several MB for a peer that never reads, or sends more than can be stored.
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            sock.setsockopt(socket.SOL_SOCKET, buffer, KERNEL_BUFFER_BYTES)
         self.unsent_bytes = 0
         self.taken_at = 0.0
         self._sock = sock

@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS speed_data (
 """
 #: 4 variables a row; SQLite takes 32,766 a statement.
 ROWS_A_STATEMENT: Final = 8_191
+#: One for each number of rows; a large one weighs hundreds of KB.
+STATEMENTS_KEPT: Final = 32
 #: A batch touches a page for each of its sources. Small pages and a checkpoint every 32 MB make a commit of 50 sources a third
 #: shorter than SQLite's own 4,096 and 1,000 (measured: 0.9 ms against 1.4 ms). `page_size` counts for a new file only.
 PRAGMAS: Final = (
@@ -58,7 +60,7 @@ class SQLiteStore(Store):
 
     def __init__(self, url: URL, timeout_s: float) -> None:
         # NullPool: opening a file is cheap, and a pool's locks would be shared between threads and greenlets.
-        options = {"timeout": timeout_s, "check_same_thread": False}
+        options = {"timeout": timeout_s, "check_same_thread": False, "cached_statements": STATEMENTS_KEPT}
         engine = create_engine(url, poolclass=NullPool, connect_args=options)
         event.listen(engine, "connect", _set_pragmas)
         super().__init__(url, engine)
@@ -118,7 +120,7 @@ class SQLiteStore(Store):
         return operation(*args, **kwargs)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=STATEMENTS_KEPT)
 def _insert(rows: int) -> str:
     values = ",".join(["(?,?,?,?)"] * rows)
     return f"INSERT INTO speed_data (source, timestamp, seq, speed) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608 - question marks alone

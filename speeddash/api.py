@@ -9,13 +9,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from simple_websocket import ConnectionClosed
 from werkzeug.exceptions import HTTPException
 
+from speeddash.connections import Connections
 from speeddash.errors import FrameError, NotStored, StoreError
 from speeddash.ingest import Ingest
 from speeddash.metrics import Metrics
 from speeddash.problem import problem
 from speeddash.reading import MAX_SEQ, Reading, decode, parse_frame, parse_reading, parse_source, parse_time, rfc3339
 from speeddash.settings import Settings
-from speeddash.sockets import Connections, refused_frame
+from speeddash.sockets import refused_frame
 from speeddash.store import Key, Store
 
 #: The source of readings that come by HTTP and name none.

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from flask import Flask
 
 from speeddash.api import Api
+from speeddash.connections import Connections
 from speeddash.feed import Feed
 from speeddash.ingest import Ingest
 from speeddash.live import Live
 from speeddash.metrics import Metrics
 from speeddash.page import Page
 from speeddash.settings import Settings
-from speeddash.sockets import Connections, Sockets
+from speeddash.sockets import Sockets
 from speeddash.store import Store, open_store
 
 #: What a stop may take: the sockets' answers first, then the ingest's last commit.

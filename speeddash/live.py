@@ -13,11 +13,12 @@ import orjson
 from flask import request
 from simple_websocket import ConnectionClosed
 
+from speeddash.connections import Connections
 from speeddash.errors import FrameError
 from speeddash.feed import Feed, Watcher
 from speeddash.reading import decode, rfc3339
 from speeddash.safe_server import Frames, SafeServer
-from speeddash.sockets import Connections, error_frame
+from speeddash.sockets import error_frame
 
 
 class Live:

@@ -6,9 +6,9 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from speeddash.connections import Connections
 from speeddash.feed import Feed
 from speeddash.ingest import Ingest
-from speeddash.sockets import Connections
 
 
 class Metrics(Collector):

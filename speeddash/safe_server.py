@@ -66,7 +66,11 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
     def handshake(self) -> None:
         """Called by the base class once it has the socket."""
         self.sock = Wire(self.sock, self._received, self._read_on)
-        super().handshake()
+        try:
+            super().handshake()
+        except BaseException:
+            self.sock.close()
+            raise
 
     def run(self, receive: Callable[[Frames, int], object]) -> None:
         """Read until the connection ends.

@@ -65,8 +65,10 @@ def wsgi() -> Flask:
     One process only: a connection is known to the process that holds it.
     """
     app = create_app(Settings.load())
+    _raise_file_limit(app.settings.max_connections)
     app.start()
     _stop_with_gunicorn(app)
+    _calm_the_collector()
     return app.server
 
 

@@ -3,10 +3,8 @@
 import json
 import logging
 import secrets
-import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 
 import flask_sock
@@ -15,6 +13,7 @@ from simple_websocket import ConnectionClosed
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
+from speeddash.connections import Connection, Connections
 from speeddash.errors import FrameError, NotStored, ReadingsRefused
 from speeddash.ingest import Ingest, Ticket
 from speeddash.problem import problem
@@ -25,90 +24,6 @@ from speeddash.settings import Settings
 log = logging.getLogger(__name__)
 
 ENDPOINTS = ("/", "/ws")
-
-
-@dataclass
-class Connection:
-    """One open socket of a sender.
-
-    Attributes:
-        source: Named on the URL, else the connection's id.
-        opened_us: Microseconds since the epoch.
-        readings: How many of its readings were stored.
-    """
-
-    id: str
-    source: str
-    opened_us: int
-    socket: SafeServer = field(repr=False)
-    readings: int = 0
-
-
-class Connections:
-    """The senders that are connected, by connection id, and the watchers; each is here from handshake to close."""
-
-    def __init__(self) -> None:
-        self.watchers: set[SafeServer] = set()
-        self._by_id: dict[str, Connection] = {}
-        self._left = threading.Event()
-        self._stopping = threading.Event()
-
-    def __len__(self) -> int:
-        return len(self._by_id) + len(self.watchers)
-
-    def get(self, connection_id: str) -> Connection | None:
-        """The open connection of that id."""
-        return self._by_id.get(connection_id)
-
-    def all(self) -> list[Connection]:
-        """Those open now, the oldest first."""
-        return list(self._by_id.values())
-
-    def add(self, connection: Connection) -> None:
-        """Show it from now on."""
-        self._by_id[connection.id] = connection
-
-    def remove(self, connection: Connection) -> None:
-        """Show it no longer."""
-        del self._by_id[connection.id]
-        self._left.set()
-
-    def add_watcher(self, socket: SafeServer) -> None:
-        """Count it from now on."""
-        self.watchers.add(socket)
-
-    def remove_watcher(self, socket: SafeServer) -> None:
-        """Count it no longer."""
-        self.watchers.discard(socket)
-        self._left.set()
-
-    def drain(self) -> None:
-        """Let every connection answer what it has received, then close it."""
-        self._stopping.set()
-        for socket in self._sockets():
-            socket.drain()
-
-    def keep_alive(self, interval_s: float) -> None:
-        """Begin to ping connections that are silent for `interval_s`, and to close those that stay silent for another."""
-        threading.Thread(target=self._check, args=(interval_s,), name="pings", daemon=True).start()
-
-    def _check(self, interval_s: float) -> None:
-        while not self._stopping.wait(interval_s / 4):
-            now = time.monotonic()
-            for socket in self._sockets():
-                socket.check(now, interval_s)
-
-    def _sockets(self) -> list[SafeServer]:
-        return [*(connection.socket for connection in self._by_id.values()), *self.watchers]
-
-    def wait_until_empty(self, timeout_s: float) -> bool:
-        """Wait until all are closed; False if some are not by then."""
-        deadline = time.monotonic() + timeout_s
-        while len(self):
-            if not self._left.wait(max(0.0, deadline - time.monotonic())):
-                return False
-            self._left.clear()
-        return True
 
 
 class Sockets:

@@ -18,7 +18,8 @@ def run(report: Report, runs: int, count: int) -> None:
     """Open `count` sockets, send on each once a second, and time every echo.
 
     Raises:
-        AssertionError: An echo was wrong, or rows in the database are not the readings echoed.
+        AssertionError: An echo was wrong.
+        ConnectionError: A socket was closed, or its echo took over a second.
     """
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -32,9 +33,7 @@ def run(report: Report, runs: int, count: int) -> None:
                 memory = (_memory_bytes(pid) - before) / count / 1024
                 for sender in senders:
                     sender.socket.close()
-            if servers.rows(database, "speeddash") != count * SECONDS:
-                raise AssertionError("rows are missing")
-            report.add("dropped", 0)
+            report.add("dropped", count * SECONDS - servers.rows(database, "speeddash"))
             report.add("median ms", statistics.median(times_ms))
             report.add("99 % ms", percentile(times_ms, 99))
             report.add("KiB a socket", memory)

@@ -30,7 +30,11 @@ def test_what_is_counted_is_what_is_stored(server):
     found = measure(server.port, Frames(3_000, 2))
     assert found.rate > 0
     assert sum(len(server.readings(f"bench-{at}")) == 0 for at in range(5)) == 0
-    stored = sum(float(line.split()[-1]) for line in requests.get(f"{server.url}/metrics", timeout=5).text.splitlines() if line.startswith("speeddash_readings_stored_total"))
+    stored = sum(
+        float(line.split()[-1])
+        for line in requests.get(f"{server.url}/metrics", timeout=5).text.splitlines()
+        if line.startswith("speeddash_readings_stored_total")
+    )
     assert stored == found.total
 
 
@@ -64,4 +68,3 @@ def test_report_says_what_was_missed():
     report.targets.append(Target("wait", at_most=2, runs=report.figures["found"], unit="ms"))
     assert "| ratio | at least 0.75 x | 0.50 x | MISSED |" in report.text()
     assert "| wait | at most 2 ms | 2.00 ms | met |" in report.text()
-

@@ -5,6 +5,7 @@ window.speeddash.chart = (() => {
     const MAX_POINTS = 2000; // more costs over 20 ms a redraw
     const SHORTEST_MS = 60_000;
     const WINDOW_MS = 300_000;
+    const GAP_MS = 5_000; // no reading for so long is a gap in the line, not a straight stroke
 
     // Plotly draws a date without zone as it stands: the reader's own clock.
     const local = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, -1);
@@ -26,12 +27,32 @@ window.speeddash.chart = (() => {
         return [end - width, end];
     };
 
+    // Epoch ms of an end of a range: a number already, or as Plotly gave it, on the reader's own clock.
+    const instant = (end) => (typeof end === 'number' ? end : new Date(end.replace(' ', 'T')).getTime());
+
+    // Average and maximum of what is shown; null where nothing is.
+    const summary = (readings, range) => {
+        const [from, to] = range.map(instant);
+        const speeds = readings.filter(({at}) => from <= at && at <= to).map(({speed}) => speed);
+        return speeds.length
+            ? {average: speeds.reduce((sum, speed) => sum + speed, 0) / speeds.length, maximum: Math.max(...speeds)}
+            : null;
+    };
+
+    // Where the line is to break, a point without a speed.
+    const withGaps = (readings) =>
+        readings.flatMap((reading, n) => {
+            const before = readings[n - 1];
+            return before && reading.at - before.at > GAP_MS ? [{at: before.at + 1, speed: null}, reading] : [reading];
+        });
+
     // range: [from, to] in epoch ms, or as Plotly gave it; narrow: there is room for few ticks.
     const figure = (empty, readings, range, narrow) => {
         const [line] = empty.data;
         const shown = range.map((end) => (typeof end === 'number' ? local(end) : end));
+        const points = withGaps(readings);
         return {
-            data: [{...line, x: readings.map(({at}) => local(at)), y: readings.map(({speed}) => speed)}],
+            data: [{...line, x: points.map(({at}) => local(at)), y: points.map(({speed}) => speed)}],
             layout: {
                 ...empty.layout,
                 xaxis: {...empty.layout.xaxis, range: shown, autorange: false, ...(narrow && {nticks: 4})},
@@ -69,5 +90,5 @@ window.speeddash.chart = (() => {
         };
     };
 
-    return {merge, liveRange, figure, picture};
+    return {merge, liveRange, summary, figure, picture, WINDOW_MS};
 })();

@@ -100,6 +100,9 @@ window.dash_clientside.speeddash = (() => {
         set('live-graph', {figure: page.shown});
         set('go-live', {hidden: page.range === null});
         set('stored', {children: page.stored.toLocaleString()});
+        const summary = Chart.summary(page.readings, range);
+        set('average', {children: summary ? `${summary.average.toFixed(1)} km/h` : '–'});
+        set('maximum', {children: summary ? `${summary.maximum.toFixed(1)} km/h` : '–'});
         const last = page.readings.at(-1);
         if (last) {
             set('speed-now', {children: last.speed.toFixed(0)});
@@ -111,11 +114,26 @@ window.dash_clientside.speeddash = (() => {
         page.redraw ??= setTimeout(draw, REDRAW_MS);
     };
 
-    const keep = (readings) => {
+    const show = (readings) => {
         const news = readings.map((reading) => ({...reading, at: Date.parse(reading.timestamp)}));
         page.readings = Chart.merge(page.readings, news);
-        page.stored += readings.length;
         drawSoon();
+    };
+
+    const keep = (readings) => {
+        page.stored += readings.length;
+        show(readings);
+    };
+
+    // What is stored since the newest reading that is shown, or since the window's beginning: after a reload, and for what came
+    // while the connection was away. Merged by identity, so that nothing is double at the seam.
+    const catchUp = async () => {
+        const from = page.readings.at(-1)?.at ?? Date.now() - Chart.WINDOW_MS;
+        const query = new URLSearchParams({source: page.outbox.source, from: new Date(from).toISOString(), limit: 2000});
+        const answer = await fetch(`/api/v1/readings?${query}`).catch(() => null);
+        if (answer?.ok) {
+            show((await answer.json()).readings);
+        } // else the database or the server is away, which the state says; the next connection tries again
     };
 
     const askStorage = async () => {
@@ -172,6 +190,7 @@ window.dash_clientside.speeddash = (() => {
         }
         if (state.readyState === WebSocket.OPEN) {
             page.link = Link.opened(page.link);
+            catchUp();
             send();
         } else if (state.readyState === WebSocket.CLOSED) {
             page.outbox = Outbox.land(page.outbox);

@@ -13,7 +13,7 @@ from tests.running import RunningServer, wait_for
 
 DRAWN = """() => {
     const [line] = document.querySelector('#live-graph .js-plotly-plot')?.data ?? [{x: [], y: []}];
-    return Array.from(line.x, (x, n) => [x, line.y[n]]);
+    return Array.from(line.x, (x, n) => [x, line.y[n]]).filter(([, speed]) => speed !== null);
 }"""
 
 
@@ -128,6 +128,37 @@ def test_what_waits_survives_a_reload_and_the_tab_keeps_its_source(run, tmp_path
     wait_for(lambda: len(visit.stored()) >= 6)
     seqs = [each["seq"] for each in visit.stored()]
     assert seqs == list(range(len(seqs)))
+
+
+def test_reload_shows_what_is_stored_at_once_and_nothing_twice(visit):
+    before = visit.wait_until_drawn(4)
+    visit.page.reload()
+    expect(visit.page.locator("#status")).to_have_text("Live", timeout=15_000)
+    after = visit.wait_until_drawn(len(before) + 2)
+    assert after[: len(before)] == before
+    visit.assert_drawn_is_stored()
+
+
+def test_time_without_readings_is_a_gap_in_the_line(visit):
+    visit.wait_until_drawn(1)
+    source = visit.source
+    earlier = visit.page.evaluate("Date.now()") - 60_000
+    old = [{"speed": 100, "timestamp": earlier + 1000 * n, "source": source, "seq": 10_000 + n} for n in range(3)]
+    requests.post(f"{visit.server.url}/api/v1/readings", json=old, timeout=5).raise_for_status()
+    visit.page.reload()
+    drawn = visit.wait_until_drawn(5)
+    assert [speed for _, speed in drawn[:3]] == [100, 100, 100]
+    speeds = visit.page.evaluate("document.querySelector('#live-graph .js-plotly-plot').data[0].y")
+    assert speeds[3] is None
+    assert speeds.count(None) == 1
+
+
+def test_average_and_maximum_are_of_what_is_shown(visit):
+    visit.wait_until_drawn(4)
+    speeds = [each["speed"] for each in visit.stored()]
+    highest = float(visit.page.inner_text("#maximum").split()[0])
+    assert max(speeds[:4]) <= highest <= max(each["speed"] for each in visit.stored())
+    assert 0 <= float(visit.page.inner_text("#average").split()[0]) <= highest
 
 
 def test_two_tabs_are_two_sources(visit, context):

@@ -48,6 +48,8 @@ def _now() -> Component:
             html.Div([html.Span("–", id="speed-now"), html.Span("km/h", className="unit")], className="speed"),
             html.Dl(
                 [
+                    html.Div([html.Dt("Average shown"), html.Dd("–", id="average")]),
+                    html.Div([html.Dt("Maximum shown"), html.Dd("–", id="maximum")]),
                     html.Div([html.Dt("Source"), html.Dd("–", id="source-name")]),
                     html.Div([html.Dt("Stored"), html.Dd("0", id="stored")]),
                     html.Div([html.Dt("Last reading"), html.Dd("–", id="last-time")]),

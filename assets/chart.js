@@ -55,6 +55,7 @@ window.speeddash.chart = (() => {
             data: [{...line, x: points.map(({at}) => local(at)), y: points.map(({speed}) => speed)}],
             layout: {
                 ...empty.layout,
+                yaxis: {...empty.layout.yaxis, ...(!readings.length && {range: [0, 100], autorange: false})},
                 xaxis: {...empty.layout.xaxis, range: shown, autorange: false, ...(narrow && {nticks: 4})},
                 annotations: readings.length
                     ? []
@@ -74,15 +75,15 @@ window.speeddash.chart = (() => {
     };
 
     // The same chart as a picture that explains itself: a title with source and range, an opaque ground.
-    const picture = (shown, source, ground) => {
+    const picture = (shown, source, ground, zone) => {
         const [from, to] = shown.layout.xaxis.range.map((end) => end.slice(0, 19).replace('T', ' '));
         return {
             figure: {
                 data: shown.data,
                 layout: {
                     ...shown.layout,
-                    title: {text: `${source}, ${from} to ${to}`, font: {size: 15}, x: 0.5},
-                    margin: {...shown.layout.margin, t: 48},
+                    title: {text: `Speed of ${source}, ${from} to ${to} (${zone})`, font: {size: 15}, x: 0.5},
+                    margin: {l: 72, r: 32, t: 56, b: 56},
                     paper_bgcolor: ground,
                 },
             },

@@ -85,6 +85,7 @@ window.dash_clientside.speeddash = (() => {
     const showState = () => {
         const {text, kind} = Link.describe(page.link, {storage: page.storage, now: Date.now()});
         set('status', {children: text, className: `status ${kind}`});
+        set('speed-now', {className: kind === 'live' ? '' : 'stale'});
         const refused = page.refused ? `, ${page.refused.count} refused: ${page.refused.why}` : '';
         set('waiting', {children: `${page.outbox.waiting.length} waiting${refused}`});
     };
@@ -106,7 +107,7 @@ window.dash_clientside.speeddash = (() => {
         const last = page.readings.at(-1);
         if (last) {
             set('speed-now', {children: last.speed.toFixed(0)});
-            set('last-time', {children: new Date(last.at).toLocaleTimeString()});
+            set('last-time', {children: new Date(last.at).toLocaleTimeString([], {hour12: false})});
         }
     };
 
@@ -248,7 +249,8 @@ window.dash_clientside.speeddash = (() => {
         }
         const graph = document.querySelector('#live-graph .js-plotly-plot');
         const ground = getComputedStyle(document.querySelector('.chart')).backgroundColor;
-        const {figure, name} = Chart.picture(page.shown, page.outbox.source, ground);
+        const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+        const {figure, name} = Chart.picture(page.shown, page.outbox.source, ground, zone);
         const width = Math.max(800, graph.clientWidth);
         window.Plotly.downloadImage(figure, {format: 'png', scale: 2, width, height: Math.max(400, graph.clientHeight), filename: name});
     };

@@ -65,7 +65,7 @@ def wsgi() -> Flask:
     One process only: a connection is known to the process that holds it.
     """
     app = create_app(Settings.load())
-    _raise_file_limit(app.settings.max_connections)
+    _raise_file_limit(app.settings)
     app.start()
     _stop_with_gunicorn(app)
     _calm_the_collector()
@@ -74,7 +74,7 @@ def wsgi() -> Flask:
 
 def serve(app: SpeedDash, listener: socket.socket) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    _raise_file_limit(app.settings.max_connections)
+    _raise_file_limit(app.settings)
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stopping.set)
@@ -125,13 +125,13 @@ def _say_where(app: SpeedDash, port: int) -> None:
     )
 
 
-def _raise_file_limit(connections: int) -> None:
-    wanted = FILES_A_SOCKET * connections + OTHER_FILES
+def _raise_file_limit(settings: Settings) -> None:
+    wanted = FILES_A_SOCKET * settings.max_connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted:
         allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-        if allowed < wanted:
+        if allowed < wanted and "max_connections" in settings.model_fields_set:
             possible = (allowed - OTHER_FILES) // FILES_A_SOCKET
             log.warning("the system's limit of %d open files (ulimit -Hn) is enough for %d sockets", allowed, possible)
 

@@ -14,8 +14,20 @@ GRAPH_CONFIG: Final[Any] = {
 
 # Line against card: at least 4.5 to 1 in both.
 _COLOURS: Final = {
-    "light": {"line": "#0b62d6", "fill": "rgba(11, 98, 214, 0.10)", "text": "#48525f", "grid": "#e4e8ee"},
-    "dark": {"line": "#5aa9ff", "fill": "rgba(90, 169, 255, 0.14)", "text": "#a9b4c2", "grid": "#2a323d"},
+    "light": {
+        "line": "#0b62d6",
+        "fill": "rgba(11, 98, 214, 0.10)",
+        "text": "#48525f",
+        "grid": "#e4e8ee",
+        "card": "#ffffff",
+    },
+    "dark": {
+        "line": "#5aa9ff",
+        "fill": "rgba(90, 169, 255, 0.14)",
+        "text": "#a9b4c2",
+        "grid": "#2a323d",
+        "card": "#181d24",
+    },
 }
 _FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -34,7 +46,7 @@ def empty_figure(theme: str = "light") -> dict[str, Any]:
         line={"color": colours["line"], "width": 2},
         fill="tozeroy",
         fillcolor=colours["fill"],
-        hovertemplate="%{y:.1f} km/h<br>%{x|%H:%M:%S}<extra></extra>",
+        hovertemplate="%{y:.1f} km/h<extra></extra>",
     )
     axis = {"gridcolor": colours["grid"], "zeroline": False, "linecolor": colours["grid"]}
     layout = go.Layout(
@@ -42,7 +54,7 @@ def empty_figure(theme: str = "light") -> dict[str, Any]:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 52, "r": 16, "t": 12, "b": 36},
-        xaxis={"type": "date", "nticks": 7, "tickangle": 0, **axis},
+        xaxis={"type": "date", "hoverformat": "%H:%M:%S", "nticks": 7, "tickangle": 0, **axis},
         yaxis={
             "title": {"text": "km/h", "standoff": 8},
             "nticks": 7,
@@ -51,7 +63,8 @@ def empty_figure(theme: str = "light") -> dict[str, Any]:
             "autorangeoptions": {"minallowed": 0, "include": 20},
             **axis,
         },
-        hovermode="x",
+        hovermode="x unified",
+        hoverlabel={"bgcolor": colours["card"], "bordercolor": colours["grid"]},
         dragmode="zoom",
         showlegend=False,
     )

@@ -50,8 +50,8 @@ def _now() -> Component:
                 [
                     html.Div([html.Dt("Average shown"), html.Dd("–", id="average")]),
                     html.Div([html.Dt("Maximum shown"), html.Dd("–", id="maximum")]),
-                    html.Div([html.Dt("Source"), html.Dd("–", id="source-name")]),
-                    html.Div([html.Dt("Stored"), html.Dd("0", id="stored")]),
+                    html.Div([html.Dt("Simulated drive, source"), html.Dd("–", id="source-name")]),
+                    html.Div([html.Dt("Stored in this visit"), html.Dd("0", id="stored")]),
                     html.Div([html.Dt("Last reading"), html.Dd("–", id="last-time")]),
                 ]
             ),

@@ -104,7 +104,9 @@ class MySQLStore(Store):
 
     def _translate(self, error: BaseException) -> StoreError:
         code = error.args[0] if error.args else 0
-        message = f"{self._url.host or 'the database'}: {error.args[1] if len(error.args) > 1 else error}"
+        message = str(error.args[1] if len(error.args) > 1 else error)
+        if self._url.host and self._url.host not in message:
+            message = f"{self._url.host}: {message}"
         unresolved = isinstance(getattr(error, "original_exception", None), socket.gaierror)
         if code in OPERATOR_CODES or unresolved:
             return StoreMisconfigured(message)

@@ -47,6 +47,8 @@ class Connections:
     def add(self, connection: Connection) -> None:
         """Show it from now on."""
         self._by_id[connection.id] = connection
+        if self._stopping.is_set():  # its handshake ended after `drain`
+            connection.socket.drain()
 
     def remove(self, connection: Connection) -> None:
         """Show it no longer."""
@@ -56,6 +58,8 @@ class Connections:
     def add_watcher(self, socket: SafeServer) -> None:
         """Count it from now on."""
         self.watchers.add(socket)
+        if self._stopping.is_set():
+            socket.drain()
 
     def remove_watcher(self, socket: SafeServer) -> None:
         """Count it no longer."""

@@ -24,12 +24,10 @@ class Watcher:
         self._news = news
         self._waiting: deque[Reading] = deque(maxlen=max_waiting)
 
-    def take(self) -> list[Reading]:
-        """All that is new, in the order of its commits; see `dropped` first, which this sets back."""
+    def take(self, most: int) -> list[Reading]:
+        """What is new, the oldest first, `most` at the most; see `dropped` before, which this sets back."""
         self.dropped = 0
-        taken = list(self._waiting)
-        self._waiting.clear()
-        return taken
+        return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
     def close(self) -> None:
         """Watch no longer."""

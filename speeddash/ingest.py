@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import Histogram
 
-from speeddash.errors import NotStored, ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
+from speeddash.errors import NotStored, ReadingsRefused, StoreError, StoreMisconfigured
 from speeddash.feed import Feed
 from speeddash.reading import Reading
 from speeddash.store import Chunk, Durability, Store
@@ -136,6 +136,11 @@ class Ingest:
             raise ticket.error
         return ticket.refused
 
+    @property
+    def stuck(self) -> bool:
+        """After `stop`: the database still holds the writer."""
+        return self._writer.is_alive()
+
     def depth(self) -> int:
         """How many frames' tickets wait for a transaction."""
         return len(self._queue)
@@ -185,22 +190,26 @@ class Ingest:
                 ticket = self._committed.popleft()
                 if ticket is None:
                     return
-                try:
-                    if self._feed.watchers and not ticket.error:
-                        self._feed.publish(
-                            [
-                                each
-                                for at, frame in enumerate(ticket.frames)
-                                if at not in ticket.refused
-                                for each in frame
-                            ]
-                        )
-                    ticket.settle(ticket)
-                except Exception:
-                    log.exception("a caller could not be told of its commit")
+                # Each caller and each watcher for itself: one that fails takes nothing from the others.
+                for tell in (ticket.settle, self._publish):
+                    try:
+                        tell(ticket)
+                    except Exception:
+                        log.exception("somebody could not be told of a commit")
+
+    def _publish(self, ticket: Ticket) -> None:
+        if self._feed.watchers and not ticket.error:
+            stored = [frame for at, frame in enumerate(ticket.frames) if at not in ticket.refused]
+            self._feed.publish([reading for frame in stored for reading in frame])
 
     def _open(self) -> None:
-        self.durability = self._store.prepare()
+        try:
+            self.durability = self._store.prepare()
+        except StoreError:
+            raise
+        except Exception as unforeseen:
+            # A driver's error of a kind of its own, for instance that a package for its authentication is missing.
+            raise StoreMisconfigured(str(unforeseen)) from unforeseen
 
     def _take(self) -> bool:
         """Wait for work and take it in hand; False means that the server stops."""
@@ -260,7 +269,9 @@ class Ingest:
         while True:
             try:
                 operation()
-            except (StoreUnavailable, StoreMisconfigured) as problem:
+            except ReadingsRefused:
+                raise
+            except StoreError as problem:
                 # What is over at the next try is not worth a line.
                 if retry_s > FIRST_RETRY_S and str(problem) != said:
                     said = str(problem)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from urllib.parse import urlencode
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 
 from speeddash.drive import Row
@@ -55,6 +55,7 @@ class Replay:
         self._began_us = self._waiting[0].at_us if self._waiting else 0
         self._began = time.monotonic()
         self._last_sent = 0
+        self._frame_readings = FRAME_READINGS
         self.sent = 0
         self.echoed = 0
         self.refused: list[tuple[Row, str]] = []
@@ -71,9 +72,11 @@ class Replay:
             try:
                 with connect(self._url, compression=None, max_size=None) as socket:
                     self._exchange(socket, progress)
-            except (InvalidURI, InvalidHandshake) as wrong:
+            except InvalidURI as wrong:
                 raise DriveError(f"{self._url}: {wrong}") from wrong
-            except (OSError, ConnectionClosed) as gone:
+            except (OSError, ConnectionClosed, InvalidHandshake) as gone:
+                if isinstance(gone, InvalidStatus) and gone.response.status_code < 500:
+                    raise DriveError(f"{self._url}: {gone}") from gone
                 self._take_back()
                 if self.echoed > before:
                     retry_s, away_since = 0.25, None
@@ -98,7 +101,7 @@ class Replay:
 
     def _due(self) -> list[Row]:
         rows: list[Row] = []
-        while self._waiting and len(rows) < FRAME_READINGS and self._until_due_s() <= 0:
+        while self._waiting and len(rows) < self._frame_readings and self._until_due_s() <= 0:
             rows.append(self._waiting.popleft())
         return rows
 
@@ -117,13 +120,22 @@ class Replay:
 
     def _settle(self, answer: str) -> int:
         """Take the answer to the oldest frame; how many readings are done with it."""
-        text, rows = self._in_flight.popleft()
+        text, rows = self._in_flight[0] if self._in_flight else ("", [])
         if answer == text:
+            self._in_flight.popleft()
             self.echoed += len(rows)
             return len(rows)
-        error = json.loads(answer).get("error", {"message": f"not the echo of what was sent: {answer[:80]}"})
-        # The frame was refused as a whole: without the reading it names, the others are still good.
-        bad = rows.pop(error.get("index", 0))
+        error = json.loads(answer).get("error") if answer.startswith('{"error"') else None
+        if error is None:
+            return 0  # what POST /send pushes to this connection is no answer
+        self._in_flight.popleft()
+        at = error.get("index", 0 if len(rows) == 1 else None)
+        if at is None:
+            # Nobody is named: from now on one by one, until it is clear who is to blame.
+            self._frame_readings = 1
+            self._waiting.extendleft(reversed(rows))
+            return 0
+        bad = rows.pop(at)
         self.refused.append((bad, error["message"]))
         self._waiting.extendleft(reversed(rows))
         return 1

@@ -31,6 +31,8 @@ MAX_OWED_BYTES = 1 << 15
 LINGER_S = 1.0
 #: A peer that is sent more than this without taking any is closed.
 MAX_UNSENT_BYTES = 1 << 20
+#: Fragments and control frames taken in one turn of the event loop: each costs ten times a whole text frame.
+MAX_OTHERS = 50
 WHOLE_TEXT, FINAL, RESERVED, CONTROL, MASKED = 0x81, 0x80, 0x70, 0x08, 0x80
 
 Frames = Sequence[str | bytes]
@@ -60,6 +62,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         self._draining = False
         self._partial = bytearray()
         self._fragmented = False
+        self._unfinished = False
         self._ended = Event()
         super().__init__(environ, thread_class=_NoThread, event_class=_NoEvent, **options)
 
@@ -145,50 +148,71 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
             return
         self.heard_at = time.monotonic()
         self._pinged = False
-        if self.connected and not self._draining and (frames := self._frames(data)):
-            self.owed_bytes += len(data)
-            self._receive(frames, len(data))
-            if self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
-                self.sock.pause()
+        self._take(data)
+
+    def _take(self, data: bytes = b"") -> None:
+        if not self.connected or self._draining:
+            return
+        self._unfinished = False
+        frames, size_bytes = self._frames(data)
+        if frames:
+            self.owed_bytes += size_bytes
+            self._receive(frames, size_bytes)
+        if self.connected and self._unfinished:
+            self.sock.pause()
+            gevent.get_hub().loop.run_callback(self._take_rest)
+        elif self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
+            self.sock.pause()
+
+    def _take_rest(self) -> None:
+        self._take()
+        if not self._unfinished:
+            self._read_on()
 
     def _read_on(self) -> None:
-        if self.owed_bytes + self.sock.unsent_bytes <= MAX_OWED_BYTES:
+        if not self._unfinished and self.owed_bytes + self.sock.unsent_bytes <= MAX_OWED_BYTES:
             self.sock.resume()
 
-    def _frames(self, data: bytes | bytearray) -> list[str | bytes]:
-        """The frames that are whole now; the rest stays for the next call."""
+    def _frames(self, data: bytes | bytearray) -> tuple[list[str | bytes], int]:
+        """The frames that are whole now, and the bytes they came in; the rest stays for the next call."""
         if self._partial:
             self._partial += data
             data = self._partial
         frames: list[str | bytes] = []
-        at, end = 0, len(data)
-        while self.connected and end - at > 1:
-            first, second = data[at], data[at + 1]
-            if first & RESERVED or not second & MASKED:  # nothing can make it right, so its end is not waited for
-                self._other(bytes(data[at:]))
-                break
-            size, start = _extent(data, at)
-            if size > self.max_message_size:
-                self.close(CloseReason.MESSAGE_TOO_BIG, f"a frame may have {self.max_message_size} bytes")
-                break
-            if start + size > end:
-                break
+        at, end, others = 0, len(data), 0
+        while self.connected and end - at > 1 and (extent := self._extent(data, at)):
+            start, stop = extent
             text = None
-            if first == WHOLE_TEXT and not self._fragmented:
+            if data[at] == WHOLE_TEXT and not self._fragmented:
                 with suppress(UnicodeDecodeError):
-                    text = apply_mask(data[start : start + size], data[start - 4 : start]).decode()
+                    text = apply_mask(data[start:stop], data[start - 4 : start]).decode()
             if text is None:
-                self._other(bytes(data[at : start + size]))
+                if others == MAX_OTHERS:
+                    self._unfinished = True
+                    break
+                others += 1
+                self._other(bytes(data[at:stop]))
                 frames += self.input_buffer
                 self.input_buffer.clear()
             else:
                 frames.append(text)
-            at = start + size
+            at = stop
         if data is self._partial:
             del data[:at]
         elif at < end:
             self._partial += data[at:]
-        return frames
+        return frames, at
+
+    def _extent(self, data: bytes | bytearray, at: int) -> tuple[int, int] | None:
+        """Where the next frame's payload starts and stops; None if it is not whole yet, or cannot become right."""
+        if data[at] & RESERVED or not data[at + 1] & MASKED:
+            self._other(bytes(data[at:]))
+            return None
+        size, start = _header(data, at)
+        if size > self.max_message_size:
+            self.close(CloseReason.MESSAGE_TOO_BIG, f"a frame may have {self.max_message_size} bytes")
+            return None
+        return (start, start + size) if start + size <= len(data) else None
 
     def _other(self, frame: bytes) -> None:
         """A part of a message, binary, ping, pong, close, or wrong: wsproto knows, and the base class acts on it."""
@@ -224,7 +248,7 @@ class _NoEvent:
         pass
 
 
-def _extent(data: bytes | bytearray, at: int) -> tuple[int, int]:
+def _header(data: bytes | bytearray, at: int) -> tuple[int, int]:
     """Size of a frame's payload and where it starts; a size that is cut off counts as not yet there (RFC 6455, 5.2)."""
     second = data[at + 1]
     size = second & 0x7F

@@ -89,6 +89,9 @@ def serve(app: SpeedDash, listener: socket.socket) -> None:
     stopping.wait()
     http.close()
     app.stop()
+    if app.ingest.stuck:
+        # A close would wait for the database as the writer does; what it holds has no echo, and its sender keeps it.
+        _exit(0)
     app.store.close()
 
 
@@ -146,9 +149,13 @@ def _calm_the_collector() -> None:
 
 def _refuse(message: str) -> NoReturn:
     click.echo(f"speeddash: {message}", err=True)
+    _exit(2)
+
+
+def _exit(code: int) -> NoReturn:
+    # Not sys.exit: there are greenlets and threads that nobody needs to wait for.
     sys.stdout.flush()
-    # Not sys.exit: a start that was refused has greenlets and threads that nobody needs to wait for.
-    os._exit(2)
+    os._exit(code)
 
 
 def _stop_with_gunicorn(app: SpeedDash) -> None:

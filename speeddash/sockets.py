@@ -4,7 +4,6 @@ import json
 import logging
 import secrets
 import time
-from contextlib import suppress
 from functools import partial
 
 import flask_sock
@@ -113,24 +112,31 @@ class Sockets:
     ) -> None:
         """Echo what is durable now."""
         socket = connection.socket
-        if isinstance(ticket.error, NotStored):
-            socket.close(CloseReason.SERVICE_RESTART, str(ticket.error))
-        elif ticket.error:
-            socket.close(CloseReason.INTERNAL_ERROR, "the server failed")
-        else:
-            for at, why in ticket.refused.items():
-                answers[places[at]] = error_frame(refused_frame(why))
-            connection.readings += sum(
-                len(readings) for at, readings in enumerate(ticket.frames) if at not in ticket.refused
-            )
-            with suppress(ConnectionClosed):
+        try:
+            if isinstance(ticket.error, NotStored):
+                socket.close(CloseReason.SERVICE_RESTART, str(ticket.error))
+            elif ticket.error:
+                socket.close(CloseReason.INTERNAL_ERROR, "the server failed")
+            else:
+                for at, why in ticket.refused.items():
+                    answers[places[at]] = error_frame(refused_frame(why))
+                connection.readings += sum(
+                    len(frame) for at, frame in enumerate(ticket.frames) if at not in ticket.refused
+                )
                 socket.send_all(answers)
-        socket.answered(size_bytes)
+        except ConnectionClosed:
+            pass  # the sender left; it will send again what it got no echo for
+        except Exception:
+            # An echo that is missing among others would put those behind it in the wrong place.
+            socket.close(CloseReason.INTERNAL_ERROR, "the server failed")
+            raise
+        finally:
+            socket.answered(size_bytes)
 
 
 def error_frame(error: FrameError) -> str:
     """The text that answers a frame that was not stored."""
-    return json.dumps({"error": error.as_dict()}, ensure_ascii=False)
+    return json.dumps({"error": error.as_dict()})  # in ASCII: what was sent may hold half a character
 
 
 def refused_frame(why: ReadingsRefused) -> FrameError:

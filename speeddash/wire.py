@@ -36,7 +36,8 @@ class Wire:
                 not wait.
             taken: Called when the peer has taken some of what was kept; likewise.
         """
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):  # not behind a proxy on a Unix socket
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # The kernel would let them grow to several MB for a peer that never reads, or sends more than can be stored.
         for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             sock.setsockopt(socket.SOL_SOCKET, buffer, KERNEL_BUFFER_BYTES)

@@ -11,7 +11,7 @@ def test_watcher_gets_its_sources_alone_and_is_told_once_a_batch():
     watcher = feed.watch(["car", "boat"], lambda: told.append(1))
     feed.publish([reading(1), reading(2, "bike"), reading(3, "boat")])
     feed.publish([reading(4, "bike")])
-    assert watcher.take() == [reading(1), reading(3, "boat")]
+    assert watcher.take(100) == [reading(1), reading(3, "boat")]
     assert told == [1]
 
 
@@ -19,8 +19,8 @@ def test_watcher_of_nothing_in_particular_gets_everything():
     feed = Feed()
     watcher = feed.watch([], lambda: None)
     feed.publish([reading(1), reading(2, "never seen before")])
-    assert len(watcher.take()) == 2
-    assert watcher.take() == []
+    assert len(watcher.take(100)) == 2
+    assert watcher.take(100) == []
 
 
 def test_watcher_that_does_not_take_loses_the_oldest_and_it_is_counted():
@@ -29,7 +29,7 @@ def test_watcher_that_does_not_take_loses_the_oldest_and_it_is_counted():
     feed.publish([reading(seq) for seq in range(2)])
     feed.publish([reading(seq) for seq in range(2, 5)])
     assert (watcher.dropped, feed.dropped) == (2, 2)
-    assert [each.seq for each in watcher.take()] == [2, 3, 4]
+    assert [each.seq for each in watcher.take(100)] == [2, 3, 4]
     assert (watcher.dropped, feed.dropped) == (0, 2)
 
 

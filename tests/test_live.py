@@ -67,7 +67,9 @@ def test_watcher_of_two_sources_gets_these_and_one_of_none_gets_all(server):
         assert pull(everything, 1)["source"] == ["left", "middle", "right"]
 
 
-@pytest.mark.parametrize("text", ["nope", "{}", '{"pull": "1"}', '{"pull": true}', "[1]"])
+@pytest.mark.parametrize(
+    "text", ["nope", "{}", '{"pull": "1"}', '{"pull": true}', "[1]", '{"pull": 1180591620717411303424, "x": NaN}']
+)
 def test_what_is_no_pull_is_answered_with_an_error(server, text):
     with server.connect("/ws/live") as watcher:
         watcher.send(text)

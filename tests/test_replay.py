@@ -2,6 +2,8 @@ import subprocess
 import sys
 import threading
 
+import requests
+
 from tests.running import ROOT, wait_for
 
 DRIVE = "timestamp,speed_mph\n" + "".join(f"2026-01-31 12:{n // 60:02}:{n % 60:02},{n % 70}.5\n" for n in range(1500))
@@ -68,6 +70,27 @@ def test_server_that_restarts_gets_what_it_has_not_echoed_again(run, database_ur
     assert done[0].returncode == 0, done[0].stderr
     assert done[0].stdout.splitlines()[-1] == "1500 readings: 1500 sent, 1500 echoed, 0 bad"
     assert len(server.readings("long")) == 1500
+
+
+def test_reading_that_is_pushed_to_the_replay_is_not_taken_for_an_echo(server, tmp_path):
+    done = []
+    sender = threading.Thread(
+        target=lambda: done.append(replay(server, write(tmp_path), "--speed-up", "300", "--source", "pushed"))
+    )
+    sender.start()
+
+    def identity():
+        listed = requests.get(f"{server.url}/api/v1/connections", timeout=5).json()["connections"]
+        return [each["id"] for each in listed if each["source"] == "pushed"]
+
+    (connection,) = wait_for(identity)
+    for _ in range(5):
+        requests.post(
+            f"{server.url}/send", json={"connection_id": connection, "speed": 1}, timeout=5
+        ).raise_for_status()
+    sender.join()
+    assert done[0].stdout.splitlines()[-1] == "1500 readings: 1500 sent, 1500 echoed, 0 bad"
+    assert len(server.readings("pushed")) == 1505
 
 
 def test_server_that_is_not_there_is_one_clear_line(tmp_path):

@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.rawsocket import PING, PONG, RawSocket
@@ -51,7 +52,7 @@ def test_slow_reader_gets_every_echo_whole_and_delays_nobody(server):
     ):
         sender = threading.Thread(target=lambda: [slow.send(frame) for _ in range(40)])
         sender.start()
-        for n in range(20):
+        for n in range(8):
             began = time.monotonic()
             quick.send(f'{{"speed": {n}}}')
             quick.recv(5)
@@ -125,6 +126,24 @@ def test_sender_faster_than_the_database_is_slowed_and_memory_stays_bounded(run,
             assert flood.receive_text() == b'{"speed": 1}'
 
 
+@pytest.mark.parametrize("first_byte", [0x80 | PING, 0x00])
+def test_flood_of_pings_or_empty_fragments_is_slowed_and_delays_nobody(server, first_byte):
+    with server.connect("/ws?source=quick") as quick, RawSocket(server.port, receive_buffer=4096) as flood:
+        flood.socket.sendall(flood.frame(b"{", first_byte=0x01))
+        flood_once = flood.frame(b"x" * 100 if first_byte else b"", first_byte=first_byte) * 2000
+        before = memory_mb(server)
+        sender = threading.Thread(target=fill, args=(flood, flood_once, 8 << 20), daemon=True)
+        sender.start()
+        waits = []
+        while sender.is_alive() or not waits:
+            began = time.monotonic()
+            quick.send('{"speed": 1}')
+            quick.recv(10)
+            waits.append(time.monotonic() - began)
+        assert sorted(waits)[len(waits) // 2] < 0.2
+        assert memory_mb(server) - before < 16
+
+
 def test_ping_is_answered_among_frames(server):
     with RawSocket(server.port) as socket:
         socket.socket.sendall(socket.frame(b"are you there", PING) + socket.frame(b'{"speed": 1}'))
@@ -133,7 +152,7 @@ def test_ping_is_answered_among_frames(server):
 
 
 def test_frame_above_the_limit_closes_with_1009_every_time(server):
-    for n in range(20):
+    for n in range(8):
         with RawSocket(server.port, f"/ws?source=large-{n}") as socket:
             socket.send(b'"' + b"x" * (1 << 20) + b'"')
             assert socket.receive_close() == 1009

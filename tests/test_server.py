@@ -4,6 +4,7 @@ import contextlib
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -140,6 +141,20 @@ def test_stop_while_the_database_is_away_and_a_client_reads_nothing(run):
     with RawSocket(server.port) as waiting, RawSocket(server.port, receive_buffer=4096) as deaf:
         waiting.send(b'{"speed": 1}')
         deaf.socket.sendall(deaf.frame(b"nope" * 1000) * 500)
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 2
+        assert waiting.receive_close() == 1012
+
+
+def test_stop_while_sqlite_is_locked_by_another_program(run, tmp_path):
+    server = run(f"sqlite:///{tmp_path}/speed.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "speed.db")) as other, RawSocket(server.port) as waiting:
+        other.execute("BEGIN IMMEDIATE")
+        waiting.send(b'{"speed": 1}')
+        wait_for(
+            lambda: "speeddash_readings_received_total 1.0" in requests.get(f"{server.url}/metrics", timeout=5).text
+        )
         began = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - began < 2

@@ -227,3 +227,26 @@ def test_one_connection_too_many_is_told_before_the_handshake_and_comes_in_when_
         socket.send(b'{"speed": 1}')
         assert socket.receive_text() == b'{"speed": 1}'
         socket.close()
+
+
+def test_half_a_character_in_a_bad_frame_costs_its_neighbours_nothing(server):
+    with RawSocket(server.port, "/ws?source=surrogate") as socket:
+        bad = b'{"speed": 1, "source": "\\ud800"}'
+        socket.socket.sendall(b"".join(map(socket.frame, [b'{"speed": 1}', bad, b'{"speed": 2}'])))
+        assert socket.receive_text() == b'{"speed": 1}'
+        assert json.loads(socket.receive_text())["error"]["code"] == "bad_source"
+        assert socket.receive_text() == b'{"speed": 2}'
+
+
+def test_sqlite_file_that_is_removed_gets_no_more_receipts_until_there_is_one_again(run, tmp_path):
+    path = tmp_path / "speed.db"
+    server = run(f"sqlite:///{path}")
+    with RawSocket(server.port, "/ws?source=removed") as socket:
+        socket.send(b'{"speed": 1}')
+        socket.receive_text()
+        for each in tmp_path.glob("speed.db*"):
+            each.unlink()
+        socket.send(b'{"speed": 2}')
+        assert socket.receive_text() == b'{"speed": 2}'
+        assert [each["speed"] for each in server.readings("removed")] == [2]
+        assert path.exists()

@@ -65,9 +65,11 @@ class SQLiteStore(Store):
         event.listen(engine, "connect", _set_pragmas)
         super().__init__(url, engine)
         self.path = Path(url.database or "").resolve()
+        self._opened: sqlite3.Connection | None = None
+        self._inode = 0
 
     def _schema(self) -> list[str]:
-        return [SCHEMA]
+        return []  # every connection sees to it
 
     def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
         """Rows as one flat list of values."""
@@ -80,6 +82,7 @@ class SQLiteStore(Store):
     def _write(self, connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
         # As few steps as can be: between two the thread waits for the interpreter. One statement is a transaction by itself.
         connection.isolation_level = None
+        self._check_file(connection)
         alone = len(statements) == 1
         try:
             if not alone:
@@ -91,6 +94,17 @@ class SQLiteStore(Store):
             # A connection whose statement failed half-way holds its lock even when closed, as long as anyone holds the error.
             connection.rollback()
             raise
+
+    def _check_file(self, connection: sqlite3.Connection) -> None:
+        """A file that was removed or replaced still takes commits, which nobody would ever read: no receipt for those."""
+        try:
+            inode = self.path.stat().st_ino
+        except FileNotFoundError:
+            inode = 0
+        if connection is not self._opened:
+            self._opened, self._inode = connection, inode
+        elif inode != self._inode:
+            raise StoreMisconfigured(f"{self.path}: the file was removed or replaced")
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()
@@ -130,4 +144,5 @@ def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
     for pragma in PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute(SCHEMA)  # also when the file was removed while the server runs
     cursor.close()

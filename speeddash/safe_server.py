@@ -32,7 +32,7 @@ LINGER_S = 1.0
 #: A peer that is sent more than this without taking any is closed.
 MAX_UNSENT_BYTES = 1 << 20
 #: Fragments and control frames taken in one turn of the event loop: each costs ten times a whole text frame.
-MAX_OTHERS = 50
+MAX_OTHERS = 20
 WHOLE_TEXT, FINAL, RESERVED, CONTROL, MASKED = 0x81, 0x80, 0x70, 0x08, 0x80
 
 Frames = Sequence[str | bytes]
@@ -53,6 +53,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
     input_buffer: list[str | bytes]
     max_message_size: int
     _receive: Callable[[Frames, int], object]
+    _rest: Any
 
     def __init__(self, environ: dict[str, Any], **options: Any) -> None:
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
@@ -160,7 +161,9 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
             self._receive(frames, size_bytes)
         if self.connected and self._unfinished:
             self.sock.pause()
-            gevent.get_hub().loop.run_callback(self._take_rest)
+            # A timer, because the loop sees to all sockets between two of them; it may run callbacks for longer.
+            self._rest = gevent.get_hub().loop.timer(0.0)
+            self._rest.start(self._take_rest)
         elif self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
             self.sock.pause()
 

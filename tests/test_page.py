@@ -229,7 +229,7 @@ def test_three_digits_fit_into_their_card(visit, width):
         return document.querySelector('.unit').getBoundingClientRect().right < card.right
             && document.documentElement.scrollWidth <= window.innerWidth;
     }"""
-    assert visit.page.evaluate(fits)
+    visit.page.wait_for_function(fits, timeout=5_000)  # the chart takes a moment to shrink
 
 
 def test_refused_readings_are_told_and_the_others_go_on(run, tmp_path, context):

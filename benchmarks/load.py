@@ -177,18 +177,17 @@ def _receive(sender: Sender, frames: Frames) -> int:
 
 def latency(port: int, path: str, *, count: int, frames: Frames) -> list[float]:
     """Seconds from sending a frame to having its echo, one after the other, by one sender."""
-    connection = connect(port, path)
     times = []
-    for at in range(count):
-        sent = frames.sent[frames.sent_ends[at] : frames.sent_ends[at + 1]]
-        echo = frames.echoed[frames.echoed_ends[at] : frames.echoed_ends[at + 1]]
-        began = time.perf_counter()
-        connection.sendall(sent)
-        received = connection.recv(4096)
-        times.append(time.perf_counter() - began)
-        if received != echo:
-            raise AssertionError(f"not the echo of what was sent: {received[:200]!r}")
-    connection.close()
+    with connect(port, path) as connection:
+        for at in range(count):
+            sent = frames.sent[frames.sent_ends[at] : frames.sent_ends[at + 1]]
+            echo = frames.echoed[frames.echoed_ends[at] : frames.echoed_ends[at + 1]]
+            began = time.perf_counter()
+            connection.sendall(sent)
+            received = connection.recv(4096)
+            times.append(time.perf_counter() - began)
+            if received != echo:
+                raise AssertionError(f"not the echo of what was sent: {received[:200]!r}")
     return times
 
 

@@ -31,8 +31,6 @@ MAX_OWED_BYTES = 1 << 15
 LINGER_S = 1.0
 #: A peer that is sent more than this without taking any is closed.
 MAX_UNSENT_BYTES = 1 << 20
-#: Fragments and control frames taken in one turn of the event loop: each costs ten times a whole text frame.
-MAX_OTHERS = 20
 WHOLE_TEXT, FINAL, RESERVED, CONTROL, MASKED = 0x81, 0x80, 0x70, 0x08, 0x80
 
 Frames = Sequence[str | bytes]
@@ -53,7 +51,6 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
     input_buffer: list[str | bytes]
     max_message_size: int
     _receive: Callable[[Frames, int], object]
-    _rest: Any
 
     def __init__(self, environ: dict[str, Any], **options: Any) -> None:
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
@@ -63,7 +60,6 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         self._draining = False
         self._partial = bytearray()
         self._fragmented = False
-        self._unfinished = False
         self._ended = Event()
         super().__init__(environ, thread_class=_NoThread, event_class=_NoEvent, **options)
 
@@ -149,31 +145,17 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
             return
         self.heard_at = time.monotonic()
         self._pinged = False
-        self._take(data)
-
-    def _take(self, data: bytes = b"") -> None:
         if not self.connected or self._draining:
             return
-        self._unfinished = False
         frames, size_bytes = self._frames(data)
         if frames:
             self.owed_bytes += size_bytes
             self._receive(frames, size_bytes)
-        if self.connected and self._unfinished:
+        if self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
             self.sock.pause()
-            # A timer, because the loop sees to all sockets between two of them; it may run callbacks for longer.
-            self._rest = gevent.get_hub().loop.timer(0.0)
-            self._rest.start(self._take_rest)
-        elif self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
-            self.sock.pause()
-
-    def _take_rest(self) -> None:
-        self._take()
-        if not self._unfinished:
-            self._read_on()
 
     def _read_on(self) -> None:
-        if not self._unfinished and self.owed_bytes + self.sock.unsent_bytes <= MAX_OWED_BYTES:
+        if self.owed_bytes + self.sock.unsent_bytes <= MAX_OWED_BYTES:
             self.sock.resume()
 
     def _frames(self, data: bytes | bytearray) -> tuple[list[str | bytes], int]:
@@ -182,7 +164,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
             self._partial += data
             data = self._partial
         frames: list[str | bytes] = []
-        at, end, others = 0, len(data), 0
+        at, end = 0, len(data)
         while self.connected and end - at > 1 and (extent := self._extent(data, at)):
             start, stop = extent
             text = None
@@ -190,10 +172,6 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
                 with suppress(UnicodeDecodeError):
                     text = apply_mask(data[start:stop], data[start - 4 : start]).decode()
             if text is None:
-                if others == MAX_OTHERS:
-                    self._unfinished = True
-                    break
-                others += 1
                 self._other(bytes(data[at:stop]))
                 frames += self.input_buffer
                 self.input_buffer.clear()

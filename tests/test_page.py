@@ -219,17 +219,17 @@ def test_reading_that_is_sent_to_the_page_is_drawn(visit):
     visit.page.wait_for_function(f"({DRAWN})().some(([, speed]) => speed === 199.5)")
 
 
-@pytest.mark.parametrize("width", [1440, 1024, 801, 390])
-def test_three_digits_fit_into_their_card(visit, width):
+def test_three_digits_fit_into_their_card_at_any_width(visit):
     visit.wait_until_drawn(1)
-    visit.page.set_viewport_size({"width": width, "height": 800})
     fits = """() => {
         document.querySelector('#speed-now').textContent = '188';
         const card = document.querySelector('.now').getBoundingClientRect();
         return document.querySelector('.unit').getBoundingClientRect().right < card.right
             && document.documentElement.scrollWidth <= window.innerWidth;
     }"""
-    visit.page.wait_for_function(fits, timeout=5_000)  # the chart takes a moment to shrink
+    for width in (1440, 1024, 801, 390):
+        visit.page.set_viewport_size({"width": width, "height": 800})
+        visit.page.wait_for_function(fits, timeout=5_000)  # the chart takes a moment to shrink
 
 
 def test_refused_readings_are_told_and_the_others_go_on(run, tmp_path, context):

@@ -5,12 +5,23 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import requests
 
+from tests.mariadb import MariaDB
 from tests.rawsocket import PING, PONG, RawSocket
 from tests.running import RunningServer, wait_for
+
+
+@pytest.fixture(scope="module")
+def server(mariadb: MariaDB) -> Iterator[RunningServer]:
+    """One database is enough here: the socket does not know which it is."""
+    running = RunningServer(mariadb.create("sockets"))
+    yield running
+    running.stop()
 
 
 def memory_mb(server: RunningServer) -> float:

@@ -1,95 +1,196 @@
-// From readings to a figure. Pure functions.
+// From points to a figure, a picture, a file, a table. Pure functions.
+//
+//   What is shown is {look, unit, series: [{source, colour, points}], range: [from, to] in epoch ms, limit (km/h or null), top,
+//   narrow}: look as figures.looks() makes it, points as track.points() makes them, top the upper end of the axis in the unit.
 window.speeddash = window.speeddash || {};
 
 window.speeddash.chart = (() => {
-    const MAX_POINTS = 2000; // more costs over 20 ms a redraw
-    const SHORTEST_MS = 60_000;
-    const WINDOW_MS = 300_000;
-    const GAP_MS = 5_000; // no reading for so long is a gap in the line, not a straight stroke
+    const TABLE_ROWS = 60;
 
     // Plotly draws a date without zone as it stands: the reader's own clock.
     const local = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, -1);
 
-    // Adds readings {at, seq, source, speed} in the order of time, each identity once, and forgets the oldest.
-    const merge = (readings, news) => {
-        const known = new Set(readings.map(identity));
-        const fresh = news.filter((reading) => !known.has(identity(reading)));
-        return [...readings, ...fresh].sort((a, b) => a.at - b.at || a.seq - b.seq).slice(-MAX_POINTS);
-    };
-
-    const identity = ({source, at, seq}) => `${source} ${at} ${seq}`;
-
-    // The window that follows the newest reading: one minute at first, five at most.
-    const liveRange = (readings, now) => {
-        const first = readings.length ? readings[0].at : now;
-        const end = Math.max(now, readings.length ? readings.at(-1).at : now);
-        const width = Math.min(WINDOW_MS, Math.max(SHORTEST_MS, end - first));
-        return [end - width, end];
-    };
-
-    // Epoch ms of an end of a range: a number already, or as Plotly gave it, on the reader's own clock.
+    // Epoch ms of an end of a range as Plotly gives it, on the reader's own clock.
     const instant = (end) => (typeof end === 'number' ? end : new Date(end.replace(' ', 'T')).getTime());
 
-    // Average and maximum of what is shown; null where nothing is.
-    const summary = (readings, range) => {
-        const [from, to] = range.map(instant);
-        const speeds = readings.filter(({at}) => from <= at && at <= to).map(({speed}) => speed);
-        return speeds.length
-            ? {average: speeds.reduce((sum, speed) => sum + speed, 0) / speeds.length, maximum: Math.max(...speeds)}
-            : null;
+    const name = (source) => source || '(unnamed)';
+
+    const middle = ({width}, {at}) => at + width / 2;
+
+    // Buckets that follow each other without a gap.
+    const stretches = (points) => {
+        const gap = window.speeddash.track.gapMs(points);
+        const found = [];
+        points.buckets.forEach((bucket, n) => {
+            const before = points.buckets[n - 1];
+            if (!before || bucket.firstAt - before.lastAt > gap) {
+                found.push([]);
+            }
+            found[found.length - 1].push(bucket);
+        });
+        return found;
     };
 
-    // Where the line is to break, a point without a speed.
-    const withGaps = (readings) =>
-        readings.flatMap((reading, n) => {
-            const before = readings[n - 1];
-            return before && reading.at - before.at > GAP_MS ? [{at: before.at + 1, speed: null}, reading] : [reading];
-        });
+    // A point without a speed between two stretches: the line breaks there.
+    const broken = (parts) => parts.flatMap((part, n) => (n ? [[part[0][0], null, null], ...part] : part));
 
-    // range: [from, to] in epoch ms, or as Plotly gave it; narrow: there is room for few ticks.
-    const figure = (empty, readings, range, narrow) => {
-        const [line] = empty.data;
-        const shown = range.map((end) => (typeof end === 'number' ? local(end) : end));
-        const points = withGaps(readings);
+    const trace = (triples, look) => ({
+        type: 'scatter',
+        mode: 'lines',
+        x: triples.map(([at]) => local(at)),
+        y: triples.map(([, speed]) => speed),
+        ...look,
+    });
+
+    const faint = (colour, alpha) =>
+        `rgba(${[1, 3, 5].map((n) => parseInt(colour.slice(n, n + 2), 16)).join(', ')}, ${alpha})`;
+
+    // What a source looks like: its mean as a line, from its lowest to its highest as a band where there is more than one reading
+    // to a point, lone readings as dots, and what is above the limit in a colour of its own.
+    const traces = ({look, unit, series, limit}, {source, colour, points}) => {
+        const of = (kmh) => window.speeddash.units.value(kmh, unit);
+        const ink = look.lines[colour % look.lines.length];
+        const parts = stretches(points);
+        const line = broken(parts.map((part) => part.map((each) => [middle(points, each), of(each.total / each.n), each])));
+        const lone = parts.filter((part) => part.length === 1).flat();
+        const found = [];
+        if (points.width) {
+            const outline = parts.map((part) => [
+                ...part.map((each) => [middle(points, each), of(each.max)]),
+                ...part.toReversed().map((each) => [middle(points, each), of(each.min)]),
+            ]);
+            found.push(trace(broken(outline), {
+                fill: 'toself', fillcolor: faint(ink, 0.25), line: {width: 0}, hoverinfo: 'skip', showlegend: false, name: 'band',
+            }));
+        }
+        const area = series.length === 1 && !points.width;
+        found.push(trace(line, {
+            name: name(source).replaceAll('<', '&lt;'), // Plotly takes some HTML
+            line: {color: ink, width: 2},
+            customdata: line.map(([, , each]) => each && [each.n, of(each.min), of(each.max)]),
+            hovertemplate: points.width
+                ? `%{y:.1f} ${unit.symbol} (%{customdata[1]:.1f} to %{customdata[2]:.1f}, %{customdata[0]} readings)`
+                : `%{y:.1f} ${unit.symbol}`,
+            ...(area && {fill: 'tozeroy', fillcolor: faint(ink, 0.1)}),
+        }));
+        if (lone.length) {
+            found.push(trace(lone.map((each) => [middle(points, each), of(each.total / each.n)]), {
+                mode: 'markers', marker: {color: ink, size: 5}, hoverinfo: 'skip', showlegend: false, name: 'lone',
+            }));
+        }
+        if (limit !== null) {
+            const over = window.speeddash.track.above(points, limit).map(({line: part}) => part.map(([at, kmh]) => [at, of(kmh)]));
+            // Several lines keep their own colours: what is above the limit glows behind them.
+            const several = series.length > 1;
+            found.splice(several ? 0 : found.length, 0, trace(broken(over), {
+                line: several ? {color: faint(look.above, 0.35), width: 9} : {color: look.above, width: 3},
+                hoverinfo: 'skip', showlegend: false, name: 'above the limit',
+            }));
+        }
+        return found;
+    };
+
+    const figure = (shown) => {
+        const {look, unit, series, range, limit, top, narrow} = shown;
+        const {layout} = look.figure;
+        const of = (kmh) => window.speeddash.units.value(kmh, unit);
+        const several = series.length > 1;
         return {
-            data: [{...line, x: points.map(({at}) => local(at)), y: points.map(({speed}) => speed)}],
+            data: series.flatMap((each) => traces(shown, each)),
             layout: {
-                ...empty.layout,
-                yaxis: {...empty.layout.yaxis, ...(!readings.length && {range: [0, 100], autorange: false})},
-                xaxis: {...empty.layout.xaxis, range: shown, autorange: false, ...(narrow && {nticks: 4})},
-                annotations: readings.length
-                    ? []
-                    : [
-                          {
-                              text: 'Waiting for the first stored reading',
-                              xref: 'paper',
-                              yref: 'paper',
-                              x: 0.5,
-                              y: 0.5,
-                              showarrow: false,
-                              font: {size: 15},
-                          },
-                      ],
+                ...layout,
+                showlegend: several,
+                margin: {...layout.margin, t: several ? 36 : layout.margin.t},
+                xaxis: {...layout.xaxis, range: range.map(local), autorange: false, ...(narrow && {nticks: 3})},
+                yaxis: {...layout.yaxis, range: [0, top], ticksuffix: ` ${unit.symbol}`},
+                shapes: limit === null ? [] : [{
+                    type: 'line', xref: 'paper', x0: 0, x1: 1, y0: of(limit), y1: of(limit), layer: 'below',
+                    line: {color: look.limit, width: 1.5, dash: 'dash'},
+                }],
+                annotations: limit === null ? [] : [{
+                    xref: 'paper', x: 1, xanchor: 'right', y: of(limit), yanchor: 'bottom', showarrow: false,
+                    text: `limit ${Number(of(limit).toFixed(1))}`, font: {color: look.limit, size: 12},
+                }],
             },
         };
     };
 
-    // The same chart as a picture that explains itself: a title with source and range, an opaque ground.
-    const picture = (shown, source, ground, zone) => {
-        const [from, to] = shown.layout.xaxis.range.map((end) => end.slice(0, 19).replace('T', ' '));
+    const title = ({series, unit, range}, zone) => {
+        const [from, to] = range.map((end) => local(end).slice(0, 19).replace('T', ' '));
+        const names = series.map(({source}) => name(source)).join(', ') || 'no source';
+        return {
+            text: `Speed of ${names} in ${unit.symbol}, ${from} to ${to} (${zone})`,
+            file: `speeddash_${series.map(({source}) => source || 'unnamed').join('+').slice(0, 80)}_${from}_${to}`
+                .replaceAll(':', '').replaceAll(' ', 'T'),
+        };
+    };
+
+    // The same chart as a picture that explains itself: a title with source, range and unit, an opaque ground.
+    const picture = (shown, zone) => {
+        const {data, layout} = figure(shown);
+        const {text, file} = title(shown, zone);
         return {
             figure: {
-                data: shown.data,
+                data,
                 layout: {
-                    ...shown.layout,
-                    title: {text: `Speed of ${source}, ${from} to ${to} (${zone})`, font: {size: 15}, x: 0.5},
-                    margin: {l: 72, r: 32, t: 56, b: 56},
-                    paper_bgcolor: ground,
+                    ...layout,
+                    title: {text: text.replaceAll('<', '&lt;'), font: {size: 15}, x: 0.5},
+                    margin: {l: 72, r: 32, t: shown.series.length > 1 ? 88 : 56, b: 56},
+                    paper_bgcolor: shown.look.card,
                 },
             },
-            name: `speeddash_${source}_${from}_${to}`.replaceAll(':', '').replaceAll(' ', 'T'),
+            name: file,
         };
     };
 
-    return {merge, liveRange, summary, figure, picture, WINDOW_MS};
+    // A spreadsheet must not take a name for a formula.
+    const cell = (value) => {
+        const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+        return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    };
+
+    // What is shown as a file for spreadsheets: times in UTC, speeds in the unit. A reading a line; where the chart shows several
+    // readings as one point, their lowest, mean and highest.
+    const csv = (shown, zone) => {
+        const {unit, series, range: [from, to]} = shown;
+        const of = (kmh) => Number(window.speeddash.units.value(kmh, unit).toFixed(3));
+        const utc = (ms) => new Date(ms).toISOString();
+        const inRange = (points) => points.buckets.filter(({at}) => from <= at && at <= to);
+        const folded = series.some(({points}) => points.width);
+        const speed = `speed (${unit.symbol})`;
+        const head = folded
+            ? ['source', 'from (UTC)', 'to (UTC)', `mean ${speed}`, `lowest ${speed}`, `highest ${speed}`, 'readings']
+            : ['source', 'time (UTC)', speed];
+        const rows = series.flatMap(({source, points}) =>
+            inRange(points).map((each) => folded
+                ? [source, utc(each.firstAt), utc(each.lastAt), of(each.total / each.n), of(each.min), of(each.max), each.n]
+                : [source, utc(each.at), of(each.first)]));
+        return {text: [head, ...rows].map((row) => `${row.map(cell).join(',')}\r\n`).join(''), name: `${title(shown, zone).file}.csv`};
+    };
+
+    // What is shown as rows to read: at most TABLE_ROWS stretches of time a source, the newest first.
+    const table = ({unit, series, range: [from, to]}) => {
+        const of = (kmh) => window.speeddash.units.value(kmh, unit).toFixed(1);
+        const step = Math.max(1000, Math.ceil((to - from) / TABLE_ROWS / 1000) * 1000);
+        const rows = series.flatMap(({source, points}) => {
+            const steps = new Map();
+            for (const each of points.buckets.filter(({at}) => from <= at && at <= to)) {
+                const at = Math.floor(each.at / step) * step;
+                const row = steps.get(at) ?? {source, at, n: 0, total: 0, min: Infinity, max: -Infinity};
+                steps.set(at, {
+                    ...row, n: row.n + each.n, total: row.total + each.total,
+                    min: Math.min(row.min, each.min), max: Math.max(row.max, each.max),
+                });
+            }
+            return [...steps.values()];
+        });
+        return rows
+            .sort((a, b) => b.at - a.at)
+            .map((row) => [
+                name(row.source), local(row.at).slice(0, 19).replace('T', ' '), of(row.total / row.n), of(row.min), of(row.max),
+                String(row.n),
+            ]);
+    };
+
+    return {local, instant, name, figure, title, picture, csv, table};
 })();

@@ -1,6 +1,6 @@
 // The connection as the page sees it. Pure functions.
 //
-//   {phase: 'connecting' | 'live' | 'lost', attempt, failures, retryAt}
+//   {phase: 'connecting' | 'live' | 'lost' | 'resting', attempt, failures, retryAt}
 window.speeddash = window.speeddash || {};
 
 window.speeddash.link = (() => {
@@ -27,13 +27,16 @@ window.speeddash.link = (() => {
 
     const retry = (link) => ({...link, phase: 'connecting', attempt: link.attempt + 1, retryAt: null});
 
-    const describe = (link, {storage, now}) => {
+    // What a person is told: {text, kind}. storage: why the server cannot store, or null; online: the browser has a network.
+    const describe = (link, {storage, online, fixed, now}) => {
         if (link.phase === 'live') {
-            return storage ? {text: `Storage paused: ${storage}`, kind: 'paused'} : {text: 'Live', kind: 'live'};
+            return storage
+                ? {text: 'Storage paused', kind: 'paused'}
+                : {text: fixed ? 'Live, view stands still' : 'Live', kind: 'live'};
         }
         if (link.phase === 'lost') {
             const seconds = Math.max(1, Math.ceil((link.retryAt - now) / 1000));
-            return {text: `Offline, reconnecting in ${seconds} s`, kind: 'offline'};
+            return {text: online ? `Reconnecting in ${seconds} s` : 'Offline', kind: 'offline'};
         }
         return {text: link.failures ? 'Reconnecting' : 'Connecting', kind: 'connecting'};
     };

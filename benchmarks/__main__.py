@@ -1,10 +1,10 @@
-"""`python -m benchmarks ingest|latency|sockets`: SpeedDash beside its peers, in one go, on a private MariaDB."""
+"""`python -m benchmarks ingest|latency|sockets|page`: SpeedDash beside its peers, in one go, on a private MariaDB."""
 
 from pathlib import Path
 
 import click
 
-from benchmarks import ingest, latency, sockets
+from benchmarks import ingest, latency, page, sockets
 from benchmarks.report import Report, machine
 
 runs = click.option(
@@ -49,6 +49,16 @@ def sockets_command(runs: int, path: Path | None, count: int) -> None:
     """Thousands of sockets, each at one reading a second."""
     report = Report(f"sockets: {count:,} at one reading a second, one process", machine())
     sockets.run(report, runs, count)
+    _finish(report, path)
+
+
+@main.command("page")
+@runs
+@to_file
+def page_command(runs: int, path: Path | None) -> None:
+    """What the page costs the browser, and that it shows every reading."""
+    report = Report("page: in Chromium, 1440 by 900", machine())
+    page.run(report, runs)
     _finish(report, path)
 
 

@@ -1,23 +1,25 @@
 """The REST interface: JSON in and out, every error as `application/problem+json`."""
 
-import base64
 import json
 import time
+from collections import Counter
 
 from flask import Blueprint, Flask, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from simple_websocket import ConnectionClosed
 from werkzeug.exceptions import HTTPException
 
+from speeddash import query
 from speeddash.connections import Connections
 from speeddash.errors import FrameError, NotStored, StoreError
+from speeddash.history import History
 from speeddash.ingest import Ingest
 from speeddash.metrics import Metrics
 from speeddash.problem import problem
-from speeddash.reading import MAX_SEQ, Reading, decode, parse_frame, parse_reading, parse_source, parse_time, rfc3339
+from speeddash.reading import Reading, decode, parse_frame, parse_reading, parse_source, rfc3339
 from speeddash.settings import Settings
 from speeddash.sockets import refused_frame
-from speeddash.store import Key, Store
+from speeddash.store import Store
 
 #: The source of readings that come by HTTP and name none.
 HTTP_SOURCE = "http"
@@ -31,10 +33,17 @@ class Api:
     """The REST endpoints of one Flask application."""
 
     def __init__(
-        self, settings: Settings, store: Store, ingest: Ingest, connections: Connections, metrics: Metrics
+        self,
+        settings: Settings,
+        store: Store,
+        history: History,
+        ingest: Ingest,
+        connections: Connections,
+        metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._store = store
+        self._history = history
         self._ingest = ingest
         self._connections = connections
         self._registry = CollectorRegistry()
@@ -51,6 +60,8 @@ class Api:
         api.get("/api/v1/connections")(self.list_connections)
         api.post("/api/v1/readings")(self.add_readings)
         api.get("/api/v1/readings")(self.list_readings)
+        api.get("/api/v1/sources")(self.list_sources)
+        api.get("/api/v1/series")(self.series)
         # Dash answers every other GET with its page; below /api a wrong path is an error.
         api.route("/api", defaults={"unknown": ""}, methods=["GET"])(_unknown)
         api.route("/api/<path:unknown>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])(_unknown)
@@ -121,20 +132,47 @@ class Api:
 
         `from` is inclusive, `to` exclusive. Go on with `next_cursor` until it is null; what is stored meanwhile moves nothing.
         """
-        source = request.args.get("source")
-        limit = _limit(request.args.get("limit"))
+        limit = query.count("limit", DEFAULT_LIMIT, MAX_LIMIT)
         readings = self._store.select(
-            source=parse_source(source) if source else source,
-            from_us=_moment("from"),
-            to_us=_moment("to"),
-            after=_cursor(request.args.get("cursor")),
+            source=query.source(),
+            from_us=query.moment("from"),
+            to_us=query.moment("to"),
+            after=query.cursor(),
             limit=limit,
         )
         more = len(readings) == limit
         return jsonify(
             readings=[each.as_dict() for each in readings],
-            next_cursor=_encode_cursor(readings[-1]) if more else None,
+            next_cursor=query.encode_cursor(readings[-1]) if more else None,
         )
+
+    def list_sources(self) -> Response:
+        """The sources that have readings, by name: `?limit=&after=NAME`."""
+        limit = query.count("limit", DEFAULT_LIMIT, MAX_LIMIT)
+        spans = self._store.sources(after=request.args.get("after"), limit=limit)
+        connected = Counter(each.source for each in self._connections.all())
+        return jsonify(
+            sources=[
+                {
+                    "source": each.source,
+                    "first": rfc3339(each.first_us),
+                    "last": rfc3339(each.last_us),
+                    "connections": connected[each.source],
+                }
+                for each in spans
+            ]
+        )
+
+    def series(self) -> Response:
+        """A stretch of one source in at most `points` entries, as columns: `?source=&from=&to=&points=`."""
+        source = query.source()
+        if source is None:
+            raise FrameError("bad_source", "source is missing: name one, ?source=NAME")
+        from_us, to_us = query.moment("from"), query.moment("to")
+        if from_us is not None and to_us is not None and from_us >= to_us:
+            raise FrameError("bad_range", "from must be before to")
+        points = query.count("points", DEFAULT_LIMIT, MAX_LIMIT)
+        return jsonify(self._history.series(source, from_us, to_us, points).as_dict())
 
     def _commit(self, readings: list[Reading]) -> None:
         refused = self._ingest.commit([readings], self._settings.store_timeout_s)
@@ -161,45 +199,6 @@ def _json_text() -> str:
         return request.get_data().decode()
     except UnicodeDecodeError as invalid:
         raise FrameError("not_json", f"not JSON: the body is not UTF-8: {invalid.reason}") from None
-
-
-def _moment(name: str) -> int | None:
-    text = request.args.get(name)
-    if not text:
-        return None
-    try:
-        # A + in a query that was not escaped arrives as a space.
-        return parse_time(float(text) if _is_number(text) else text.replace(" ", "+"))
-    except FrameError as bad:
-        raise FrameError(bad.code, f"{name}: {bad.message}") from None
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).removeprefix("-").isdigit()
-
-
-def _limit(text: str | None) -> int:
-    if not text:
-        return DEFAULT_LIMIT
-    if not (text.isdecimal() and len(text) < 10 and 1 <= int(text) <= MAX_LIMIT):
-        raise FrameError("bad_limit", f"limit must be an integer from 1 to {MAX_LIMIT}")
-    return int(text)
-
-
-def _encode_cursor(last: Reading) -> str:
-    return base64.urlsafe_b64encode(json.dumps([last.source, last.at_us, last.seq]).encode()).decode()
-
-
-def _cursor(text: str | None) -> Key | None:
-    if not text:
-        return None
-    try:
-        source, at_us, seq = json.loads(base64.urlsafe_b64decode(text))
-        if isinstance(source, str) and isinstance(at_us, int) and isinstance(seq, int) and 0 <= seq <= 2 * MAX_SEQ + 1:
-            return Key(source, parse_time(rfc3339(at_us)), seq)
-    except (ValueError, TypeError, OverflowError):
-        pass  # said below, together with a cursor of the right form and wrong types
-    raise FrameError("bad_cursor", "cursor must be the next_cursor of an earlier answer")
 
 
 def _unknown(unknown: str) -> Response:

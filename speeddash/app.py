@@ -7,6 +7,7 @@ from flask import Flask
 from speeddash.api import Api
 from speeddash.connections import Connections
 from speeddash.feed import Feed
+from speeddash.history import History
 from speeddash.ingest import Ingest
 from speeddash.live import Live
 from speeddash.metrics import Metrics
@@ -51,11 +52,12 @@ def create_app(settings: Settings) -> SpeedDash:
     """
     server = Flask("speeddash", static_folder=None)
     store = open_store(settings.database_url.get_secret_value(), timeout_s=settings.database_timeout_s)
+    history = History(store)
     feed = Feed()
     ingest = Ingest(store, feed)
     connections = Connections()
     sock = Sockets(settings, ingest, connections).register(server)
     Live(feed, connections).register(sock)
-    Api(settings, store, ingest, connections, Metrics(ingest, connections, feed)).register(server)
-    Page().register(server)
+    Api(settings, store, history, ingest, connections, Metrics(ingest, connections, feed)).register(server)
+    Page(store).register(server)
     return SpeedDash(settings, server, store, ingest, connections)

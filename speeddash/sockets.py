@@ -58,7 +58,8 @@ class Sockets:
             return answer
         try:
             for source in request.args.getlist("source"):
-                parse_source(source)
+                if source or request.path != "/ws/live":  # what was stored without a source may be watched
+                    parse_source(source)
         except FrameError as bad:
             return problem(400, bad.message, code=bad.code)
         return None

@@ -31,4 +31,10 @@ run=.venv-test/bin
 "$run/ruff" format --check .
 "$run/mypy"
 rm -f .coverage .coverage.*
-"$run/pytest" --cov --cov-report=term "$@"
+if [ "$#" -gt 0 ]; then
+  exec "$run/pytest" "$@"
+fi
+status=0
+"$run/pytest" --numprocesses 2 --dist worksteal -m "not alone" --cov --cov-report= --cov-fail-under=0 || status=1
+"$run/pytest" -m alone --cov --cov-append --cov-report=term || status=1
+exit "$status"

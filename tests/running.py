@@ -35,6 +35,7 @@ class RunningServer:
     def __init__(
         self, database_url: str, *, wait_ready: bool = True, command: list[str] | None = None, **settings: str
     ) -> None:
+        self.database_url = database_url
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self._command = command or [sys.executable, "run.py"]

@@ -163,3 +163,46 @@ def test_metrics_count_what_happened(run, tmp_path):
     assert "speeddash_queue_depth 0.0" in shown
     assert 'speeddash_batch_readings_bucket{le="2.0"} 1.0' in shown
     assert "speeddash_commit_seconds_count 1.0" in shown
+
+
+def test_sources_are_listed_with_their_span_and_who_is_connected(server):
+    send = [{"source": "listed", "timestamp": f"2026-01-31T12:00:0{n}Z", "seq": n, "speed": 5} for n in range(3)]
+    requests.post(f"{server.url}/api/v1/readings", json=send, timeout=5).raise_for_status()
+    with server.connect("/ws?source=listed"):
+        answer = requests.get(f"{server.url}/api/v1/sources?limit=10000", timeout=5).json()
+    (listed,) = [each for each in answer["sources"] if each["source"] == "listed"]
+    assert listed == {
+        "source": "listed",
+        "first": "2026-01-31T12:00:00.000000Z",
+        "last": "2026-01-31T12:00:02.000000Z",
+        "connections": 1,
+    }
+
+
+def test_series_is_readings_while_they_are_few_and_buckets_beyond(server):
+    send = [{"source": "wide", "timestamp": 1_790_000_000 + n, "seq": n, "speed": n} for n in range(120)]
+    requests.post(f"{server.url}/api/v1/readings", json=send, timeout=5).raise_for_status()
+    url = f"{server.url}/api/v1/series?source=wide"
+    few = requests.get(f"{url}&points=120", timeout=5).json()
+    assert few["bucket_s"] == 0
+    assert few["seq"] == list(range(120))
+    many = requests.get(f"{url}&points=12&from=1790000000&to=1790000120", timeout=5).json()
+    assert many["bucket_s"] == 10
+    assert many["max"] == [9 + 10 * n for n in range(12)]
+    assert many["mean"] == [4.5 + 10 * n for n in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("", "bad_source"),
+        ("source=no!", "bad_source"),
+        ("source=a&points=0", "bad_points"),
+        ("source=a&from=x", "bad_timestamp"),
+        ("source=a&from=20&to=20", "bad_range"),
+    ],
+)
+def test_series_names_what_is_wrong_with_a_query(server, query, code):
+    answer = requests.get(f"{server.url}/api/v1/series?{query}", timeout=5)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == code

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "speeddash"
 ROWS = [
-    "errors", "units", "files", "settings", "reading", "store", "feed", "ingest", "problem", "wire", "safe_server", "connections", "sockets", "live", "metrics", "api", "page", "app", "server",
+    "errors", "units", "files", "settings", "reading", "store", "feed", "ingest", "history", "problem", "wire", "safe_server", "connections", "sockets", "live", "metrics", "query", "api", "page", "app", "server",
     "drive", "replay", "__main__",
 ]  # fmt: skip
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
@@ -26,7 +26,9 @@ def imported(path: Path) -> list[str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names.append(node.module)
+            names += (
+                [f"speeddash.{alias.name}" for alias in node.names] if node.module == "speeddash" else [node.module]
+            )
     return [name for name in names if name.startswith("speeddash.")]
 
 

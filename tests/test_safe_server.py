@@ -54,6 +54,7 @@ def test_compression_is_offered_and_declined(server):
         assert socket.receive_text() == b'{"speed": 1}'
 
 
+@pytest.mark.alone
 def test_slow_reader_gets_every_echo_whole_and_delays_nobody(server):
     frame = json.dumps([{"speed": 1, "pad": "x" * 100}] * 500).encode()
     with (
@@ -93,6 +94,7 @@ def test_two_senders_on_one_socket_do_not_mix_their_frames(server):
     assert [json.loads(text)["speed"] for text in received if "pad" not in text] == list(range(count))
 
 
+@pytest.mark.alone
 def test_reader_that_never_reads_costs_under_a_megabyte_and_delays_nobody(server):
     def deaf(number):
         socket = RawSocket(server.port, f"/ws?source=deaf-{number}", receive_buffer=4096)
@@ -117,6 +119,7 @@ def test_reader_that_never_reads_costs_under_a_megabyte_and_delays_nobody(server
         socket.close()
 
 
+@pytest.mark.alone
 def test_sender_faster_than_the_database_is_slowed_and_memory_stays_bounded(run, mariadb):
     server = run(mariadb.create("stopped"))
     with RawSocket(server.port, "/ws?source=flood") as flood:
@@ -137,6 +140,7 @@ def test_sender_faster_than_the_database_is_slowed_and_memory_stays_bounded(run,
             assert flood.receive_text() == b'{"speed": 1}'
 
 
+@pytest.mark.alone
 def test_flood_of_pings_is_slowed_and_memory_stays_bounded(server):
     with server.connect("/ws?source=quick") as quick, RawSocket(server.port, receive_buffer=4096) as flood:
         before = memory_mb(server)
@@ -146,6 +150,7 @@ def test_flood_of_pings_is_slowed_and_memory_stays_bounded(server):
         assert quick.recv(5) == '{"speed": 1}'
 
 
+@pytest.mark.alone
 def test_ping_is_answered_among_frames(server):
     with RawSocket(server.port) as socket:
         socket.socket.sendall(socket.frame(b"are you there", PING) + socket.frame(b'{"speed": 1}'))

@@ -35,6 +35,7 @@ def refused(*options, **settings):
     return done.stderr
 
 
+@pytest.mark.alone
 def test_it_is_ready_in_three_seconds_and_says_where(run, tmp_path):
     began = time.monotonic()
     server = run(f"sqlite:///{tmp_path}/speed.db")
@@ -102,6 +103,7 @@ def test_help_names_options_and_variables():
         assert word in done.stdout
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stop_under_load_echoes_what_is_stored_and_closes_with_1012(run, database_url, number):
     server = run(database_url)
@@ -136,6 +138,7 @@ def test_stop_under_load_echoes_what_is_stored_and_closes_with_1012(run, databas
         assert count <= len(server.readings(f"load-{at}")) <= count + 1
 
 
+@pytest.mark.alone
 def test_stop_while_the_database_is_away_and_a_client_reads_nothing(run):
     server = run(f"mysql://u@127.0.0.1:{free_port()}/d", wait_ready=False)
     with RawSocket(server.port) as waiting, RawSocket(server.port, receive_buffer=4096) as deaf:
@@ -147,6 +150,7 @@ def test_stop_while_the_database_is_away_and_a_client_reads_nothing(run):
         assert waiting.receive_close() == 1012
 
 
+@pytest.mark.alone
 def test_stop_while_sqlite_is_locked_by_another_program(run, tmp_path):
     server = run(f"sqlite:///{tmp_path}/speed.db")
     with contextlib.closing(sqlite3.connect(tmp_path / "speed.db")) as other, RawSocket(server.port) as waiting:

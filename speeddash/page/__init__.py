@@ -1,11 +1,18 @@
-"""The page: what is echoed, drawn."""
+"""The page: what is stored, drawn."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
 
 import dash
-from dash import ClientsideFunction, Input
+from dash import ClientsideFunction, Input, Output
+from dash.exceptions import PreventUpdate
 from flask import Flask
 
+from speeddash.errors import StoreError
 from speeddash.files import shipped
 from speeddash.page.layout import layout
+from speeddash.store import Span, Store
 
 INDEX = """<!DOCTYPE html>
 <html lang="en">
@@ -25,19 +32,50 @@ INDEX = """<!DOCTYPE html>
     </body>
 </html>
 """
+#: A source whose last reading is younger is called live.
+LIVE_S = 10
+MAX_SOURCES = 1_000
+
+BUTTONS = (
+    "pause", "go-live", "earlier", "later", "show-latest", "export-png", "export-csv", "show-table", "fullscreen",
+    "driving", "leave-driving", "mirror", "help", "close-help",
+)  # fmt: skip
+FIELDS = ("watched", "limit", "from", "to")
+
+
+class Compressed(dict[str, bytes]):
+    """What was compressed once and is the same for everyone: the scripts. All else is compressed when it is asked for.
+
+    Compressing plotly.js takes a tenth of a second, in which no socket is served; once in a server's life it may.
+    """
+
+    def set(self, key: str, value: bytes) -> None:
+        """Keep `value`, if the path in the key is a script of Dash's or Plotly's."""
+        if "/_dash-component-suites/" in key or "/assets/plotly" in key:
+            self[key] = value
 
 
 class Page:
     """The Dash page of one Flask application.
 
     A reading never passes through a server callback: sending, confirming and drawing happen in the browser, in the functions
-    of `assets/`, which the callbacks below name.
+    of `assets/`, which the callbacks below name. The server's part is the list of sources.
     """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def register(self, server: Flask) -> None:
         """Serve the page at `/`."""
+        server.config.update(
+            COMPRESS_ALGORITHM=["br", "gzip"],
+            COMPRESS_BR_LEVEL=5,
+            COMPRESS_CACHE_BACKEND=Compressed,
+            COMPRESS_CACHE_KEY=lambda asked: asked.path,
+        )
         app = dash.Dash(
             __name__,
+            compress=True,
             server=server,  # type: ignore[arg-type]  # a Flask application is what it takes first of all
             title="SpeedDash",
             update_title="",
@@ -50,14 +88,54 @@ class Page:
             ],
         )
         app.layout = layout
+        # No Output: the functions show what they decide through set_props.
         for function, trigger in (
-            ("start", Input("themes", "data")),
-            ("tick", Input("second", "n_intervals")),
-            ("connectionChanged", Input("socket", "state")),
-            ("received", Input("socket", "message")),
+            ("start", Input("looks", "data")),
+            ("senderChanged", Input("socket", "state")),
+            ("senderReceived", Input("socket", "message")),
+            ("watcherChanged", Input("live-socket", "state")),
+            ("watcherReceived", Input("live-socket", "message")),
+            ("sourcesListed", Input("sources", "data")),
             ("zoomed", Input("live-graph", "relayoutData")),
-            ("goLive", Input("go-live", "n_clicks")),
-            ("exportPng", Input("export-png", "n_clicks")),
         ):
-            # No Output: the functions show what they decide through set_props.
             app.clientside_callback(ClientsideFunction("speeddash", function), trigger)  # type: ignore[no-untyped-call]
+        for function, triggers in (
+            ("pressed", [Input(identity, "n_clicks") for identity in BUTTONS]),
+            ("chosen", [Input(identity, "value") for identity in FIELDS]),
+        ):
+            app.clientside_callback(  # type: ignore[no-untyped-call]
+                ClientsideFunction("speeddash", function), *triggers, prevent_initial_call=True
+            )
+        app.callback(Output("sources", "data"), Input("sources-poll", "n_intervals"), prevent_initial_call=True)(
+            self.options
+        )
+
+    def options(self, _polls: int) -> list[dict[str, Any]]:
+        """The sources that can be watched, the latest first."""
+        try:
+            spans = self._store.sources(limit=MAX_SOURCES)
+        except StoreError:
+            raise PreventUpdate from None  # the list stays as it is; the page asks /readyz and says what is wrong
+        return options(spans, time.time_ns() // 1000)
+
+
+def options(spans: list[Span], now_us: int) -> list[dict[str, Any]]:
+    """Choices for the picker of sources, the latest first. Pure.
+
+    Args:
+        spans: The sources.
+        now_us: Microseconds since the epoch.
+    """
+    latest = sorted(spans, key=lambda span: -span.last_us)
+    return [
+        {"value": span.source, "label": _label(span, now_us), "search": span.source, "last_ms": span.last_us / 1000}
+        for span in latest
+    ]
+
+
+def _label(span: Span, now_us: int) -> str:
+    name = span.source or "(unnamed)"
+    if abs(now_us - span.last_us) < LIVE_S * 1_000_000:
+        return f"{name} (live)"
+    last = datetime.fromtimestamp(span.last_us / 1e6, UTC)
+    return f"{name} (last {last:%Y-%m-%d %H:%M} UTC)"

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
+from speeddash.units import KMH_IN, SYMBOL
+
 GRAPH_CONFIG: Final[Any] = {
     "displayModeBar": False,
     "displaylogo": False,
@@ -12,18 +14,21 @@ GRAPH_CONFIG: Final[Any] = {
     "scrollZoom": False,
 }
 
-# Line against card: at least 4.5 to 1 in both.
-_COLOURS: Final = {
+# Against the card: text at least 4.5 to 1, lines at least 3 to 1 (WCAG 2.2, 1.4.3 and 1.4.11). The lines of several sources
+# differ in lightness too, for eyes that do not tell the hues apart.
+_THEMES: Final[dict[str, dict[str, Any]]] = {
     "light": {
-        "line": "#0b62d6",
-        "fill": "rgba(11, 98, 214, 0.10)",
+        "lines": ["#0b62d6", "#a63d00", "#00785f", "#8f2c9c", "#5b6300", "#b3266f", "#155e75", "#5a4632"],
+        "above": "#c62828",
+        "limit": "#b3261e",
         "text": "#48525f",
         "grid": "#e4e8ee",
         "card": "#ffffff",
     },
     "dark": {
-        "line": "#5aa9ff",
-        "fill": "rgba(90, 169, 255, 0.14)",
+        "lines": ["#5aa9ff", "#ffa15c", "#3fd0a8", "#e08af0", "#c9d24b", "#ff86b5", "#67d4ee", "#d8b48a"],
+        "above": "#ff6b60",
+        "limit": "#ff8a80",
         "text": "#a9b4c2",
         "grid": "#2a323d",
         "card": "#181d24",
@@ -38,41 +43,47 @@ def empty_figure(theme: str = "light") -> dict[str, Any]:
     Args:
         theme: `light` or `dark`.
     """
-    colours = _COLOURS[theme]
-    line = go.Scatter(
-        x=[],
-        y=[],
-        mode="lines",
-        line={"color": colours["line"], "width": 2},
-        fill="tozeroy",
-        fillcolor=colours["fill"],
-        hovertemplate="%{y:.1f} km/h<extra></extra>",
-    )
-    axis = {"gridcolor": colours["grid"], "zeroline": False, "linecolor": colours["grid"]}
+    colours = _THEMES[theme]
+    axis = {
+        "gridcolor": colours["grid"],
+        "zeroline": False,
+        "linecolor": colours["grid"],
+        "ticklabeloverflow": "allow",  # measuring every label costs more than the line
+    }
     layout = go.Layout(
         font={"family": _FONT, "size": 13, "color": colours["text"]},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 52, "r": 16, "t": 12, "b": 36},
-        xaxis={"type": "date", "hoverformat": "%H:%M:%S", "nticks": 7, "tickangle": 0, **axis},
-        yaxis={
-            "title": {"text": "km/h", "standoff": 8},
-            "nticks": 7,
-            "fixedrange": True,
-            "rangemode": "tozero",
-            "autorangeoptions": {"minallowed": 0, "include": 20},
-            **axis,
-        },
+        margin={"l": 64, "r": 16, "t": 12, "b": 36},
+        # The unit stands at the highest tick: a title of the axis is a third of a redraw, because it looks for its place.
+        xaxis={"type": "date", "hoverformat": "%Y-%m-%d %H:%M:%S", "nticks": 5, "tickangle": 0, **axis},
+        yaxis={"nticks": 5, "fixedrange": True, "range": [0, 100], "showticksuffix": "last", **axis},
         hovermode="x unified",
         hoverlabel={"bgcolor": colours["card"], "bordercolor": colours["grid"]},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
         dragmode="zoom",
         showlegend=False,
+        uirevision="speeddash",
     )
-    figure: dict[str, Any] = go.Figure(line, layout).to_plotly_json()
+    figure: dict[str, Any] = go.Figure(layout=layout).to_plotly_json()
     del figure["layout"]["template"]  # plotly's own: 6 KB of looks that are all set above
+    figure["data"] = []
     return figure
 
 
-def themes() -> dict[str, dict[str, Any]]:
-    """The empty chart in each theme, by its name."""
-    return {theme: empty_figure(theme) for theme in _COLOURS}
+def looks() -> dict[str, Any]:
+    """Everything the browser needs to draw: the empty chart and the colours of each theme, and the units.
+
+    `units` maps a name to its symbol and to the km/h in one of it.
+    """
+    return {
+        "themes": {theme: {"figure": empty_figure(theme), **colours} for theme, colours in _THEMES.items()},
+        "units": {name: {"symbol": SYMBOL[name], "kmh": kmh} for name, kmh in KMH_IN.items()},
+    }

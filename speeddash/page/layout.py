@@ -1,24 +1,48 @@
 """What stands on the page."""
 
-from typing import Any
-
 from dash import dcc, html
 from dash.development.base_component import Component
 from dash_extensions import WebSocket
 
-from speeddash.page.figures import GRAPH_CONFIG, empty_figure, themes
+from speeddash.page.controls import aria, button, choice, field, figure
+from speeddash.page.dial import dial
+from speeddash.page.figures import GRAPH_CONFIG, empty_figure, looks
+from speeddash.units import SYMBOL
+
+KEYS = {
+    "space": "pause and go on",
+    "1 to 5": "window: 1 and 5 and 15 minutes, an hour, a day",
+    "← →": "earlier, later",
+    "l": "back to live",
+    "u": "next unit",
+    "t": "next theme",
+    "d": "driving mode",
+    "m": "mirror it for the windscreen",
+    "f": "full screen",
+    "?": "this help",
+    "Esc": "leave driving mode",
+}
 
 
 def layout() -> Component:
     """A fresh component tree, made anew for every visitor."""
     return html.Div(
+        id="page",
         className="page",
         children=[
             WebSocket(id="socket"),
-            dcc.Interval(id="second", interval=1000),
-            dcc.Store(id="themes", data=themes()),
+            WebSocket(id="live-socket"),
+            dcc.Interval(id="sources-poll", interval=3000, disabled=True),
+            dcc.Store(id="looks", data=looks() | {"help": help_()}),
+            dcc.Store(id="sources"),
             _header(),
-            html.Main([_now(), _chart()]),
+            html.P(id="notice", className="notice", hidden=True),
+            html.P(id="announce", className="unseen", **aria(live="polite")),
+            html.Main([_now(), _chart(), _events()]),
+            _driving(),
+            html.Dialog(
+                id="keys", **aria(label="Keys"), children=[html.Div(id="keys-text"), button("close-help", "Close")]
+            ),
         ],
     )
 
@@ -26,14 +50,22 @@ def layout() -> Component:
 def _header() -> Component:
     return html.Header(
         [
-            html.H1(["Speed", html.Span("Dash")]),
             html.Div(
                 className="state",
                 children=[
-                    html.Span("Connecting", id="status", className="status connecting", role="status"),
-                    html.Span(
-                        "0 waiting", id="waiting", className="waiting", title="Readings that have no receipt yet"
-                    ),
+                    html.H1(["Speed", html.Span("Dash")]),
+                    html.Span("Connecting", id="status", className="status connecting"),
+                    html.Span("", id="waiting", className="waiting", title="Readings that have no receipt yet"),
+                ],
+            ),
+            html.Div(
+                className="tools",
+                children=[
+                    choice("unit", "Unit", SYMBOL),
+                    choice("theme", "Theme", {"light": "Light", "dark": "Dark", "system": "System"}),
+                    button("driving", "Driving", hint="Huge digits (d)"),
+                    button("fullscreen", "Full screen", hint="Full screen (f)"),
+                    button("help", "?", label="Keys and help"),
                 ],
             ),
         ]
@@ -43,40 +75,144 @@ def _header() -> Component:
 def _now() -> Component:
     return html.Section(
         className="card now",
-        **_labelled("Speed now"),
+        **aria(label="Speed now"),
         children=[
-            html.Div([html.Span("–", id="speed-now"), html.Span("km/h", className="unit")], className="speed"),
-            html.Dl(
-                [
-                    html.Div([html.Dt("Average shown"), html.Dd("–", id="average")]),
-                    html.Div([html.Dt("Maximum shown"), html.Dd("–", id="maximum")]),
-                    html.Div([html.Dt("Simulated drive, source"), html.Dd("–", id="source-name")]),
-                    html.Div([html.Dt("Stored in this visit"), html.Dd("0", id="stored")]),
-                    html.Div([html.Dt("Last reading"), html.Dd("–", id="last-time")]),
-                ]
+            html.Div(
+                className="source",
+                children=[
+                    choice(
+                        "source",
+                        "Source",
+                        {"simulate": "Simulate", "gps": "This device’s GPS", "watch": "Watch"},
+                    ),
+                    html.Div(
+                        id="sending",
+                        children=[
+                            html.Span("Sends as "),
+                            html.Strong("–", id="source-name"),
+                            html.A("Watch it elsewhere", id="watch-link", href="?mode=watch", target="_blank"),
+                        ],
+                    ),
+                    html.Div(
+                        id="watching",
+                        hidden=True,
+                        children=[
+                            html.Label("Watched sources", htmlFor="watched", className="unseen"),
+                            dcc.Dropdown(id="watched", options=[], multi=True, placeholder="Choose sources to watch"),
+                        ],
+                    ),
+                ],
             ),
+            dial(),
+            html.Dl(
+                className="figures",
+                children=[
+                    figure("average", "Average"),
+                    figure("maximum", "Maximum"),
+                    figure("distance", "Distance"),
+                    figure("moving", "Moving"),
+                    figure("last-time", "Last reading"),
+                    figure("stored", "Stored in this visit"),
+                ],
+            ),
+            html.Div(id="others", role="region", tabIndex=0, **aria(label="All watched sources")),
         ],
     )
 
 
 def _chart() -> Component:
+    windows = {"1m": "1 m", "5m": "5 m", "15m": "15 m", "1h": "1 h", "24h": "24 h"}
     return html.Section(
         className="card chart",
-        **_labelled("Speed over time"),
+        **aria(label="Speed over time"),
         children=[
             html.Div(
                 className="toolbar",
                 children=[
-                    html.H2("Speed over time"),
-                    html.Button("Back to live", id="go-live", hidden=True),
-                    html.Button("Save as PNG", id="export-png"),
+                    choice("window", "Window", windows),
+                    button("earlier", "‹", label="Earlier (left arrow)"),
+                    button("later", "›", label="Later (right arrow)"),
+                    html.Span("", className="space"),
+                    button("pause", "Pause", hint="The view stands still, readings go on being kept (space)"),
+                    button("go-live", "Back to live", hint="Follow the newest reading (l)", hidden=True),
                 ],
             ),
-            dcc.Graph(id="live-graph", figure=empty_figure(), config=GRAPH_CONFIG, responsive=True),
+            html.Div(
+                className="plot",
+                children=[
+                    dcc.Graph(id="live-graph", figure=empty_figure(), config=GRAPH_CONFIG, responsive=True),
+                    html.Div(
+                        id="message",
+                        className="message",
+                        children=[
+                            html.P("Loading", id="message-text"),
+                            button("show-latest", "Show the latest", hidden=True),
+                        ],
+                    ),
+                    html.Div(
+                        id="table",
+                        className="table",
+                        hidden=True,
+                        role="region",
+                        tabIndex=0,
+                        **aria(label="Readings shown"),
+                    ),
+                ],
+            ),
+            html.Div(
+                className="toolbar",
+                children=[
+                    html.Span("", id="shown", className="quiet"),
+                    html.Span("", className="space"),
+                    field("from", "From", type="datetime-local", step=1, className="moment"),
+                    field("to", "To", type="datetime-local", step=1, className="moment"),
+                    button("show-table", "As a table", **aria(pressed="false")),
+                    button("export-csv", "Save as CSV"),
+                    button("export-png", "Save as PNG"),
+                ],
+            ),
         ],
     )
 
 
-def _labelled(label: str) -> dict[str, Any]:
-    """Dash takes attributes with a hyphen as keywords only this way."""
-    return {"aria-label": label}
+def _events() -> Component:
+    return html.Section(
+        className="card events",
+        **aria(label="Above the limit"),
+        children=[
+            html.Div(
+                className="toolbar",
+                children=[
+                    html.H2("Above the limit"),
+                    field("limit", "Limit", type="number", min=0, className="amount", placeholder="none"),
+                ],
+            ),
+            html.Div(
+                "Set a limit to see when it is passed.",
+                id="events",
+                role="region",
+                tabIndex=0,
+                **aria(label="Times above the limit"),
+            ),
+        ],
+    )
+
+
+def _driving() -> Component:
+    return html.Div(
+        id="driving-bar",
+        className="driving-bar",
+        children=[
+            button("mirror", "Mirror", hint="For the windscreen (m)"),
+            button("leave-driving", "Leave", hint="Esc"),
+        ],
+    )
+
+
+def help_() -> list[Component]:
+    """What stands in the help, `HELP` in the browser: made when it is first opened."""
+    return [
+        html.H2("Keys"),
+        html.Dl([html.Div([html.Dt(html.Kbd(key)), html.Dd(does)]) for key, does in KEYS.items()]),
+        html.P("Drag across the chart to zoom, along its time axis to move; double-click to go back to live."),
+    ]

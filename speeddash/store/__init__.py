@@ -8,9 +8,9 @@ from sqlalchemy.exc import ArgumentError
 from speeddash.errors import SettingsError
 from speeddash.store.mysql import MySQLStore
 from speeddash.store.sqlite import SQLiteStore
-from speeddash.store.store import Chunk, Durability, Key, Store
+from speeddash.store.store import Bucket, Chunk, Durability, Key, Span, Store
 
-__all__ = ["Chunk", "Durability", "Key", "Store", "open_store"]
+__all__ = ["Bucket", "Chunk", "Durability", "Key", "Span", "Store", "open_store"]
 
 SETTING = "SPEEDDASH_DATABASE_URL"
 MYSQL_SCHEMES = {"mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"}

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import pymysql
-from sqlalchemy import create_engine
+from sqlalchemy import ColumnElement, create_engine, func, text
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
 
@@ -87,6 +87,10 @@ class MySQLStore(Store):
             cursor.execute(sql)
         if not alone:
             connection.commit()
+
+    def _bucket_number(self, timestamp: ColumnElement[int], width_us: int) -> ColumnElement[int]:
+        since_epoch = func.timestampdiff(text("MICROSECOND"), text("'1970-01-01'"), timestamp)
+        return since_epoch.op("DIV")(width_us)
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()

@@ -10,7 +10,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 import gevent
 from gevent import monkey
 from gevent.util import wrap_errors
-from sqlalchemy import NullPool, create_engine, event
+from sqlalchemy import ColumnElement, NullPool, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
 
@@ -105,6 +105,9 @@ class SQLiteStore(Store):
             self._opened, self._inode = connection, inode
         elif inode != self._inode:
             raise StoreMisconfigured(f"{self.path}: the file was removed or replaced")
+
+    def _bucket_number(self, timestamp: ColumnElement[int], width_us: int) -> ColumnElement[int]:
+        return timestamp.op("/")(width_us)
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()

@@ -9,13 +9,17 @@ from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
+    Connection,
     Dialect,
     Double,
     Engine,
     String,
     TypeDecorator,
     and_,
+    case,
     column,
+    func,
     insert,
     inspect,
     or_,
@@ -85,6 +89,42 @@ class Key(NamedTuple):
     seq: int
 
 
+class Span(NamedTuple):
+    """A source, and the times of its first and its last reading."""
+
+    source: str
+    first_us: int
+    last_us: int
+
+
+class Bucket(NamedTuple):
+    """The readings of one source in one stretch of time, never none.
+
+    Attributes:
+        at_us: The stretch's beginning, a multiple of its width since the epoch.
+        first_us: When the first reading was.
+        last_us: When the last one was.
+        n: How many there are.
+        moving: How many of them are above 0.
+        total: Their sum, km/h.
+        minimum: km/h.
+        maximum: km/h.
+        first: The first one's speed, km/h.
+        last: The last one's speed, km/h.
+    """
+
+    at_us: int
+    first_us: int
+    last_us: int
+    n: int
+    moving: int
+    total: float
+    minimum: float
+    maximum: float
+    first: float
+    last: float
+
+
 @dataclass(frozen=True)
 class Durability:
     """Whether a commit outlives a power cut with the settings the database has now.
@@ -149,6 +189,30 @@ class Store(ABC):
             limit: How many at the most.
         """
         return self._call(self._select, source, from_us, to_us, after, limit)
+
+    def sources(self, *, after: str | None = None, limit: int) -> list[Span]:
+        """The sources that have readings, by name.
+
+        Args:
+            after: Go on behind this one.
+            limit: How many at the most.
+        """
+        return self._call(self._sources, after, limit)
+
+    def span(self, source: str) -> Span | None:
+        """The times of a source's first and last reading; None where it has none."""
+        return self._call(self._span, source)
+
+    def buckets(self, source: str, from_us: int, to_us: int, width_us: int) -> list[Bucket]:
+        """The readings of a source in buckets of one width, in the order of time; a bucket without readings is left out.
+
+        Args:
+            source: Whose readings.
+            from_us: The first moment, inclusive, in microseconds since the epoch.
+            to_us: The last moment, exclusive.
+            width_us: The width of a bucket; its edges are multiples of it since the epoch.
+        """
+        return self._call(self._buckets, source, from_us, to_us, width_us)
 
     def check_writable(self) -> None:
         """Return if a write is possible now: one is tried and taken back.
@@ -226,6 +290,51 @@ class Store(ABC):
         with self._errors_translated(), self._engine.connect() as connection:
             return [Reading(*row) for row in connection.execute(query)]
 
+    def _sources(self, after: str | None, limit: int) -> list[Span]:
+        # A step down the index for each: GROUP BY reads every row (measured: 286 ms for 884,000 on MariaDB).
+        c = speed_data.c
+        ahead = select(c.source).order_by(c.source, c.timestamp, c.seq).limit(1)
+        spans: list[Span] = []
+        with self._errors_translated(), self._engine.connect() as connection:
+            while len(spans) < limit:
+                after = connection.execute(ahead if after is None else ahead.where(c.source > after)).scalar()
+                if after is None:
+                    break
+                span = _span(connection, after)
+                spans += [span] if span else []  # its readings may have been deleted between the two looks
+        return spans
+
+    def _span(self, source: str) -> Span | None:
+        with self._errors_translated(), self._engine.connect() as connection:
+            return _span(connection, source)
+
+    def _buckets(self, source: str, from_us: int, to_us: int, width_us: int) -> list[Bucket]:
+        c = speed_data.c
+        number = self._bucket_number(c.timestamp, width_us).label("number")
+        g = (
+            select(
+                number,
+                func.min(c.timestamp).label("first_at"),
+                func.max(c.timestamp).label("last_at"),
+                func.count().label("n"),
+                func.sum(case((c.speed > 0, 1), else_=0)).label("moving"),
+                func.sum(c.speed).label("total"),
+                func.min(c.speed).label("minimum"),
+                func.max(c.speed).label("maximum"),
+            )
+            .where(c.source == source, c.timestamp >= from_us, c.timestamp < to_us)
+            .group_by(number)
+            .subquery()
+        )
+        at = speed_data.alias()
+        speed = select(at.c.speed).where(at.c.source == source).limit(1)
+        first = speed.where(at.c.timestamp == g.c.first_at).order_by(at.c.seq).scalar_subquery()
+        last = speed.where(at.c.timestamp == g.c.last_at).order_by(at.c.seq.desc()).scalar_subquery()
+        query = select(g, first, last).order_by(g.c.number)
+        with self._errors_translated(), self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [Bucket(int(row[0]) * width_us, row[1], row[2], row[3], int(row[4]), *row[5:]) for row in rows]
+
     def _check_writable(self) -> None:
         probe = {"source": "", "timestamp": 0, "seq": 0, "speed": 0.0}
         with self._errors_translated(), self._engine.connect() as connection:
@@ -272,9 +381,21 @@ class Store(ABC):
         """Execute the statements in one transaction of the driver's connection, and commit it."""
 
     @abstractmethod
+    def _bucket_number(self, timestamp: ColumnElement[int], width_us: int) -> ColumnElement[int]:
+        """How many whole widths lie between the epoch and a moment."""
+
+    @abstractmethod
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         """Read the settings that decide whether a commit is durable."""
 
     @abstractmethod
     def _translate(self, error: BaseException) -> StoreError:
         """A driver's error as one of ours."""
+
+
+def _span(connection: Connection, source: str) -> Span | None:
+    c = speed_data.c
+    at = select(c.timestamp).where(c.source == source).limit(1)
+    first_us = connection.execute(at.order_by(c.timestamp, c.seq)).scalar()
+    last_us = connection.execute(at.order_by(c.timestamp.desc(), c.seq.desc())).scalar()
+    return None if first_us is None or last_us is None else Span(source, first_us, last_us)

@@ -1,0 +1,293 @@
+// What the page holds of one source. A track owns its columns and changes them in place: at a thousand readings a second a new
+// array for each batch would be the page's main work.
+//
+//   at, seq, speed   readings in the order of time, each identity once; `size` of them count
+//   since            from here on every stored reading is among them (epoch ms; Infinity until the history was read)
+//   base             what lies before, in buckets: {from, to, width, asked, buckets, stale}, or null
+//
+// Times are epoch ms with the microseconds behind the point. Speeds are km/h. A bucket is
+// {at, firstAt, lastAt, n, moving, total, min, max, first, last}; a reading on its own is a bucket of one.
+window.speeddash = window.speeddash || {};
+
+window.speeddash.track = (() => {
+    const HELD = 120_000; // two minutes of a thousand a second, over a day of one: 24 bytes each
+    const KEPT = 90_000; // when more came, the oldest go until so many are left
+    const MAX_ANSWER = 10_000; // readings in one answer of /api/v1/readings
+    const GAP_MS = 5_000;
+    const TRIP_GAP_MS = 300_000; // design.md: no distance across a gap of 300 s or more
+    const MS_AN_HOUR = 3_600_000;
+
+    const create = (source) => ({
+        source,
+        at: new Float64Array(1024),
+        seq: new Float64Array(1024),
+        speed: new Float64Array(1024),
+        size: 0,
+        since: Infinity,
+        base: null,
+        arrived: null, // when a reading last came live, and how far its clock was behind: {when, lag}
+    });
+
+    // Epoch ms of RFC 3339 text, to the microsecond; the same double whichever way the time came.
+    const instant = (text) => {
+        const us = text.length === 27 ? Number(text.slice(23, 26)) : 0;
+        return (Date.parse(text) * 1000 + us) / 1000;
+    };
+
+    const fromSeconds = (seconds) => Math.round(seconds * 1e6) / 1000;
+
+    const order = (a, b) => a.at - b.at || a.seq - b.seq;
+
+    // The place of the first held reading that is not before {at, seq}.
+    const place = (track, {at, seq}) => {
+        let [low, high] = [0, track.size];
+        while (low < high) {
+            const middle = (low + high) >> 1;
+            const before = track.at[middle] < at || (track.at[middle] === at && track.seq[middle] < seq);
+            [low, high] = before ? [middle + 1, high] : [low, middle];
+        }
+        return low;
+    };
+
+    // Adds readings {at, seq, speed}, each identity once. Returns how many were new.
+    const add = (track, news) => {
+        const sorted = [...news].sort(order);
+        if (!sorted.length) {
+            return 0;
+        }
+        const start = place(track, sorted[0]);
+        const tail = ['at', 'seq', 'speed'].map((name) => track[name].slice(start, track.size));
+        grow(track, track.size + sorted.length);
+        const before = track.size;
+        track.size = start;
+        let held = 0;
+        for (const reading of sorted) {
+            while (held < tail[0].length && (tail[0][held] - reading.at || tail[1][held] - reading.seq) <= 0) {
+                push(track, tail[0][held], tail[1][held], tail[2][held]);
+                held += 1;
+            }
+            push(track, reading.at, reading.seq, reading.speed);
+        }
+        for (; held < tail[0].length; held += 1) {
+            push(track, tail[0][held], tail[1][held], tail[2][held]);
+        }
+        const added = track.size - before;
+        if (added && track.base && sorted[0].at < track.base.to) {
+            track.base.stale = true; // it belongs into a bucket that was made without it
+        }
+        forget(track);
+        return added;
+    };
+
+    const push = (track, at, seq, speed) => {
+        const last = track.size - 1;
+        if (last >= 0 && track.at[last] === at && track.seq[last] === seq) {
+            return;
+        }
+        track.at[track.size] = at;
+        track.seq[track.size] = seq;
+        track.speed[track.size] = speed;
+        track.size += 1;
+    };
+
+    const grow = (track, size) => {
+        if (size <= track.at.length) {
+            return;
+        }
+        for (const name of ['at', 'seq', 'speed']) {
+            const larger = new Float64Array(2 ** Math.ceil(Math.log2(size)));
+            larger.set(track[name].subarray(0, track.size));
+            track[name] = larger;
+        }
+    };
+
+    const forget = (track) => {
+        if (track.size <= HELD) {
+            return;
+        }
+        const gone = track.size - KEPT;
+        for (const name of ['at', 'seq', 'speed']) {
+            track[name].copyWithin(0, gone, track.size);
+        }
+        track.size = KEPT;
+        track.since = Math.max(track.since, track.at[0]);
+    };
+
+    const newest = (track) => (track.size ? {at: track.at[track.size - 1], speed: track.speed[track.size - 1]} : null);
+
+    // Whether [from, to] can be shown as finely as a bucket of `width` ms from what is here.
+    const covers = (track, from, to, width) => {
+        if (track.since <= from) {
+            return true;
+        }
+        const {base} = track;
+        return (
+            base !== null &&
+            !base.stale &&
+            base.from <= from &&
+            (base.to >= to || track.since <= base.to) &&
+            (base.width === 0 || base.asked <= 1.5 * width)
+        );
+    };
+
+    // Takes an answer of /api/v1/series for [from, to); to is null for one that was left open. asked: the width of bucket that was
+    // hoped for, ms. Returns the time from which the readings themselves are still wanted, or null.
+    const takeSeries = (track, from, to, answer, asked) => {
+        const buckets = answer.t.map((t, n) => ({
+            at: fromSeconds(t),
+            firstAt: fromSeconds(answer.t_first[n]),
+            lastAt: fromSeconds(answer.t_last[n]),
+            n: answer.n[n],
+            moving: answer.moving[n],
+            total: answer.mean[n] * answer.n[n],
+            min: answer.min[n],
+            max: answer.max[n],
+            first: answer.first[n],
+            last: answer.last[n],
+        }));
+        const width = answer.bucket_s * 1000;
+        if (width === 0 && (to === null || track.since <= to)) {
+            track.since = Math.min(track.since, from);
+            track.base = null;
+            add(track, buckets.map(({at, first}, n) => ({at, seq: answer.seq[n], speed: first})));
+            return null;
+        }
+        track.base = {from, to, width, asked, buckets, stale: false};
+        if (to !== null) {
+            return null;
+        }
+        // The last bucket still grows: its readings are wanted themselves, unless they are too many. Then the seam is behind the
+        // last one.
+        const last = buckets[buckets.length - 1];
+        if (last.n > MAX_ANSWER) {
+            track.base.to = last.lastAt + 0.001;
+            track.since = Math.min(track.since, track.base.to);
+            return null;
+        }
+        buckets.pop();
+        track.base.to = last.at;
+        return track.since > last.at ? last.at : null;
+    };
+
+    // Takes the stored readings {at, seq, speed} from a time on, all of them.
+    const takeReadings = (track, from, readings) => {
+        track.since = Math.min(track.since, from);
+        add(track, readings);
+    };
+
+    // Buckets for [from, to]: readings on their own where they are at most `most`, else folded; the stored ones before the seam,
+    // the held ones after it, so that none is there twice.
+    const points = (track, from, to, most) => {
+        const base = track.base && track.since > from ? track.base : null;
+        const seam = base ? base.to : -Infinity;
+        const shown = base ? base.buckets.filter(({at}) => at + base.width > from && at <= to) : [];
+        const begin = place(track, {at: Math.max(from, seam), seq: -1});
+        const end = place(track, {at: to, seq: -1});
+        const few = end - begin + shown.length <= most && !base?.width;
+        const width = few ? 0 : base?.width || (to - from) / (most / 2);
+        const folded = base && !base.width && width ? refold(shown, width) : shown;
+        if (folded.length) {
+            folded.push({...folded.pop()}); // what is folded into it must not stay there
+        }
+        for (let n = begin; n < end; n += 1) {
+            fold(folded, width, track.at[n], track.speed[n]);
+        }
+        return {width, buckets: folded};
+    };
+
+    const alone = (at, speed) => ({
+        at, firstAt: at, lastAt: at, n: 1, moving: speed > 0 ? 1 : 0, total: speed, min: speed, max: speed, first: speed, last: speed,
+    });
+
+    const fold = (buckets, width, at, speed) => {
+        const edge = width ? Math.floor(at / width) * width : at;
+        const open = buckets[buckets.length - 1];
+        if (!width || open?.at !== edge) {
+            buckets.push({...alone(at, speed), at: edge});
+            return;
+        }
+        open.lastAt = at;
+        open.n += 1;
+        open.moving += speed > 0 ? 1 : 0;
+        open.total += speed;
+        open.min = Math.min(open.min, speed);
+        open.max = Math.max(open.max, speed);
+        open.last = speed;
+    };
+
+    const refold = (readings, width) => {
+        const buckets = [];
+        readings.forEach(({at, first}) => fold(buckets, width, at, first));
+        return buckets;
+    };
+
+    // How long nothing may come before it is missing: four times the usual, and never under 5 s.
+    const gapMs = ({width, buckets}) => {
+        const steps = buckets.slice(1).map(({firstAt}, n) => firstAt - buckets[n].lastAt).sort((a, b) => a - b);
+        return Math.max(GAP_MS, 1.5 * width, 4 * (steps[steps.length >> 1] ?? 0));
+    };
+
+    // Average, maximum, distance (km, trapezoids between neighbours) and moving time (ms) of buckets; null where there is none.
+    // Exact for readings. Inside a bucket its readings are taken as evenly spaced: `exact` tells.
+    const summary = ({width, buckets}) => {
+        if (!buckets.length) {
+            return null;
+        }
+        let [n, total, maximum, km, movingMs] = [0, 0, -Infinity, 0, 0];
+        const pair = (ms, first, last) => {
+            if (ms < TRIP_GAP_MS) {
+                km += ((first + last) / 2) * (ms / MS_AN_HOUR);
+                movingMs += first > 0 || last > 0 ? ms : 0;
+            }
+        };
+        buckets.forEach((bucket, place) => {
+            n += bucket.n;
+            total += bucket.total;
+            maximum = Math.max(maximum, bucket.max);
+            if (place) {
+                pair(bucket.firstAt - buckets[place - 1].lastAt, buckets[place - 1].last, bucket.first);
+            }
+            if (bucket.n > 1) {
+                const ms = bucket.lastAt - bucket.firstAt;
+                km += (bucket.total - (bucket.first + bucket.last) / 2) * (ms / (bucket.n - 1) / MS_AN_HOUR);
+                movingMs += (ms * bucket.moving) / bucket.n;
+            }
+        });
+        return {n, average: total / n, maximum, km, movingMs, exact: width === 0};
+    };
+
+    // The stretches above a limit, as the line is drawn: it crosses between two readings. [{from, to, peak, line: [[at, speed]]}]
+    const above = (points, limit) => {
+        const gap = gapMs(points);
+        const stretches = [];
+        let open = null;
+        let before = null;
+        const crossing = (a, b) => a.at + ((limit - a.max) / (b.max - a.max)) * (b.at - a.at);
+        for (const bucket of points.buckets) {
+            const at = bucket.at + points.width / 2;
+            const now = {at, max: bucket.max, firstAt: bucket.firstAt, lastAt: bucket.lastAt};
+            const missing = before && now.firstAt - before.lastAt > gap;
+            if (open && missing) {
+                open = null;
+            }
+            if (now.max > limit) {
+                if (!open) {
+                    const from = before && !missing ? crossing(before, now) : now.at;
+                    open = {from, to: now.at, peak: now.max, line: before && !missing ? [[from, limit]] : []};
+                    stretches.push(open);
+                }
+                open.to = now.at;
+                open.peak = Math.max(open.peak, now.max);
+                open.line.push([now.at, now.max]);
+            } else if (open) {
+                open.to = crossing(before, now);
+                open.line.push([open.to, limit]);
+                open = null;
+            }
+            before = now;
+        }
+        return stretches;
+    };
+
+    return {HELD, create, instant, add, newest, covers, takeSeries, takeReadings, points, gapMs, summary, above};
+})();

@@ -1,0 +1,116 @@
+// The tracks that are on the page, and the way to what is stored of them.
+window.speeddash = window.speeddash || {};
+
+window.speeddash.Tracks = (() => {
+    const iso = (ms) => new Date(ms).toISOString();
+
+    const ask = async (what, parameters) => {
+        const answer = await fetch(`/api/v1/${what}?${new URLSearchParams(parameters)}`);
+        const body = await answer.json();
+        if (!answer.ok) {
+            throw new Error(body.detail ?? answer.statusText);
+        }
+        return body;
+    };
+
+    return class {
+        // changed: called when there is something new to draw.
+        constructor(changed) {
+            this.changed = changed;
+            this.bySource = new Map();
+            this.loads = new Map(); // source: {running, again (epoch ms), failed (why, or null)}
+        }
+
+        // The tracks of these sources, in their order. Others are forgotten.
+        only(sources) {
+            for (const source of [...this.bySource.keys()].filter((each) => !sources.includes(each))) {
+                this.bySource.delete(source);
+                this.loads.delete(source);
+            }
+            return sources.map((source) => this.of(source));
+        }
+
+        of(source) {
+            if (!this.bySource.has(source)) {
+                this.bySource.set(source, window.speeddash.track.create(source));
+                this.loads.set(source, {running: false, again: 0, failed: null});
+            }
+            return this.bySource.get(source);
+        }
+
+        // Takes readings {source, timestamp, seq, speed} that came just now. Returns how many were new to the page.
+        arrived(readings, now) {
+            const {track: Track} = window.speeddash;
+            const bySource = new Map();
+            for (const {source, timestamp, seq, speed} of readings) {
+                const news = bySource.get(source) ?? bySource.set(source, []).get(source);
+                news.push({at: Track.instant(timestamp), seq, speed});
+            }
+            let added = 0;
+            for (const [source, news] of bySource) {
+                const track = this.of(source);
+                added += Track.add(track, news);
+                track.arrived = {when: now, lag: now - Track.newest(track).at};
+            }
+            if (added) {
+                this.changed();
+            }
+            return added;
+        }
+
+        // Something may have been missed: what is stored is read again before it is called complete.
+        doubt(sources) {
+            for (const source of sources) {
+                this.of(source).since = Infinity;
+                this.loads.get(source).again = 0;
+            }
+        }
+
+        // Sees to it that [from, to] can be shown `pixels` wide; to is null when the view follows. Returns at once.
+        require(sources, from, to, pixels) {
+            const {track: Track} = window.speeddash;
+            for (const track of this.only(sources)) {
+                const load = this.loads.get(track.source);
+                const end = to ?? Date.now();
+                const waits = (load.failed || track.base?.stale) && Date.now() < load.again;
+                if (!load.running && !waits && !Track.covers(track, from, end, (end - from) / pixels)) {
+                    this.load(track, load, Math.floor(from), to === null ? null : Math.ceil(to), pixels);
+                }
+            }
+        }
+
+        async load(track, load, from, to, pixels) {
+            const {track: Track} = window.speeddash;
+            const began = Date.now();
+            load.running = true;
+            try {
+                const {source} = track;
+                const until = to === null ? {} : {to: iso(to)};
+                const answer = await ask('series', {source, from: iso(from), ...until, points: pixels});
+                const rest = Track.takeSeries(track, from, to, answer, ((to ?? began) - from) / pixels);
+                if (rest !== null) {
+                    const {readings} = await ask('readings', {source, from: iso(rest), limit: 10_000});
+                    Track.takeReadings(
+                        track, rest, readings.map(({timestamp, seq, speed}) => ({at: Track.instant(timestamp), seq, speed})),
+                    );
+                }
+                load.failed = null;
+            } catch (failure) {
+                load.failed = failure.message;
+            }
+            load.running = false;
+            // A late reading asks for its bucket anew: that must not become the page's main work, nor the server's.
+            load.again = Date.now() + Math.min(10_000, Math.max(2_000, 10 * (Date.now() - began)));
+            this.changed();
+        }
+
+        // Why history is missing, or null; whether it is still on its way.
+        get failed() {
+            return [...this.loads.values()].find(({failed}) => failed)?.failed ?? null;
+        }
+
+        get loading() {
+            return [...this.loads.values()].some(({running}) => running);
+        }
+    };
+})();

@@ -1,0 +1,220 @@
+"""The pure functions of `assets/`, in a browser, without a server."""
+
+import itertools
+import math
+import random
+from pathlib import Path
+
+import pytest
+
+ASSETS = Path(__file__).parent.parent / "assets"
+
+
+@pytest.fixture(scope="module")
+def js(browser):
+    """Evaluates JavaScript with the assets loaded; `S` is their namespace."""
+    page = browser.new_page()
+    for name in ("units", "track", "view", "link", "outbox", "gps", "chart", "drive"):
+        page.add_script_tag(path=ASSETS / f"{name}.js")
+    page.evaluate("window.S = window.speeddash")
+    yield page.evaluate
+    page.close()
+
+
+HELD = "Array.from({length: t.size}, (_, n) => [t.at[n], t.seq[n], t.speed[n]])"
+
+
+def test_track_holds_each_identity_once_in_order_however_it_comes(js):
+    chance = random.Random(11)
+    readings = [{"at": 1_000 * (n // 2), "seq": n % 2, "speed": n} for n in range(400)]
+    for _ in range(20):
+        shuffled = chance.sample(readings, len(readings)) + chance.choices(readings, k=100)
+        sizes = sorted(chance.sample(range(1, len(shuffled)), 9))
+        batches = [shuffled[a:b] for a, b in zip([0, *sizes], [*sizes, len(shuffled)], strict=True)]
+        held = js(
+            f"(batches) => {{ const t = S.track.create('a'); batches.forEach((each) => S.track.add(t, each)); return {HELD}; }}",
+            batches,
+        )
+        assert held == [[each["at"], each["seq"], each["speed"]] for each in readings]
+
+
+def test_track_forgets_the_oldest_and_says_from_when_it_is_complete(js):
+    held, since, first = js(
+        """() => {
+            const t = S.track.create('a');
+            t.since = 0;
+            for (let n = 0; n < 130; n += 1) {
+                S.track.add(t, Array.from({length: 1000}, (_, k) => ({at: n * 1000 + k, seq: 0, speed: 1})));
+            }
+            return [t.size, t.since, t.at[0]];
+        }"""
+    )
+    assert held <= 120_000
+    assert since == first > 0
+
+
+def test_points_lose_no_reading_and_no_peak_when_folded(js):
+    chance = random.Random(12)
+    speeds = [chance.uniform(0, 100) for _ in range(10_000)]
+    points = js(
+        """(speeds) => {
+            const t = S.track.create('a');
+            S.track.add(t, speeds.map((speed, n) => ({at: n * 10, seq: 0, speed})));
+            return S.track.points(t, 0, 100_000, 500);
+        }""",
+        speeds,
+    )
+    buckets = points["buckets"]
+    assert len(buckets) <= 251
+    assert sum(each["n"] for each in buckets) == 10_000
+    assert math.isclose(sum(each["total"] for each in buckets), sum(speeds))
+    assert max(each["max"] for each in buckets) == max(speeds)
+    assert min(each["min"] for each in buckets) == min(speeds)
+
+
+def test_distance_and_moving_time_are_those_of_trapezoids(js):
+    chance = random.Random(13)
+    at, readings = 0, []
+    for n in range(300):
+        at += chance.choice([500, 1000, 2000, 400_000 if n % 97 == 0 else 1000])
+        readings.append((at, chance.choice([0.0, chance.uniform(1, 120)])))
+    pairs = [(b[0] - a[0], a[1], b[1]) for a, b in itertools.pairwise(readings) if b[0] - a[0] < 300_000]
+    summary = js(
+        """(readings) => {
+            const t = S.track.create('a');
+            S.track.add(t, readings.map(([at, speed], seq) => ({at, seq, speed})));
+            return S.track.summary(S.track.points(t, 0, 1e9, 1e6));
+        }""",
+        readings,
+    )
+    assert math.isclose(summary["km"], sum(ms * (a + b) / 2 for ms, a, b in pairs) / 3_600_000, rel_tol=1e-12)
+    assert math.isclose(summary["movingMs"], sum(ms for ms, a, b in pairs if a or b))
+    assert math.isclose(summary["average"], sum(speed for _, speed in readings) / len(readings))
+    assert summary["maximum"] == max(speed for _, speed in readings)
+    assert summary["exact"]
+
+
+def test_folded_distance_is_close_to_the_exact_one(js):
+    speeds = [60 + 40 * math.sin(n / 50) for n in range(3_600)]
+    exact, folded = js(
+        """(speeds) => {
+            const t = S.track.create('a');
+            S.track.add(t, speeds.map((speed, n) => ({at: n * 1000, seq: 0, speed})));
+            return [1e6, 200].map((most) => S.track.summary(S.track.points(t, 0, 3_600_000, most)));
+        }""",
+        speeds,
+    )
+    assert not folded["exact"]
+    assert math.isclose(exact["km"], folded["km"], rel_tol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("speeds", "expected"),
+    [
+        ([50, 50], []),
+        ([50, 100, 50], [[500, 1500, 100]]),
+        ([100, 100], [[0, 1000, 100]]),
+        ([75, 100, 75], [[0, 2000, 100]]),
+    ],
+)
+def test_stretches_above_a_limit_begin_and_end_where_the_line_crosses_it(js, speeds, expected):
+    found = js(
+        """(speeds) => {
+            const t = S.track.create('a');
+            S.track.add(t, speeds.map((speed, n) => ({at: n * 1000, seq: 0, speed})));
+            return S.track.above(S.track.points(t, 0, 1e6, 1e6), 75).map(({from, to, peak}) => [from, to, peak]);
+        }""",
+        speeds,
+    )
+    assert found == expected
+
+
+def test_a_gap_ends_what_is_above_the_limit(js):
+    found = js(
+        """() => {
+            const t = S.track.create('a');
+            S.track.add(t, [[0, 100], [1000, 100], [60_000, 100], [61_000, 50]].map(([at, speed]) => ({at, seq: 0, speed})));
+            return S.track.above(S.track.points(t, 0, 1e6, 1e6), 75).map(({from, to}) => [from, to]);
+        }"""
+    )
+    assert found == [[0, 1000], [60_000, 60_500]]
+
+
+def test_view_survives_the_way_through_a_link(js):
+    chance = random.Random(14)
+    for _ in range(200):
+        fixed = chance.random() < 0.5
+        start = chance.randrange(10**12, 2 * 10**12)
+        view = {
+            "mode": chance.choice(["simulate", "gps", "watch"]),
+            "sources": chance.sample(["car", "my-bike", "a.b:c_d", "x" * 64], chance.randrange(4)),
+            "window": chance.choice(["1m", "5m", "15m", "1h", "24h"]),
+            "from": start if fixed else None,
+            "to": start + chance.randrange(1, 10**9) if fixed else None,
+            "unit": chance.choice(["kmh", "mph"]),
+            "theme": chance.choice(["light", "dark", "system"]),
+            "limit": chance.choice([None, 50]),
+            "kiosk": chance.random() < 0.5,
+            "drive": chance.random() < 0.5,
+            "mirror": chance.random() < 0.5,
+        }
+        again = js(
+            "(view) => { const units = {kmh: {kmh: 1}, mph: {kmh: 1.609344}};"
+            " return S.view.parse(S.view.format(view, units), {}, units, 5e12); }",
+            view,
+        )
+        assert again["problems"] == []
+        limit = again["view"].pop("limit")
+        assert limit == view.pop("limit") or math.isclose(limit, 50, abs_tol=0.01)
+        assert again["view"] == view
+
+
+def test_time_is_read_to_the_microsecond_and_the_same_either_way(js):
+    text, seconds = js(
+        "() => [S.track.instant('2026-01-31T12:00:00.123456Z'), S.track.instant('2026-01-31T12:00:00.123Z')]"
+    )
+    assert text == 1_769_860_800_123.456
+    assert seconds == 1_769_860_800_123
+
+
+def test_metres_between_two_fixes(js):
+    # A degree of latitude on a sphere of 6,371,008.8 m is 111,195.08 m.
+    metres = js("() => S.gps.metres({latitude: 41, longitude: -87}, {latitude: 42, longitude: -87})")
+    assert math.isclose(metres, 111_195.08, abs_tol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("before", "fix", "kmh"),
+    [
+        (None, {"speed": 10}, 36),
+        (None, {"speed": None}, None),
+        ({}, {"speed": None, "metres": 25}, 90),
+        ({}, {"speed": None, "metres": 2}, 0),  # within the accuracy: standing still
+        ({}, {"speed": None, "metres": 25, "accuracy": 80}, None),
+        ({}, {"speed": None, "metres": 25, "after_ms": 60_000}, None),
+        (None, {"speed": -1}, 0),
+    ],
+)
+def test_speed_of_a_fix(js, before, fix, kmh):
+    place = {"at": 0, "latitude": 41.0, "longitude": -87.0, "accuracy": 5, "speed": None}
+    moved = {
+        **place,
+        "at": fix.get("after_ms", 1000),
+        "latitude": 41.0 + fix.get("metres", 0) / 111_195.08,
+        "accuracy": fix.get("accuracy", 5),
+        "speed": fix["speed"],
+    }
+    found = js("([a, b]) => S.gps.speed(a, b)", [None if before is None else place, moved])
+    assert found is None if kmh is None else math.isclose(found, kmh, abs_tol=0.01)
+
+
+def test_names_are_no_formulas_in_a_spreadsheet(js):
+    text = js(
+        """() => {
+            const t = S.track.create('-1+2');
+            S.track.add(t, [{at: 1000, seq: 0, speed: 10}]);
+            const points = S.track.points(t, 0, 2000, 100);
+            return S.chart.csv({unit: {symbol: 'km/h', kmh: 1}, series: [{source: '-1+2', points}], range: [0, 2000]}, 'UTC').text;
+        }"""
+    )
+    assert text.splitlines()[1] == "'-1+2,1970-01-01T00:00:01.000Z,10"

@@ -109,6 +109,12 @@ window.speeddash.Screen = (() => {
             this.announce([text.replace(/ in \d+ s$/, ''), notice].filter(Boolean).join('. '), now);
         }
 
+        // fresh: readings that came while the view stood still.
+        still(still, fresh) {
+            this.set('pause', {children: still ? 'Go on' : 'Pause', 'aria-pressed': String(still)});
+            this.set('go-live', {hidden: !still, children: fresh ? `Back to live, +${fresh} new` : 'Back to live'});
+        }
+
         // For ears, at most every ten seconds, and only news.
         announce(words, now) {
             if (now - this.announcedAt >= 10_000 && this.standing.get('announce')?.text !== words) {

@@ -139,5 +139,5 @@ window.speeddash.view = (() => {
     // What the next visit begins with.
     const remembered = ({unit, theme, limit}) => ({unit, theme, limit});
 
-    return {WINDOWS, MODES, SOURCE, start, parse, format, isFixed, range, fix, follow, remembered};
+    return {WINDOWS, MODES, THEMES, SOURCE, start, parse, format, isFixed, range, fix, follow, remembered};
 })();

@@ -12,7 +12,7 @@ def aria(**attributes: str) -> dict[str, Any]:
 
 
 def choice(identity: str, label: str, options: dict[str, str]) -> Component:
-    """A row of buttons of which one is pressed; `assets/page.js` hears the click, `assets/screen.js` presses the button.
+    """A row of buttons of which one is pressed; `assets/controls.js` hears the click, `assets/screen.js` presses the button.
 
     Not dcc.RadioItems: its labels are options of a list with inputs inside, which screen readers stumble over (axe:
     nested-interactive).

@@ -1,0 +1,125 @@
+// When the page draws, and what: the chart, the figures beside it, the table.
+window.speeddash = window.speeddash || {};
+
+window.speeddash.Painter = (() => {
+    const REDRAW_MS = 100;
+    const REFRESH_MS = 10_000;
+    const IDLE_SHARE = 3; // times as long idle as drawing: the page stays usable however fast readings come
+    const LEAD_MS = 5_000; // the line comes in from outside the edge
+    const MAX_POINTS = 2_000; // more costs over 20 ms a redraw
+
+    return class {
+        constructor(page) {
+            this.page = page;
+            this.timer = null;
+            this.cost = 0;
+            this.drawnAt = 0;
+            this.pixels = 1000;
+            this.gap = 5_000;
+            this.end = 100; // of the dial
+            this.tableFrom = null; // when the table was last written, epoch ms; null while it is closed
+        }
+
+        get waited() {
+            return Date.now() - this.drawnAt > REDRAW_MS;
+        }
+
+        // A second that passed moves a wide window by less than a pixel: then there is nothing to draw. One that stands still is
+        // drawn now and then all the same, because drawing asks again for what could not be read.
+        drawIfMoved() {
+            const [from, to] = this.page.range(Date.now());
+            if (Date.now() - this.drawnAt >= (this.page.isFixed ? REFRESH_MS : Math.min(REFRESH_MS, (to - from) / this.pixels))) {
+                this.drawSoon();
+            }
+        }
+
+        drawSoon() {
+            const idle = Math.max(REDRAW_MS, IDLE_SHARE * this.cost);
+            this.timer ??= setTimeout(() => this.draw(), Math.max(REDRAW_MS / 2, this.drawnAt + idle - Date.now()));
+        }
+
+        draw() {
+            clearTimeout(this.timer);
+            this.timer = null;
+            const graph = document.querySelector('#live-graph');
+            if (document.hidden || !graph) {
+                return;
+            }
+            const {page} = this;
+            const began = performance.now();
+            const now = Date.now();
+            const shown = this.look(graph, now);
+            const readings = page.screen.chart(shown);
+            page.screen.message(...(readings ? [null, false] : window.speeddash.words.empty(page.circumstances())));
+            page.screen.figures(this.rows(shown, now), page.unit);
+            this.listEvents(shown);
+            this.writeTable(shown, now);
+            page.showNow();
+            this.drawnAt = Date.now();
+            const plot = graph.querySelector('.js-plotly-plot');
+            plot?.once?.('plotly_afterplot', () => {
+                this.cost = performance.now() - began; // Plotly draws later than its figure is set
+            });
+        }
+
+        // What the chart shows now, as `chart` takes it; asks for what is missing.
+        look(graph, now) {
+            const {track: Track, units: Units} = window.speeddash;
+            const {page} = this;
+            const {limit} = page.view;
+            const sources = page.shownSources;
+            const [from, to] = page.range(now);
+            const lead = Math.min(LEAD_MS, (to - from) / 5);
+            this.pixels = Math.min(MAX_POINTS / 2, Math.max(100, Math.round(graph.clientWidth - 80)));
+            page.tracks.require(sources, from - lead, page.isFixed ? to + lead : null, this.pixels);
+            const series = sources.map((source, colour) => {
+                const points = Track.points(page.tracks.of(source), from - lead, to + lead, 2 * this.pixels);
+                const inside = points.buckets.filter(({firstAt, lastAt}) => lastAt >= from && firstAt <= to);
+                return {source, colour, points, summary: Track.summary({width: points.width, buckets: inside})};
+            });
+            const highest = Math.max(limit ?? 0, ...series.map(({summary}) => summary?.maximum ?? 0));
+            this.end = Units.end(highest, page.unit);
+            this.gap = series.length ? Track.gapMs(series[0].points) : this.gap;
+            return {
+                look: page.theme, unit: page.unit, series, range: [from, to], limit, top: Units.top(highest, page.unit),
+                narrow: graph.clientWidth < 600,
+            };
+        }
+
+        rows({series}, now) {
+            const {chart: Chart} = window.speeddash;
+            return series.map(({source, colour, points, summary}) => {
+                const reading = this.page.latest(source, points);
+                const today = reading && new Date(reading.at).toDateString() === new Date(now).toDateString();
+                const last = reading && Chart.local(reading.at).slice(today ? 11 : 0, 19).replace('T', ' ');
+                const {lines} = this.page.theme;
+                return {source: Chart.name(source), colour: lines[colour % lines.length], summary, last, speed: reading?.speed};
+            });
+        }
+
+        listEvents({series, range: [from, to], limit, unit}) {
+            const {track: Track, chart: Chart} = window.speeddash;
+            const events = limit === null ? [] : series.flatMap(({source, points}) =>
+                Track.above(points, limit)
+                    .filter((each) => each.to >= from && each.from <= to)
+                    .map((each) => ({source: Chart.name(source), ...each})));
+            this.page.screen.events(events.sort((a, b) => b.from - a.from), limit, series.length > 1, unit);
+        }
+
+        writeTable(shown, now) {
+            if (this.tableFrom !== null && now - this.tableFrom > REFRESH_MS) {
+                this.tableFrom = now;
+                this.page.screen.table(window.speeddash.chart.table(shown), shown.unit);
+            }
+        }
+
+        toggleTable() {
+            const open = this.tableFrom === null;
+            this.tableFrom = open ? 0 : null;
+            this.page.screen.set('table', {hidden: !open});
+            this.page.screen.set('show-table', {'aria-pressed': String(open), children: open ? 'As a chart' : 'As a table'});
+            document.querySelector('.plot').classList.toggle('as-table', open);
+            this.draw();
+        }
+    };
+})();

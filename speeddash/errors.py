@@ -7,6 +7,7 @@
     │   ├── StoreUnavailable  it may take it later: try again
     │   ├── StoreMisconfigured  only an operator can mend it
     │   └── ReadingsRefused   it will never take these readings
+    ├── SourceTaken           a source cannot get a name that another one has
     ├── NotStored             the wait for a commit ended without one; the outcome is open
     └── DriveError            a recorded drive cannot be read
 
@@ -66,6 +67,18 @@ class StoreMisconfigured(StoreError):
 
 class ReadingsRefused(StoreError):
     """The database will never take at least one of these readings; none of them was stored."""
+
+
+class SourceTaken(SpeedDashError):
+    """A source cannot be renamed: the name has readings or a limit of its own.
+
+    Attributes:
+        name: The name that was asked for.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"there is a source {name} already; delete it first, or take another name")
 
 
 class NotStored(SpeedDashError):

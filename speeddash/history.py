@@ -2,14 +2,30 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import chain, pairwise
 from typing import Any, Final
 
 from speeddash.reading import Reading
-from speeddash.store import Bucket, Store
+from speeddash.store import Bucket, Span, Store
+from speeddash.stretch import GAP_US, HOUR_US, MINUTE_US, SECOND_US, Stretch, jumped, merge
+from speeddash.trips import Trip, summary, trips
 
-SECOND_US: Final = 1_000_000
-#: A width from here up is a whole multiple of it, so that minutes and hours fall on bucket edges.
-UNITS_US: Final = (3600 * SECOND_US, 60 * SECOND_US, SECOND_US, 1_000, 1)
+DAY_US: Final = 24 * HOUR_US
+#: Widths of buckets that divide the next larger unit; from a minute up a rollup answers them.
+SIXTIETHS: Final = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
+WIDTHS_US: Final = (
+    *[digit * 10**power for power in range(6) for digit in (1, 2, 5)],
+    *[each * SECOND_US for each in SIXTIETHS],
+    *[each * MINUTE_US for each in SIXTIETHS],
+    *[each * HOUR_US for each in (1, 2, 3, 4, 6, 8, 12)],
+)
+#: An hour of a thousand a second.
+MOST_READINGS: Final = 3_600_000
+#: How much of a source is looked at in one go.
+CHUNK_US: Final = 31 * DAY_US
+#: A stretch that is not asked to begin or end does so here: the years 1000 to 9999 lie between.
+ENDLESS_US: Final = 2**60
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,8 @@ class History:
     def series(self, source: str, from_us: int | None, to_us: int | None, points: int) -> Series:
         """A stretch of a source in at most `points` entries.
 
+        The first bucket is whole: it may begin before the stretch, so that the same bucket is the same in every answer.
+
         Args:
             source: Whose readings.
             from_us: The first moment, inclusive, microseconds since the epoch; None begins with the first reading.
@@ -63,38 +81,116 @@ class History:
         Raises:
             StoreError: The database cannot answer.
         """
-        # One more than asked for tells whether there are more, whatever the stretch holds.
-        readings = self._store.select(source=source, from_us=from_us, to_us=to_us, limit=points + 1)
-        if len(readings) <= points:
-            return Series(0, [_alone(each) for each in readings], [each.seq for each in readings])
         span = self._store.span(source)
-        if from_us is None:
-            from_us = readings[0].at_us
-        if to_us is None:
-            to_us = max(span.last_us if span else 0, readings[-1].at_us) + 1
-        width_us = bucket_width(from_us, to_us, points)
-        return Series(width_us, self._store.buckets(source, from_us, to_us, width_us), None)
+        begin_us, end_us = _within(span, from_us, to_us)
+        if span is None or begin_us >= end_us:
+            return Series(0, [], [])
+        kept_us = self._store.upkeep(source).raw_from_us
+        removed = kept_us is not None and begin_us < kept_us
+        if not removed:
+            # One more than asked for tells whether there are more, whatever the stretch holds.
+            readings = self._store.select(source=source, from_us=begin_us, to_us=end_us, limit=points + 1)
+            if len(readings) <= points:
+                return Series(0, [_alone(each) for each in readings], [each.seq for each in readings])
+        # By what is asked, where it is said: so that the width stays the same while readings come.
+        asked_us = (span.first_us if from_us is None else from_us, span.last_us + 1 if to_us is None else to_us)
+        width_us = bucket_width(*asked_us, points, MINUTE_US if removed else 1)
+        buckets = self._store.buckets(source, begin_us - begin_us % width_us, end_us, width_us)
+        return Series(width_us, buckets, None)
+
+    def trips(self, source: str, from_us: int | None, to_us: int | None) -> Iterator[Trip]:
+        """The trips that overlap a stretch, each whole, in the order of time.
+
+        Args:
+            source: Whose.
+            from_us: Trips that end before it are left out, microseconds since the epoch; None begins with the first reading.
+            to_us: Trips that begin then or later are left out; None ends with the last reading.
+
+        Raises:
+            StoreError: The database cannot answer.
+        """
+        span = self._store.span(source)
+        begin_us, end_us = _within(span, from_us, None)
+        first_us, _ = _within(span, None, None)
+        for trip in trips(self._stretches(source, self._ride_begins(source, begin_us, first_us), end_us)):
+            if to_us is not None and trip.start_us >= to_us:
+                return
+            if from_us is None or trip.end_us >= from_us:
+                yield trip
+
+    def summary(self, source: str, from_us: int | None, to_us: int | None) -> Trip | None:
+        """The figures of exactly a stretch; None where nothing is.
+
+        Args:
+            source: Whose.
+            from_us: The first moment, inclusive, microseconds since the epoch; None begins with the first reading.
+            to_us: The last moment, exclusive; None ends with the last reading.
+
+        Raises:
+            StoreError: The database cannot answer.
+        """
+        stretches = list(self._stretches(source, *_within(self._store.span(source), from_us, to_us)))
+        return summary(reduce(merge, stretches)) if stretches else None
+
+    def jumps(self, source: str, from_us: int | None, to_us: int | None) -> Iterator[Reading]:
+        """The readings in a stretch that are implausible jumps (`stretch.jumped`), in the order of time.
+
+        Args:
+            source: Whose.
+            from_us: The first moment, inclusive, microseconds since the epoch; None begins with the first reading.
+            to_us: The last moment, exclusive; None ends with the last reading.
+
+        Raises:
+            StoreError: The database cannot answer.
+        """
+        before: Stretch | None = None
+        for each in self._stretches(source, *_within(self._store.span(source), from_us, to_us)):
+            if each.jumps or (before and jumped(each.first_us - before.last_us, before.last, each.first)):
+                begin_us = before.last_us if before else each.first_us
+                some = self._store.select(source=source, from_us=begin_us, to_us=each.last_us + 1, limit=MOST_READINGS)
+                for a, b in pairwise(some):
+                    if b.at_us >= each.first_us and jumped(b.at_us - a.at_us, a.speed, b.speed):
+                        yield b
+            before = each
+
+    def _stretches(self, source: str, from_us: int, to_us: int) -> Iterator[Stretch]:
+        for begin_us in range(from_us - from_us % HOUR_US, to_us, CHUNK_US):
+            yield from self._store.stretches(source, max(begin_us, from_us), min(begin_us + CHUNK_US, to_us))
+
+    def _ride_begins(self, source: str, at_us: int, first_us: int) -> int:
+        """A moment at or before another, with nothing in the 300 s before it."""
+        width_us = HOUR_US
+        while at_us > first_us:
+            next_us = at_us
+            for each in reversed(self._store.stretches(source, at_us - width_us, at_us)):
+                if next_us - each.last_us >= GAP_US:
+                    return next_us
+                next_us = each.first_us
+            if next_us - (at_us - width_us) >= GAP_US:
+                return next_us
+            at_us, width_us = next_us, min(2 * width_us, CHUNK_US)
+        return at_us
 
 
-def bucket_width(from_us: int, to_us: int, points: int) -> int:
+def _within(span: Span | None, from_us: int | None, to_us: int | None) -> tuple[int, int]:
+    """A stretch, cut to the whole hours in which a source has readings; it ends before it begins where it has none."""
+    if span is None:
+        return 0, 0
+    first_us, last_us = span.first_us - span.first_us % HOUR_US, span.last_us - span.last_us % HOUR_US + HOUR_US
+    return (
+        first_us if from_us is None else max(from_us, first_us),
+        last_us if to_us is None else min(to_us, last_us),
+    )
+
+
+def bucket_width(from_us: int, to_us: int, points: int, least_us: int = 1) -> int:
     """The smallest width whose buckets, on multiples of it since the epoch, cover a stretch with at most `points`.
 
-    Microseconds: whole milliseconds, from a second up whole seconds, then whole minutes and whole hours.
+    Microseconds: 1, 2 or 5 times a power of ten below a second; above it what divides a minute, an hour, a day; then whole days.
     """
-    return next(width for width in _widths((to_us - from_us) // points) if _edges(from_us, to_us, width) <= points)
-
-
-def _widths(least_us: int) -> Iterator[int]:
-    least_us = max(1, least_us)
-    while True:
-        unit = next(each for each in UNITS_US if least_us >= each)
-        least_us = -(-least_us // unit) * unit  # up to a whole multiple, which may be the next unit
-        yield least_us
-        least_us += unit
-
-
-def _edges(from_us: int, to_us: int, width_us: int) -> int:
-    return (to_us - 1) // width_us - from_us // width_us + 1
+    days = (DAY_US * number for number in range(max(1, (to_us - from_us) // points // DAY_US), ENDLESS_US // DAY_US))
+    widths: Iterator[int] = (each for each in chain(WIDTHS_US, days) if each >= least_us)
+    return next(width for width in widths if (to_us - 1) // width - from_us // width < points)
 
 
 def _alone(reading: Reading) -> Bucket:

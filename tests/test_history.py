@@ -24,13 +24,13 @@ def test_width_covers_the_stretch_in_at_most_as_many_buckets_as_points(from_us, 
     to_us = from_us + length_us
     width = bucket_width(from_us, to_us, points)
     assert (to_us - 1) // width - from_us // width + 1 <= max(points, 1)
-    unit = next(each for each in (3600 * SECOND, 60 * SECOND, SECOND, 1000, 1) if width >= each)
-    assert width % unit == 0
+    larger = next((each for each in (SECOND, 60 * SECOND, 3600 * SECOND, 86_400 * SECOND) if width < each), width)
+    assert larger % width == 0, "every width divides the next larger unit, so that days begin with a bucket"
 
 
 @pytest.mark.parametrize(
     ("length_s", "points", "width_s"),
-    [(3600, 1000, 4), (86_400, 1000, 120), (86_400, 1440, 60), (31_536_000, 1000, 32_400)],
+    [(3600, 1000, 4), (86_400, 1000, 120), (86_400, 1440, 60), (2_592_000, 1000, 3600), (31_536_000, 1000, 43_200)],
 )
 def test_width_falls_on_whole_seconds_minutes_and_hours(length_s, points, width_s):
     start = START // (3600 * SECOND) * 3600 * SECOND
@@ -52,12 +52,12 @@ def test_few_readings_come_as_they_are(store):
 def test_many_readings_come_as_buckets_that_lose_no_peak(store):
     put(store, *second_by_second([n % 50 for n in range(5000)]), Reading("other", START, 0, 999.0))
     columns = History(store).series("car", None, None, 100).as_dict()
-    assert columns["bucket_s"] == 50
+    assert columns["bucket_s"] == 60
     assert len(columns["t"]) <= 100
     assert sum(columns["n"]) == 5000
     assert sum(columns["moving"]) == 4900
     assert max(columns["max"]) == 49
-    assert all(t % 50 == 0 for t in columns["t"])
+    assert all(t % 60 == 0 for t in columns["t"])
 
 
 def test_buckets_are_what_a_person_would_compute_from_the_readings(store):
@@ -84,6 +84,14 @@ def test_old_buckets_do_not_change_when_readings_come(store):
     after = store.buckets("car", START, START + 200 * SECOND, 10 * SECOND)
     assert after[: len(before)] == before
     assert len(after) == len(before) + 5
+
+
+def test_bucket_is_the_same_wherever_an_answer_begins(store):
+    put(store, *second_by_second(range(600)))
+    early = History(store).series("car", START, START + 600 * SECOND, 60)
+    late = History(store).series("car", START + 105 * SECOND, START + 690 * SECOND, 60)
+    assert early.width_us == late.width_us == 10 * SECOND
+    assert late.buckets == early.buckets[10:]
 
 
 def test_end_is_exclusive_and_an_empty_stretch_is_empty(store):

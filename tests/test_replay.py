@@ -1,6 +1,6 @@
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
@@ -58,38 +58,31 @@ def test_bad_lines_are_named_the_others_stored_and_the_exit_code_says_so(server,
 
 def test_server_that_restarts_gets_what_it_has_not_echoed_again(run, database_url, tmp_path):
     server = run(database_url)
-    done = []
-    sender = threading.Thread(
-        target=lambda: done.append(replay(server, write(tmp_path), "--speed-up", "300", "--source", "long"))
-    )
-    sender.start()
-    wait_for(lambda: len(server.readings("long")) > 100)
-    server.stop(9)
-    server.start()
-    sender.join()
-    assert done[0].returncode == 0, done[0].stderr
-    assert done[0].stdout.splitlines()[-1] == "1500 readings: 1500 sent, 1500 echoed, 0 bad"
+    with ThreadPoolExecutor() as beside:
+        sending = beside.submit(replay, server, write(tmp_path), "--speed-up", "300", "--source", "long")
+        wait_for(lambda: len(server.readings("long")) > 100)
+        server.stop(9)
+        server.start()
+        done = sending.result()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "1500 readings: 1500 sent, 1500 echoed, 0 bad"
     assert len(server.readings("long")) == 1500
 
 
 def test_reading_that_is_pushed_to_the_replay_is_not_taken_for_an_echo(server, tmp_path):
-    done = []
-    sender = threading.Thread(
-        target=lambda: done.append(replay(server, write(tmp_path), "--speed-up", "300", "--source", "pushed"))
-    )
-    sender.start()
-
     def identity():
         listed = requests.get(f"{server.url}/api/v1/connections", timeout=5).json()["connections"]
         return [each["id"] for each in listed if each["source"] == "pushed"]
 
-    (connection,) = wait_for(identity)
-    for _ in range(5):
-        requests.post(
-            f"{server.url}/send", json={"connection_id": connection, "speed": 1}, timeout=5
-        ).raise_for_status()
-    sender.join()
-    assert done[0].stdout.splitlines()[-1] == "1500 readings: 1500 sent, 1500 echoed, 0 bad"
+    with ThreadPoolExecutor() as beside:
+        sending = beside.submit(replay, server, write(tmp_path), "--speed-up", "300", "--source", "pushed")
+        (connection,) = wait_for(identity)
+        for _ in range(5):
+            requests.post(
+                f"{server.url}/send", json={"connection_id": connection, "speed": 1}, timeout=5
+            ).raise_for_status()
+        done = sending.result()
+    assert done.stdout.splitlines()[-1] == "1500 readings: 1500 sent, 1500 echoed, 0 bad"
     assert len(server.readings("pushed")) == 1505
 
 

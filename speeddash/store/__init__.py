@@ -7,10 +7,12 @@ from sqlalchemy.exc import ArgumentError
 
 from speeddash.errors import SettingsError
 from speeddash.store.mysql import MySQLStore
+from speeddash.store.sources import Event, Upkeep
 from speeddash.store.sqlite import SQLiteStore
-from speeddash.store.store import Bucket, Chunk, Durability, Key, Span, Store
+from speeddash.store.store import QUIET_S, Chunk, Durability, Store
+from speeddash.store.tables import Bucket, Key, Span
 
-__all__ = ["Bucket", "Chunk", "Durability", "Key", "Span", "Store", "open_store"]
+__all__ = ["QUIET_S", "Bucket", "Chunk", "Durability", "Event", "Key", "Span", "Store", "Upkeep", "open_store"]
 
 SETTING = "SPEEDDASH_DATABASE_URL"
 MYSQL_SCHEMES = {"mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"}

@@ -2,19 +2,20 @@
 
 import inspect
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 import pymysql
-from sqlalchemy import ColumnElement, create_engine, func, text
+from sqlalchemy import ColumnElement, Connection, TableClause, create_engine, literal_column
+from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import ReadingsRefused, SettingsError, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.files import shipped
 from speeddash.reading import Reading, rfc3339
-from speeddash.store.store import Chunk, Durability, Statement, Store
+from speeddash.store.store import Chunk, Durability, Hour, Statement, Store, hours_of
 
 CONNECT_TIMEOUT_S: Final = 5.0
 #: The longest row: a source of 64, a time, a seq of 20 digits, a speed of 24 characters, quotes and commas.
@@ -22,6 +23,7 @@ ROW_BYTES: Final = 160
 #: What a statement may have until the database has said its max_allowed_packet: 16 MiB and up by default, 1 MiB on old servers.
 SMALLEST_PACKET: Final = 1 << 20
 HEAD: Final = "INSERT INTO speed_data (source, timestamp, seq, speed) VALUES "
+NOW_US: Final = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
 # Not INSERT IGNORE: that would hide a row that does not fit as well as one that is already there.
 TAIL: Final = " ON DUPLICATE KEY UPDATE source = source"
 
@@ -46,6 +48,7 @@ class MySQLStore(Store):
     _driver_errors = (pymysql.MySQLError, OSError)
     _ignore_duplicates = "IGNORE"
     _rows_a_statement = SMALLEST_PACKET // ROW_BYTES - 1
+    _now_us: ColumnElement[int] = literal_column(NOW_US)
 
     def __init__(self, url: URL, timeout_s: float) -> None:
         # Without its timeouts PyMySQL waits for a stopped database for ever.
@@ -73,7 +76,7 @@ class MySQLStore(Store):
         """Rows as SQL text."""
         size = self._rows_a_statement
         parts = [readings[at : at + size] for at in range(0, len(readings), size)]
-        return [Chunk(len(part), ",".join(_values(part))) for part in parts]
+        return [Chunk(len(part), ",".join(_values(part)), hours_of(part)) for part in parts]
 
     def _statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:  # noqa: ARG002 - the text tells
         return HEAD + ",".join([chunk.form for chunk in chunks]) + TAIL, ()
@@ -88,9 +91,21 @@ class MySQLStore(Store):
         if not alone:
             connection.commit()
 
-    def _bucket_number(self, timestamp: ColumnElement[int], width_us: int) -> ColumnElement[int]:
-        since_epoch = func.timestampdiff(text("MICROSECOND"), text("'1970-01-01'"), timestamp)
-        return since_epoch.op("DIV")(width_us)
+    def _mark(self, hours: Sequence[Hour]) -> Statement:
+        values = ",".join([f"({_quoted(source)},{hour_us},{NOW_US})" for source, hour_us in hours])
+        return (
+            f"INSERT INTO speed_dirty (source, hour_us, marked_us) VALUES {values}"  # noqa: S608 - quoted
+            " ON DUPLICATE KEY UPDATE marked_us = VALUES(marked_us)",
+            (),
+        )
+
+    def _upsert(self, connection: Connection, table: TableClause, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            statement = mysql.insert(table).values(rows)
+            connection.execute(statement.on_duplicate_key_update({name: statement.inserted[name] for name in rows[0]}))
+
+    def _begin(self, connection: Connection) -> None:
+        """REPEATABLE READ, the default, holds on to it from the first SELECT on."""
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()

@@ -1,7 +1,7 @@
 """SQLite: the embedded store, with nothing to install."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -10,19 +10,22 @@ from typing import Any, Final, ParamSpec, TypeVar
 import gevent
 from gevent import monkey
 from gevent.util import wrap_errors
-from sqlalchemy import ColumnElement, NullPool, create_engine, event
+from sqlalchemy import ColumnElement, Connection, NullPool, TableClause, create_engine, event, literal_column
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
-from speeddash.store.store import Chunk, Durability, Statement, Store
+from speeddash.store.store import Chunk, Durability, Hour, Statement, Store, hours_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# The columns of schema.sql; the time as integer microseconds since the epoch.
-SCHEMA: Final = """
+NOW_US: Final = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+# The tables of schema.sql; the time of a reading as integer microseconds since the epoch.
+SCHEMA: Final = (
+    """
 CREATE TABLE IF NOT EXISTS speed_data (
     source    TEXT NOT NULL DEFAULT '' CHECK (length(source) <= 64),
     timestamp INTEGER NOT NULL DEFAULT (CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000),
@@ -30,7 +33,36 @@ CREATE TABLE IF NOT EXISTS speed_data (
     speed     REAL NOT NULL,
     PRIMARY KEY (source, timestamp, seq)
 ) STRICT, WITHOUT ROWID
-"""
+""",
+    """
+CREATE TABLE IF NOT EXISTS speed_rollup (
+    source TEXT NOT NULL, width_s INTEGER NOT NULL, at_us INTEGER NOT NULL, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL,
+    first REAL NOT NULL, last REAL NOT NULL, n INTEGER NOT NULL, moving INTEGER NOT NULL, total REAL NOT NULL,
+    minimum REAL NOT NULL, maximum REAL NOT NULL, peak REAL, jumps INTEGER NOT NULL, distance_km REAL NOT NULL,
+    moving_us INTEGER NOT NULL, stops INTEGER NOT NULL, standing INTEGER NOT NULL, standing_us INTEGER, gap_us INTEGER NOT NULL,
+    PRIMARY KEY (source, width_s, at_us)
+) STRICT, WITHOUT ROWID
+""",
+    """
+CREATE TABLE IF NOT EXISTS speed_dirty (
+    source TEXT NOT NULL, hour_us INTEGER NOT NULL, marked_us INTEGER NOT NULL,
+    PRIMARY KEY (source, hour_us)
+) STRICT, WITHOUT ROWID
+""",
+    """
+CREATE TABLE IF NOT EXISTS speed_source (
+    source TEXT NOT NULL, limit_kmh REAL, checked_us INTEGER, raw_from_us INTEGER, renamed_to TEXT,
+    PRIMARY KEY (source)
+) STRICT, WITHOUT ROWID
+""",
+    """
+CREATE TABLE IF NOT EXISTS speed_event (
+    source TEXT NOT NULL, start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, peak REAL NOT NULL, limit_kmh REAL NOT NULL,
+    ongoing INTEGER NOT NULL, tell INTEGER NOT NULL, tries INTEGER NOT NULL, try_us INTEGER NOT NULL,
+    PRIMARY KEY (source, start_us)
+) STRICT, WITHOUT ROWID
+""",
+)
 #: 4 variables a row; SQLite takes 32,766 a statement.
 ROWS_A_STATEMENT: Final = 8_191
 #: One for each number of rows; a large one weighs hundreds of KB.
@@ -57,6 +89,7 @@ class SQLiteStore(Store):
     _driver_errors = (sqlite3.Error, OverflowError)
     _ignore_duplicates = "OR IGNORE"
     _rows_a_statement = ROWS_A_STATEMENT
+    _now_us: ColumnElement[int] = literal_column(NOW_US)
 
     def __init__(self, url: URL, timeout_s: float) -> None:
         # NullPool: opening a file is cheap, and a pool's locks would be shared between threads and greenlets.
@@ -74,7 +107,7 @@ class SQLiteStore(Store):
     def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
         """Rows as one flat list of values."""
         parts = [readings[at : at + ROWS_A_STATEMENT] for at in range(0, len(readings), ROWS_A_STATEMENT)]
-        return [Chunk(len(part), list(chain.from_iterable(part))) for part in parts]
+        return [Chunk(len(part), list(chain.from_iterable(part)), hours_of(part)) for part in parts]
 
     def _statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:
         return _insert(rows), list(chain.from_iterable([chunk.form for chunk in chunks]))
@@ -106,8 +139,23 @@ class SQLiteStore(Store):
         elif inode != self._inode:
             raise StoreMisconfigured(f"{self.path}: the file was removed or replaced")
 
-    def _bucket_number(self, timestamp: ColumnElement[int], width_us: int) -> ColumnElement[int]:
-        return timestamp.op("/")(width_us)
+    def _mark(self, hours: Sequence[Hour]) -> Statement:
+        values = ",".join([f"(?,?,{NOW_US})"] * len(hours))
+        return (
+            f"INSERT INTO speed_dirty (source, hour_us, marked_us) VALUES {values}"  # noqa: S608 - question marks alone
+            " ON CONFLICT DO UPDATE SET marked_us = excluded.marked_us",
+            list(chain.from_iterable(hours)),
+        )
+
+    def _upsert(self, connection: Connection, table: TableClause, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            statement = sqlite.insert(table).values(rows)
+            connection.execute(
+                statement.on_conflict_do_update(set_={name: statement.excluded[name] for name in rows[0]})
+            )
+
+    def _begin(self, connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()
@@ -147,5 +195,6 @@ def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
     for pragma in PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
-    cursor.execute(SCHEMA)  # also when the file was removed while the server runs
+    for table in SCHEMA:  # also when the file was removed while the server runs
+        cursor.execute(table)
     cursor.close()

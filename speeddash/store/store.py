@@ -1,128 +1,45 @@
 """What every store promises, and the SQL that is the same in all of them."""
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Dialect,
-    Double,
-    Engine,
-    String,
-    TypeDecorator,
-    and_,
-    case,
-    column,
-    func,
-    insert,
-    inspect,
-    or_,
-    select,
-    table,
-)
-from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy import ColumnElement, Connection, Engine, TableClause, insert, inspect
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection
-from sqlalchemy.types import TypeEngine
 
 from speeddash.errors import StoreError, StoreMisconfigured, StoreUnavailable
-from speeddash.reading import EPOCH, Reading, microseconds
+from speeddash.reading import Reading
+from speeddash.store import readings, rollup, sources, upkeep
+from speeddash.store.sources import Event, Upkeep
+from speeddash.store.tables import KEY_COLUMNS, TABLES, Bucket, Key, Span, speed_data, speed_dirty, speed_source
+from speeddash.stretch import HOUR_US, Stretch
 
 P = ParamSpec("P")
 T = TypeVar("T")
 #: SQL and its parameters.
 Statement = tuple[str, Sequence[Any]]
+#: A source, and the beginning of an hour in microseconds since the epoch.
+Hour = tuple[str, int]
+#: While readings keep coming into an hour, it is marked dirty anew so often.
+MARK_S: Final = 60.0
+#: An hour whose mark is older has no writer that counts on it; twice as long, so that no commit under way can be overtaken.
+QUIET_S: Final = 2 * MARK_S
+#: When more are remembered, the old ones are forgotten.
+MARKS_KEPT: Final = 20_000
 
 
 class Chunk(NamedTuple):
-    """Some rows in a store's own form, never more than one statement takes."""
+    """Some rows in a store's own form, never more than one statement takes, and the hours they are in."""
 
     rows: int
     form: Any
-
-
-class Moment(TypeDecorator[int]):
-    """Microseconds since the epoch in Python; DATETIME(6) in UTC on MySQL, the same integer on SQLite."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """The column's type in this dialect."""
-        return dialect.type_descriptor(DATETIME(fsp=6) if dialect.name == "mysql" else BigInteger())
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> datetime | int | None:
-        """From Python to the database."""
-        if value is None or dialect.name != "mysql":
-            return value
-        return (EPOCH + timedelta(microseconds=value)).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | int | None, _dialect: Dialect) -> int | None:
-        """From the database to Python."""
-        return microseconds(value.replace(tzinfo=UTC)) if isinstance(value, datetime) else value
-
-
-#: The table that `schema.sql` makes; `timestamp` is microseconds since the epoch on this side.
-speed_data: Final = table(
-    "speed_data",
-    column("source", String),
-    column("timestamp", Moment),
-    column("seq", BigInteger),
-    column("speed", Double),
-)
-KEY_COLUMNS: Final = ["source", "timestamp", "seq"]
-
-
-class Key(NamedTuple):
-    """A reading's identity, and the order in which `Store.select` answers."""
-
-    source: str
-    at_us: int
-    seq: int
-
-
-class Span(NamedTuple):
-    """A source, and the times of its first and its last reading."""
-
-    source: str
-    first_us: int
-    last_us: int
-
-
-class Bucket(NamedTuple):
-    """The readings of one source in one stretch of time, never none.
-
-    Attributes:
-        at_us: The stretch's beginning, a multiple of its width since the epoch.
-        first_us: When the first reading was.
-        last_us: When the last one was.
-        n: How many there are.
-        moving: How many of them are above 0.
-        total: Their sum, km/h.
-        minimum: km/h.
-        maximum: km/h.
-        first: The first one's speed, km/h.
-        last: The last one's speed, km/h.
-    """
-
-    at_us: int
-    first_us: int
-    last_us: int
-    n: int
-    moving: int
-    total: float
-    minimum: float
-    maximum: float
-    first: float
-    last: float
+    hours: Collection[Hour]
 
 
 @dataclass(frozen=True)
@@ -150,6 +67,9 @@ class Store(ABC):
         self._url = url
         self._engine = engine
         self._writer: PoolProxiedConnection | None = None
+        # When an hour was last marked dirty, and those that got readings since marks were last renewed (`time.time`).
+        self._marked: dict[Hour, float] = {}
+        self._touched: set[Hour] = set()
 
     def prepare(self) -> Durability:
         """Connect, make the tables that are missing, and read how durable a commit is.
@@ -168,7 +88,13 @@ class Store(ABC):
 
         After `StoreUnavailable` the outcome is open: insert the same readings again.
         """
-        self._call(self._insert, self._statements(chunks))
+        hours: set[Hour] = set().union(*[chunk.hours for chunk in chunks])
+        marks = self._due_marks(hours)
+        statements = self._statements(chunks)
+        self._call(self._insert, [self._mark(sorted(marks)), *statements] if marks else statements)
+        self._touched |= hours
+        if marks:
+            self._renewed(marks)
 
     def select(
         self,
@@ -188,7 +114,7 @@ class Store(ABC):
             after: Go on behind this key.
             limit: How many at the most.
         """
-        return self._call(self._select, source, from_us, to_us, after, limit)
+        return self._ask(readings.page, source, from_us, to_us, after, limit)
 
     def sources(self, *, after: str | None = None, limit: int) -> list[Span]:
         """The sources that have readings, by name.
@@ -197,11 +123,11 @@ class Store(ABC):
             after: Go on behind this one.
             limit: How many at the most.
         """
-        return self._call(self._sources, after, limit)
+        return self._ask(readings.sources, after, limit)
 
     def span(self, source: str) -> Span | None:
         """The times of a source's first and last reading; None where it has none."""
-        return self._call(self._span, source)
+        return self._ask(readings.span, source)
 
     def buckets(self, source: str, from_us: int, to_us: int, width_us: int) -> list[Bucket]:
         """The readings of a source in buckets of one width, in the order of time; a bucket without readings is left out.
@@ -212,7 +138,122 @@ class Store(ABC):
             to_us: The last moment, exclusive.
             width_us: The width of a bucket; its edges are multiples of it since the epoch.
         """
-        return self._call(self._buckets, source, from_us, to_us, width_us)
+        return self._ask(rollup.buckets, source, from_us, to_us, width_us)
+
+    def stretches(self, source: str, from_us: int, to_us: int) -> list[Stretch]:
+        """The readings of a source from a moment (inclusive) to another (exclusive), none with a gap of 300 s or more inside.
+
+        They are hours where they can be, else minutes, or less at the ends; in the order of time.
+        """
+        return self._ask(lambda connection: list(rollup.stretches(connection, source, from_us, to_us)))
+
+    def dirty_hours(self, *, quiet_s: float = QUIET_S, limit: int) -> list[Hour]:
+        """Hours that got or lost readings since they were rolled up, and none any more for some time."""
+        return self._ask(rollup.dirty, self._now_us, round(quiet_s * 1e6), limit)
+
+    def hours(self, source: str, from_us: int, to_us: int) -> list[int]:
+        """The beginnings of the hours of a source that hold readings."""
+        return self._ask(lambda connection: list(rollup.hours(connection, source, from_us, to_us)))
+
+    def rolled_up_hours(self, source: str) -> list[int]:
+        """The beginnings of the hours of a source that are rolled up."""
+        return self._ask(rollup.rolled_up_hours, source)
+
+    def roll_up(self, source: str, hour_us: int, *, quiet_s: float = QUIET_S) -> None:
+        """Compute an hour anew from its readings. Before that, earlier hours that nobody has rolled up are marked dirty.
+
+        Where the readings of the hour were removed (`retain`), what they left stays as it is.
+        """
+        missing, minutes = self._ask(rollup.computed, source, hour_us)
+        self.mark(source, missing)
+        self._change(rollup.write, source, hour_us, minutes, self._now_us, round(quiet_s * 1e6))
+
+    def unmarked_hours(self, source: str) -> list[int]:
+        """The hours of a source behind its last rolled-up one that hold readings and no mark: others inserted those."""
+        return self._ask(rollup.unmarked_hours, source, rollup.ENDLESS_US)
+
+    def unrolled_hours(self, source: str, before_us: int) -> list[int]:
+        """The hours of a source before a moment whose rollup is missing or not true."""
+        return self._ask(rollup.unrolled_hours, source, before_us)
+
+    def mark(self, source: str, hours: Collection[int]) -> None:
+        """Say that these hours of a source are to be computed anew."""
+        if hours:
+            self._change(lambda connection: self._mark_all(connection, source, hours))
+
+    def remove(self, source: str, from_us: int, to_us: int) -> int:
+        """Remove some of the readings in a range, the oldest first; how many hours that changed, 0 when none is left."""
+
+        def step(connection: Connection) -> int:
+            hours = upkeep.remove(connection, source, from_us, to_us)
+            self._mark_all(connection, source, hours)
+            return len(hours)
+
+        return self._change(step)
+
+    def retain(self, source: str, before_us: int) -> int:
+        """Remove some of the readings before a moment and leave their rollups; 0 when none is left."""
+
+        def step(connection: Connection) -> int:
+            if (sources.upkeep(connection, source).raw_from_us or -rollup.ENDLESS_US) < before_us:
+                self._upsert(connection, speed_source, [{"source": source, "raw_from_us": before_us}])
+            return len(upkeep.remove(connection, source, -rollup.ENDLESS_US, before_us))
+
+        return self._change(step)
+
+    def delete(self, source: str) -> None:
+        """Remove a source with all that is kept of it."""
+        while self.remove(source, -rollup.ENDLESS_US, rollup.ENDLESS_US):
+            pass
+        self._change(upkeep.forget, source)
+
+    def rename(self, source: str, name: str) -> None:
+        """Give everything that is stored of a source another name. What was cut off goes on when it is called again.
+
+        Raises:
+            SourceTaken: The name has something of its own.
+        """
+        before_us = time.time_ns() // 1000 + HOUR_US  # whoever still sends under the old name does not keep us here
+        self._change(upkeep.begin_rename, source, name, self._upsert)
+        while self._change(upkeep.move_rollups, source, name):
+            pass
+        while self._change(upkeep.move_readings, source, name, before_us, self._ignore_duplicates):
+            pass
+        self._change(upkeep.end_rename, source, name, self._upsert)
+
+    def upkeep(self, source: str) -> Upkeep:
+        """What a source has besides readings."""
+        return self._ask(sources.upkeep, source)
+
+    def limited(self) -> dict[str, Upkeep]:
+        """The sources that have a limit."""
+        return self._ask(sources.limited)
+
+    def keep(self, source: str, **values: Any) -> None:
+        """Change some of what a source has besides readings; see `Upkeep` for the names."""
+        self._change(lambda connection: self._upsert(connection, speed_source, [{"source": source, **values}]))
+
+    def events(self, source: str, from_us: int, to_us: int, limit: int) -> list[Event]:
+        """The stretches above its limit that overlap a range, in the order of time."""
+        return self._ask(sources.events, source, from_us, to_us, limit)
+
+    def replace_events(self, source: str, from_us: int, to_us: int, found: Sequence[Event], **values: Any) -> None:
+        """Put events in the place of those that begin in a range, and change what a source has, in one transaction."""
+
+        def step(connection: Connection) -> None:
+            sources.replace_events(connection, source, from_us, to_us, found, self._upsert)
+            if values:
+                self._upsert(connection, speed_source, [{"source": source, **values}])
+
+        self._change(step)
+
+    def untold(self, now_us: int, limit: int) -> list[Event]:
+        """Events that are over and that somebody is still to be told of, now."""
+        return self._ask(sources.untold, now_us, limit)
+
+    def told(self, event: Event) -> None:
+        """Keep what became of telling somebody: `tell`, `tries` and `try_us` of the event."""
+        self._change(sources.told, event)
 
     def check_writable(self) -> None:
         """Return if a write is possible now: one is tried and taken back.
@@ -229,12 +270,12 @@ class Store(ABC):
 
     def _prepare(self) -> Durability:
         with self._errors_translated(), self._engine.connect() as connection:
-            found = inspect(connection)
-            if not found.has_table(speed_data.name):
+            there = set(inspect(connection).get_table_names())
+            if not there.issuperset(each.name for each in TABLES):
                 for statement in self._schema():
                     connection.exec_driver_sql(statement)
                 connection.commit()
-                found = inspect(connection)
+            found = inspect(connection)
             columns = [each["name"] for each in found.get_columns(speed_data.name)]
             key = found.get_pk_constraint(speed_data.name)["constrained_columns"]
             if set(columns) != {each.name for each in speed_data.columns} or key != KEY_COLUMNS:
@@ -243,6 +284,21 @@ class Store(ABC):
                     f"primary key ({', '.join(key)}); rename it, or give SpeedDash a database of its own (see schema.sql)"
                 )
             return self._durability(connection.connection)
+
+    def _due_marks(self, hours: Collection[Hour]) -> set[Hour]:
+        """What is to be marked dirty with rows of these hours: an hour for the first time, then every `MARK_S`, all at once."""
+        now = time.time()
+        if all(abs(now - self._marked.get(each, -MARK_S)) < MARK_S for each in hours):
+            return set()
+        old = {each for each in self._touched if abs(now - self._marked.get(each, 0.0)) > MARK_S / 2}
+        return old | {each for each in hours if abs(now - self._marked.get(each, -MARK_S)) > MARK_S / 2}
+
+    def _renewed(self, marks: Collection[Hour]) -> None:
+        now = time.time()
+        self._touched.difference_update(marks)
+        if len(self._marked) > MARKS_KEPT:
+            self._marked = {each: when for each, when in self._marked.items() if abs(now - when) < MARK_S}
+        self._marked.update(dict.fromkeys(marks, now))
 
     def _statements(self, chunks: Sequence[Chunk]) -> list[Statement]:
         """As few statements as the database takes."""
@@ -270,70 +326,29 @@ class Store(ABC):
             self._drop_writer()
             raise
 
-    def _select(
-        self, source: str | None, from_us: int | None, to_us: int | None, after: Key | None, limit: int
-    ) -> list[Reading]:
-        c = speed_data.c
-        query = select(c.source, c.timestamp, c.seq, c.speed).order_by(c.source, c.timestamp, c.seq).limit(limit)
-        if source is not None:
-            query = query.where(c.source == source)
-        if from_us is not None:
-            query = query.where(c.timestamp >= from_us)
-        if to_us is not None:
-            query = query.where(c.timestamp < to_us)
-        if after is not None:
-            # Spelled out, because MySQL does not search its index by (a, b, c) > (x, y, z).
-            later = or_(c.timestamp > after.at_us, and_(c.timestamp == after.at_us, c.seq > after.seq))
-            query = query.where(
-                c.source >= after.source, or_(c.source > after.source, and_(c.source == after.source, later))
-            )
-        with self._errors_translated(), self._engine.connect() as connection:
-            return [Reading(*row) for row in connection.execute(query)]
+    def _ask(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Answer a question from one state of the database."""
 
-    def _sources(self, after: str | None, limit: int) -> list[Span]:
-        # A step down the index for each: GROUP BY reads every row (measured: 286 ms for 884,000 on MariaDB).
-        c = speed_data.c
-        ahead = select(c.source).order_by(c.source, c.timestamp, c.seq).limit(1)
-        spans: list[Span] = []
-        with self._errors_translated(), self._engine.connect() as connection:
-            while len(spans) < limit:
-                after = connection.execute(ahead if after is None else ahead.where(c.source > after)).scalar()
-                if after is None:
-                    break
-                span = _span(connection, after)
-                spans += [span] if span else []  # its readings may have been deleted between the two looks
-        return spans
+        def asked() -> T:
+            with self._errors_translated(), self._engine.connect() as connection:
+                self._begin(connection)
+                return question(connection, *args, **kwargs)
 
-    def _span(self, source: str) -> Span | None:
-        with self._errors_translated(), self._engine.connect() as connection:
-            return _span(connection, source)
+        return self._call(asked)
 
-    def _buckets(self, source: str, from_us: int, to_us: int, width_us: int) -> list[Bucket]:
-        c = speed_data.c
-        number = self._bucket_number(c.timestamp, width_us).label("number")
-        g = (
-            select(
-                number,
-                func.min(c.timestamp).label("first_at"),
-                func.max(c.timestamp).label("last_at"),
-                func.count().label("n"),
-                func.sum(case((c.speed > 0, 1), else_=0)).label("moving"),
-                func.sum(c.speed).label("total"),
-                func.min(c.speed).label("minimum"),
-                func.max(c.speed).label("maximum"),
-            )
-            .where(c.source == source, c.timestamp >= from_us, c.timestamp < to_us)
-            .group_by(number)
-            .subquery()
-        )
-        at = speed_data.alias()
-        speed = select(at.c.speed).where(at.c.source == source).limit(1)
-        first = speed.where(at.c.timestamp == g.c.first_at).order_by(at.c.seq).scalar_subquery()
-        last = speed.where(at.c.timestamp == g.c.last_at).order_by(at.c.seq.desc()).scalar_subquery()
-        query = select(g, first, last).order_by(g.c.number)
-        with self._errors_translated(), self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-        return [Bucket(int(row[0]) * width_us, row[1], row[2], row[3], int(row[4]), *row[5:]) for row in rows]
+    def _change(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Change something in one transaction."""
+
+        def changed() -> T:
+            with self._errors_translated(), self._engine.begin() as connection:
+                return change(connection, *args, **kwargs)
+
+        return self._call(changed)
+
+    def _mark_all(self, connection: Connection, source: str, hours: Collection[int]) -> None:
+        rows = [{"source": source, "hour_us": hour_us, "marked_us": self._now_us} for hour_us in sorted(hours)]
+        for row in rows:
+            self._upsert(connection, speed_dirty, [row])
 
     def _check_writable(self) -> None:
         probe = {"source": "", "timestamp": 0, "seq": 0, "speed": 0.0}
@@ -380,9 +395,20 @@ class Store(ABC):
     def _write(self, connection: Any, statements: Sequence[Statement]) -> None:
         """Execute the statements in one transaction of the driver's connection, and commit it."""
 
+    #: The database's own clock, microseconds since the epoch.
+    _now_us: ColumnElement[int]
+
     @abstractmethod
-    def _bucket_number(self, timestamp: ColumnElement[int], width_us: int) -> ColumnElement[int]:
-        """How many whole widths lie between the epoch and a moment."""
+    def _mark(self, hours: Sequence[Hour]) -> Statement:
+        """What marks hours dirty, now."""
+
+    @abstractmethod
+    def _upsert(self, connection: Connection, table: TableClause, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows, or change those columns of the rows that are there."""
+
+    @abstractmethod
+    def _begin(self, connection: Connection) -> None:
+        """Hold on to one state of the database, where the driver does not do so by itself."""
 
     @abstractmethod
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
@@ -393,9 +419,6 @@ class Store(ABC):
         """A driver's error as one of ours."""
 
 
-def _span(connection: Connection, source: str) -> Span | None:
-    c = speed_data.c
-    at = select(c.timestamp).where(c.source == source).limit(1)
-    first_us = connection.execute(at.order_by(c.timestamp, c.seq)).scalar()
-    last_us = connection.execute(at.order_by(c.timestamp.desc(), c.seq.desc())).scalar()
-    return None if first_us is None or last_us is None else Span(source, first_us, last_us)
+def hours_of(readings: Sequence[Reading]) -> frozenset[Hour]:
+    """The hours in which readings are."""
+    return frozenset([(source, at_us - at_us % HOUR_US) for source, at_us, _, _ in readings])

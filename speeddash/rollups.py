@@ -1,0 +1,143 @@
+"""Keeps minutes and hours true while readings come, and removes readings that are too old, in the background."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from speeddash.errors import StoreError
+from speeddash.store import QUIET_S, Store
+from speeddash.stretch import HOUR_US
+
+log = logging.getLogger(__name__)
+
+ROUND_S = 15.0
+#: Rows that others insert are looked for so often.
+SEARCH_S = 600.0
+#: Rests for so many times as long as a step took: what works beside people must not be in their way.
+REST = 3.0
+STEP_HOURS = 100
+MAX_SOURCES = 1_000
+DAY_S = 86_400
+EVER_US = 2**60
+
+
+class Rollups:
+    """The background work of one process on history.
+
+    Design: every `ROUND_S` the hours whose mark is quiet are computed anew, one after the other with a rest behind each. A round
+    that fails is tried again with the next one: marks are kept by the database.
+    """
+
+    def __init__(
+        self, store: Store, *, keep_raw_days: int | None = None, rolled_up: Callable[[str, int], object]
+    ) -> None:
+        """Prepare to work.
+
+        Args:
+            store: Whose history.
+            keep_raw_days: Readings older than it are removed; None keeps them all.
+            rolled_up: Told of each hour that was computed anew: source and beginning.
+        """
+        self._store = store
+        self._keep_raw_days = keep_raw_days
+        self._rolled_up = rolled_up
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rollups", daemon=True)
+        #: Why the last round did not end; None while all is well.
+        self.problem: StoreError | None = None
+        #: Hours computed anew since the start.
+        self.hours = 0
+
+    def start(self) -> None:
+        """Begin, in the background."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the step under way; does not wait for it."""
+        self._stopping.set()
+
+    def roll_up(self, *, quiet_s: float = QUIET_S) -> None:
+        """Compute every hour anew whose mark is quiet, then return.
+
+        Raises:
+            StoreError: What is left is still marked.
+        """
+        while hours := self._store.dirty_hours(quiet_s=quiet_s, limit=STEP_HOURS):
+            for source, hour_us in hours:
+                began = time.monotonic()
+                self._store.roll_up(source, hour_us, quiet_s=quiet_s)
+                self._rolled_up(source, hour_us)
+                self.hours += 1
+                if self._rested(began):
+                    return
+
+    def retain(self, now_us: int) -> None:
+        """Remove readings that are older than they are kept, in steps; their rollups stay.
+
+        Raises:
+            StoreError: What is left is removed next time.
+        """
+        if self._keep_raw_days is None:
+            return
+        before_us = now_us - self._keep_raw_days * DAY_S * 1_000_000
+        before_us -= before_us % HOUR_US
+        for source in _sources(self._store):
+            if self._store.unrolled_hours(source, before_us):
+                continue  # first their rollups, then they may go
+            while not self._stopping.is_set():
+                began = time.monotonic()
+                if not self._store.retain(source, before_us) or self._rested(began):
+                    break
+
+    def search(self) -> None:
+        """Mark hours behind the last rolled-up one that hold readings which nobody marked: others inserted them."""
+        for source in _sources(self._store):
+            if missing := self._store.unmarked_hours(source):
+                self._store.mark(source, missing)
+
+    def _rested(self, began: float) -> bool:
+        """Rest in proportion to a step; True if the process stops."""
+        return self._stopping.wait(REST * (time.monotonic() - began))
+
+    def _run(self) -> None:
+        searched = -SEARCH_S
+        while not self._stopping.wait(ROUND_S):
+            try:
+                if time.monotonic() - searched >= SEARCH_S:
+                    self.search()
+                    searched = time.monotonic()
+                self.roll_up()
+                self.retain(time.time_ns() // 1000)
+                self.problem = None
+            except StoreError as problem:
+                if self.problem is None:
+                    log.warning("rollups wait: %s", problem)
+                self.problem = problem
+            except Exception:
+                log.exception("rollups failed; the next round tries again")
+
+
+def rebuild(store: Store, sources: list[str] | None = None) -> Iterator[tuple[str, int, int]]:
+    """Compute every hour anew from its readings; after each: its source, its number from 1, and how many that source has.
+
+    Hours whose readings were removed on purpose stay as they are.
+
+    Raises:
+        StoreError: What was done is done.
+    """
+    for source in _sources(store) if sources is None else sources:
+        kept_us = store.upkeep(source).raw_from_us
+        hours = set(store.hours(source, -EVER_US, EVER_US))
+        hours |= {each for each in store.rolled_up_hours(source) if kept_us is None or each >= kept_us}
+        for number, hour_us in enumerate(sorted(hours), 1):
+            store.roll_up(source, hour_us)
+            yield source, number, len(hours)
+
+
+def _sources(store: Store) -> Iterator[str]:
+    after: str | None = None
+    while page := store.sources(after=after, limit=MAX_SOURCES):
+        for each in page:
+            yield each.source
+        after = page[-1].source

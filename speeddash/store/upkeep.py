@@ -1,0 +1,74 @@
+"""Removing and renaming what is stored, in steps that hold the database for a moment each. A step that was cut off is taken again."""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, insert, literal, select, update
+
+from speeddash.errors import SourceTaken
+from speeddash.store.readings import first_ones, span, up_to
+from speeddash.store.sources import Upsert, upkeep
+from speeddash.store.tables import speed_data, speed_dirty, speed_event, speed_rollup, speed_source
+from speeddash.stretch import HOUR_US
+
+STEP_READINGS: Final = 5_000
+STEP_US: Final = 30 * 24 * HOUR_US
+#: In the order in which a rename moves what belongs to a source besides its readings.
+KEPT: Final = (speed_event, speed_source)
+
+
+def remove(connection: Connection, source: str, from_us: int, to_us: int) -> set[int]:
+    """Remove the oldest readings of a range; the hours they were in, none when nothing is left."""
+    keys = first_ones(connection, source, from_us, to_us, STEP_READINGS)
+    if keys:
+        connection.execute(delete(speed_data).where(speed_data.c.timestamp >= from_us, up_to(keys[-1])))
+    return {each.at_us - each.at_us % HOUR_US for each in keys}
+
+
+def forget(connection: Connection, source: str) -> None:
+    """Remove what is kept of a source besides its readings."""
+    for each in (speed_rollup, speed_dirty, *KEPT):
+        connection.execute(delete(each).where(each.c.source == source))
+
+
+def begin_rename(connection: Connection, source: str, name: str, upsert: Upsert) -> None:
+    """Say where a source is going; see `Store.rename`."""
+    if upkeep(connection, source).renamed_to != name:
+        if span(connection, name) or connection.execute(select(1).where(speed_source.c.source == name)).first():
+            raise SourceTaken(name)
+        upsert(connection, speed_source, [{"source": source, "renamed_to": name}])
+
+
+def move_rollups(connection: Connection, source: str, name: str) -> bool:
+    """Give some rollups the new name; False when none is left."""
+    r = speed_rollup.c
+    first = select(r.width_s, r.at_us).where(r.source == source).order_by(r.width_s, r.at_us).limit(1)
+    row = connection.execute(first).first()
+    if row is None:
+        return False
+    inside = (r.source == source, r.width_s == row[0], r.at_us < row[1] + STEP_US)
+    connection.execute(update(speed_rollup).where(*inside).values(source=name))
+    return True
+
+
+def move_readings(connection: Connection, source: str, name: str, before_us: int, ignore_duplicates: str) -> bool:
+    """Give some readings the new name; False when none is left."""
+    keys = first_ones(connection, source, None, before_us, STEP_READINGS)
+    if not keys:
+        return False
+    c = speed_data.c
+    # The rows come from the same table: nothing but a double can be refused.
+    rows: Any = select(literal(name), c.timestamp, c.seq, c.speed).where(up_to(keys[-1]))
+    columns = [each.name for each in speed_data.columns]
+    connection.execute(insert(speed_data).from_select(columns, rows).prefix_with(ignore_duplicates))
+    connection.execute(delete(speed_data).where(up_to(keys[-1])))
+    return True
+
+
+def end_rename(connection: Connection, source: str, name: str, upsert: Upsert) -> None:
+    """What came into the old name meanwhile makes its hours dirty under the new one; the settings and events go there as well."""
+    d = speed_dirty.c
+    marks = connection.execute(select(d.hour_us, d.marked_us).where(d.source == source)).all()
+    upsert(connection, speed_dirty, [{"source": name, "hour_us": hour, "marked_us": when} for hour, when in marks])
+    connection.execute(update(speed_source).where(speed_source.c.source == source).values(renamed_to=None))
+    for each in KEPT:
+        connection.execute(update(each).where(each.c.source == source).values(source=name))

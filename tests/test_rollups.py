@@ -1,0 +1,214 @@
+"""Rollups: whatever happens to readings, they end as a rebuild makes them, and history answers the same with them as without."""
+
+import random
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from speeddash import stretch
+from speeddash.history import History
+from speeddash.reading import Reading
+from speeddash.rollups import Rollups, rebuild
+from speeddash.stretch import GAP_US, HOUR_US, MINUTE_US, SECOND_US
+from tests.test_history import START, put
+
+HOUR = START // HOUR_US * HOUR_US
+EVER = 2**60
+
+speeds = st.sampled_from([0.0, 0.0, 3.5, 50.0, 50.25, 120.0, 700.0])
+#: Around the edges of minutes and hours, where mistakes live.
+moments = st.builds(
+    lambda edge, off: HOUR + edge * MINUTE_US + off,
+    st.integers(0, 200),
+    st.sampled_from([-GAP_US, -SECOND_US, -1, 0, 1, SECOND_US, 29 * SECOND_US]),
+)
+readings = st.builds(Reading, st.just("car"), moments, st.integers(0, 3), speeds)
+changes = st.one_of(
+    st.tuples(st.just("insert"), st.lists(readings, min_size=1, max_size=30)),
+    st.tuples(st.just("remove"), st.tuples(moments, moments).map(sorted)),
+    st.tuples(st.just("roll up"), st.none()),
+)
+
+
+def rolled(store):
+    with store._engine.connect() as connection:
+        columns = ", ".join(stretch.Stretch._fields)
+        query = f"SELECT width_s, {columns} FROM speed_rollup WHERE source = 'car' ORDER BY width_s, at_us"
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+
+def background(store):
+    return Rollups(store, rolled_up=lambda *_: None)
+
+
+def computed_by_hand(store, width_us):
+    found = store.select(source="car", limit=100_000)
+    begins = sorted({each.at_us // width_us * width_us for each in found})
+    return [
+        stretch.of([each for each in found if each.at_us // width_us * width_us == begin])._replace(at_us=begin)
+        for begin in begins
+    ]
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(changes, max_size=8))
+def test_rollups_end_as_a_rebuild_makes_them_whatever_happens(store, steps):
+    store.delete("car")
+    store._marked.clear()
+    for what, how in steps:
+        if what == "insert":
+            put(store, *how)
+        elif what == "remove":
+            while store.remove("car", *how):
+                pass
+        else:
+            background(store).roll_up(quiet_s=-1)
+            store._marked.clear()  # nobody renews a mark that is older than the quiet time
+    live = store.stretches("car", -EVER, EVER)
+    background(store).roll_up(quiet_s=-1)
+    kept = rolled(store)
+    assert kept == [
+        pytest.approx((width_us // SECOND_US, *each))
+        for width_us in (MINUTE_US, HOUR_US)
+        for each in computed_by_hand(store, width_us)
+    ]
+    assert [each[:7] for each in live if each.gap_us < GAP_US and each.at_us % HOUR_US == 0 and each.n > 40] == [
+        each[:7] for each in store.stretches("car", -EVER, EVER)
+        if each.gap_us < GAP_US and each.at_us % HOUR_US == 0 and each.n > 40
+    ]  # fmt: skip
+    list(rebuild(store))
+    assert rolled(store) == kept
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(readings, min_size=1, max_size=60, unique_by=lambda each: each[:3]), st.data())
+def test_history_is_the_same_before_and_after_rolling_up(store, some, data):
+    store.delete("car")
+    store._marked.clear()
+    put(store, *some)
+    from_us, to_us = sorted([data.draw(moments), data.draw(moments) + 1])
+    width_us = data.draw(st.sampled_from([SECOND_US, MINUTE_US, 2 * MINUTE_US, 20 * MINUTE_US, HOUR_US, 3 * HOUR_US]))
+
+    def answers():
+        history = History(store)
+        return (
+            store.buckets("car", from_us, to_us, width_us),
+            list(history.trips("car", from_us, to_us)),
+            history.summary("car", from_us, to_us),
+        )
+
+    raw = answers()
+    background(store).roll_up(quiet_s=-1)
+    assert not store.dirty_hours(quiet_s=-1, limit=1)
+    ready = answers()
+    assert [tuple(each) for each in ready[0]] == [pytest.approx(tuple(each)) for each in raw[0]]
+    assert [tuple(each) for each in ready[1]] == [pytest.approx(tuple(each)) for each in raw[1]]
+    assert ready[2] == raw[2] or tuple(ready[2]) == pytest.approx(tuple(raw[2]))
+
+
+def test_stretches_merge_to_what_their_readings_make():
+    chance = random.Random(5)
+    for _ in range(300):
+        at = sorted(chance.sample(range(1000), 12))
+        some = [Reading("car", n * SECOND_US, 0, chance.choice([0.0, 0.0, 20.0, 90.0, 500.0])) for n in at]
+        cut = chance.randrange(1, 12)
+        whole = stretch.of(some)
+        parts = stretch.merge(stretch.of(some[:cut]), stretch.of(some[cut:]))
+        assert tuple(parts) == pytest.approx(tuple(whole))
+
+
+def test_hour_that_still_gets_readings_is_left_alone(store):
+    put(store, Reading("car", START, 1, 50.0))
+    background(store).roll_up()
+    assert rolled(store) == []
+    assert [each.n for each in store.stretches("car", -EVER, EVER)] == [1]
+
+
+def test_writer_marks_an_hour_anew_once_it_could_have_been_rolled_up(store, monkeypatch):
+    put(store, Reading("car", START, 1, 50.0))
+    background(store).roll_up(quiet_s=-1)
+    later = time.time() + 61
+    monkeypatch.setattr("speeddash.store.store.time.time", lambda: later)
+    put(store, Reading("car", START + SECOND_US, 2, 70.0))
+    assert [hour for _, hour in store.dirty_hours(quiet_s=-1, limit=10)] == [START // HOUR_US * HOUR_US]
+    assert sum(each.n for each in store.stretches("car", -EVER, EVER)) == 2
+
+
+def test_mark_that_was_renewed_while_an_hour_was_rolled_up_stays(store):
+    put(store, Reading("car", START, 1, 50.0))
+    store.roll_up("car", START // HOUR_US * HOUR_US, quiet_s=3600)
+    assert store.dirty_hours(quiet_s=-1, limit=10) == [("car", START // HOUR_US * HOUR_US)]
+
+
+def test_rows_that_others_insert_are_seen_and_rolled_up(store, database_url):
+    put(store, Reading("car", START, 1, 50.0))
+    background(store).roll_up(quiet_s=-1)
+    when = "'2026-09-21 20:00:00'" if "mysql" in database_url else str(1_790_020_800 * SECOND_US)
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"INSERT INTO speed_data (source, timestamp, seq, speed) VALUES ('car', {when}, 1, 80)"
+        )
+    assert sum(each.n for each in store.buckets("car", -EVER, EVER, HOUR_US)) == 2
+    background(store).search()
+    background(store).roll_up(quiet_s=-1)
+    assert sum(each[6] for each in rolled(store) if each[0] == 3600) == 2
+
+
+def test_table_from_before_rollups_is_rolled_up_before_it_is_believed(store):
+    for hour in (0, 1, 5):
+        put(store, Reading("car", START + hour * HOUR_US, 1, 50.0))
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM speed_dirty")
+    store.roll_up("car", HOUR + 5 * HOUR_US)
+    assert sum(each.n for each in store.stretches("car", -EVER, EVER)) == 3
+    background(store).roll_up(quiet_s=-1)
+    assert sum(each[6] for each in rolled(store) if each[0] == 3600) == 3
+
+
+def test_readings_that_are_too_old_go_and_their_history_stays(store):
+    put(store, *[Reading("car", START + n * MINUTE_US, n, float(n % 60)) for n in range(600)])
+    now_us = START + 600 * MINUTE_US
+    keeper = Rollups(store, keep_raw_days=0, rolled_up=lambda *_: None)
+    keeper.retain(now_us)
+    assert len(store.select(source="car", limit=1000)) == 600, "not before their rollups are there"
+    before = History(store).summary("car", None, None)
+    keeper.roll_up(quiet_s=-1)
+    keeper.retain(now_us)
+    left = store.select(source="car", limit=1000)
+    assert 0 < len(left) <= 60
+    history = History(store)
+    assert history.summary("car", None, None) == pytest.approx(before)
+    assert sum(history.series("car", None, None, 5000).as_dict()["n"]) == 600
+    assert [each.source for each in store.sources(limit=10)] == ["car"]
+    assert store.span("car").first_us == START
+    # A straggler among what is gone changes no history.
+    put(store, Reading("car", START + 1, 999, 300.0))
+    keeper.roll_up(quiet_s=-1)
+    list(rebuild(store))
+    assert history.summary("car", None, None) == pytest.approx(before)
+
+
+def test_source_is_renamed_with_all_it_has(store):
+    put(store, *[Reading("old", START + n * MINUTE_US, n, 50.0) for n in range(200)])
+    background(store).roll_up(quiet_s=-1)
+    store.keep("old", limit_kmh=80.0)
+    before = [tuple(each) for each in store.stretches("old", -EVER, EVER)]
+    store.rename("old", "new")
+    assert [tuple(each) for each in store.stretches("new", -EVER, EVER)] == before
+    assert [each.source for each in store.sources(limit=10)] == ["new"]
+    assert store.upkeep("new").limit_kmh == 80.0
+    assert store.upkeep("old").limit_kmh is None
+    assert len(store.select(source="new", limit=1000)) == 200
+
+
+def test_source_that_is_deleted_leaves_nothing(store):
+    put(store, *[Reading("gone", START + n * MINUTE_US, n, 50.0) for n in range(200)])
+    background(store).roll_up(quiet_s=-1)
+    store.keep("gone", limit_kmh=80.0)
+    store.delete("gone")
+    assert store.sources(limit=10) == []
+    assert store.span("gone") is None
+    assert store.stretches("gone", -EVER, EVER) == []
+    assert store.upkeep("gone").limit_kmh is None

@@ -6,6 +6,7 @@ window.speeddash = window.speeddash || {};
 
 window.speeddash.chart = (() => {
     const TABLE_ROWS = 60;
+    const LINE_PX = 2;
 
     // Plotly draws a date without zone as it stands: the reader's own clock.
     const local = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, -1);
@@ -19,7 +20,7 @@ window.speeddash.chart = (() => {
 
     // Buckets that follow each other without a gap.
     const stretches = (points) => {
-        const gap = window.speeddash.track.gapMs(points);
+        const gap = window.speeddash.buckets.gapMs(points);
         const found = [];
         points.buckets.forEach((bucket, n) => {
             const before = points.buckets[n - 1];
@@ -30,6 +31,12 @@ window.speeddash.chart = (() => {
         });
         return found;
     };
+
+    // Around everything that the readings of these buckets reach: along their highest, and back along their lowest.
+    const outline = (part, of) => [
+        ...part.flatMap(({firstAt, lastAt, max}) => [[firstAt, of(max)], [lastAt, of(max)]]),
+        ...part.toReversed().flatMap(({firstAt, lastAt, min}) => [[lastAt, of(min)], [firstAt, of(min)]]),
+    ];
 
     // A point without a speed between two stretches: the line breaks there.
     const broken = (parts) => parts.flatMap((part, n) => (n ? [[part[0][0], null, null], ...part] : part));
@@ -55,18 +62,17 @@ window.speeddash.chart = (() => {
         const lone = parts.filter((part) => part.length === 1).flat();
         const found = [];
         if (points.width) {
-            const outline = parts.map((part) => [
-                ...part.map((each) => [middle(points, each), of(each.max)]),
-                ...part.toReversed().map((each) => [middle(points, each), of(each.min)]),
-            ]);
-            found.push(trace(broken(outline), {
-                fill: 'toself', fillcolor: faint(ink, 0.25), line: {width: 0}, hoverinfo: 'skip', showlegend: false, name: 'band',
-            }));
+            found.push({
+                ...trace(broken(parts.map((part) => outline(part, of))), {}),
+                // One colour with the stroke of the line, which the readings themselves would have (tests/test_page_pixels.py).
+                fill: 'toself', fillcolor: ink, line: {color: ink, width: LINE_PX}, opacity: 0.25,
+                hoverinfo: 'skip', showlegend: false, name: 'band',
+            });
         }
         const area = series.length === 1 && !points.width;
         found.push(trace(line, {
             name: name(source).replaceAll('<', '&lt;'), // Plotly takes some HTML
-            line: {color: ink, width: 2},
+            line: {color: ink, width: LINE_PX},
             customdata: line.map(([, , each]) => each && [each.n, of(each.min), of(each.max)]),
             hovertemplate: points.width
                 ? `%{y:.1f} ${unit.symbol} (%{customdata[1]:.1f} to %{customdata[2]:.1f}, %{customdata[0]} readings)`
@@ -79,7 +85,7 @@ window.speeddash.chart = (() => {
             }));
         }
         if (limit !== null) {
-            const over = window.speeddash.track.above(points, limit).map(({line: part}) => part.map(([at, kmh]) => [at, of(kmh)]));
+            const over = window.speeddash.buckets.above(points, limit).map(({line: part}) => part.map(([at, kmh]) => [at, of(kmh)]));
             // Several lines keep their own colours: what is above the limit glows behind them.
             const several = series.length > 1;
             found.splice(several ? 0 : found.length, 0, trace(broken(over), {

@@ -17,6 +17,7 @@ window.speeddash.Page = (() => {
         // looks: figures.looks(); view and problems: what the link asks for, and what in it makes no sense.
         constructor(looks, {view, problems}) {
             const {Screen, Tracks, Sender, Watcher, GpsSession, Painter, Controls, drive} = window.speeddash;
+            const {Totals, Limits, EventLog, TripLog, Manage, Import} = window.speeddash;
             Object.assign(this, {looks, view, problems});
             this.screen = new Screen();
             this.painter = new Painter(this);
@@ -40,6 +41,21 @@ window.speeddash.Page = (() => {
                 measured: (speed, at) => this.sender.measure(speed, at),
                 changed: () => this.showState(),
             });
+            this.totals = new Totals(() => this.painter.drawSoon());
+            this.limits = new Limits(() => {
+                this.events.forget();
+                this.look({});
+            });
+            this.events = new EventLog(() => this.list());
+            this.trips = new TripLog((range) => this.fix(range));
+            this.manage = new Manage({
+                renamed: (_, name) => this.watch([name]),
+                deleted: () => this.watch([]),
+            });
+            this.import = new Import({
+                units: looks.units,
+                done: ({sources, from, to}) => this.imported(sources, [from, to]),
+            });
             this.drive = drive.start();
             this.tickedAt = null;
             this.listed = null; // the sources that the server knows: [{value, last_ms}], the latest first; null before the first answer
@@ -57,6 +73,7 @@ window.speeddash.Page = (() => {
                 this.sender.wake();
             }
             this.controls.listen();
+            this.import.listen();
             darkness.addEventListener('change', () => this.painter.draw());
             document.addEventListener('visibilitychange', () => {
                 this.gps.stayAwake();
@@ -84,6 +101,7 @@ window.speeddash.Page = (() => {
             this.showState();
             this.showNow();
             this.painter.drawIfMoved();
+            this.list();
         }
 
         get unit() {
@@ -101,6 +119,17 @@ window.speeddash.Page = (() => {
 
         get shownSources() {
             return this.view.mode === 'watch' ? this.view.sources : [this.sender.source];
+        }
+
+        // The one source that is shown, or null where there are none or several.
+        get only() {
+            const {shownSources: sources} = this;
+            return sources.length === 1 ? sources[0] : null;
+        }
+
+        // km/h or null: what the link brings, else what the server keeps for the source.
+        get limit() {
+            return this.view.limit ?? (this.only === null ? null : this.limits.of(this.only));
         }
 
         get link() {
@@ -123,9 +152,10 @@ window.speeddash.Page = (() => {
             const link = View.format({...this.view, mode: 'watch', sources: [own], from: null}, this.looks.units);
             this.screen.set('watch-link', {href: link});
             this.screen.text('source-name', own);
-            this.screen.controls(this.view, this.unit);
+            this.screen.controls(this.view, this.unit, this.limit);
             this.screen.picker(this.view.mode === 'watch' ? this.view.sources : [], this.listed);
             this.watcher.watch(this.view.mode === 'watch' ? this.view.sources : []);
+            this.manage.about(this.view.mode === 'watch' ? this.only : null);
             this.painter.draw();
             this.showState();
         }
@@ -166,6 +196,31 @@ window.speeddash.Page = (() => {
             if (chosen !== 'watch') {
                 this.tickedAt = null;
                 this.sender.wake();
+            }
+        }
+
+        // Other sources, or the same anew: what is held of them may not be what is stored.
+        watch(sources) {
+            this.tracks.only([]);
+            [this.totals, this.limits, this.events].forEach((each) => each.forget());
+            this.trips.forget([]);
+            this.look({...window.speeddash.view.follow(this.view), mode: 'watch', sources});
+        }
+
+        imported(sources, [from, to]) {
+            this.gps.stop();
+            this.watch(sources);
+            const margin = Math.max(5_000, (to - from) / 50);
+            this.fix([from - margin, to + margin]);
+        }
+
+        // A person's own limit: kept by the server where it is for one source; for several it is of this view alone.
+        setLimit(kmh) {
+            if (this.only === null) {
+                this.look({limit: kmh});
+            } else {
+                this.view = {...this.view, limit: null};
+                this.limits.store(this.only, kmh);
             }
         }
 
@@ -233,10 +288,30 @@ window.speeddash.Page = (() => {
                 ? {text: 'Nothing watched', kind: 'connecting'}
                 : Link.describe(this.link, {storage, online: navigator.onLine, fixed: this.isFixed, now});
             const waiting = sender.outbox.waiting.length;
-            const problems = [...this.problems, view.mode === 'gps' && this.gps.problem];
+            const problems = [...this.problems, this.limits.problem, view.mode === 'gps' && this.gps.problem];
             const notice = Words.notice({problems, storage, refused: sender.refused, overflow: sender.overflow, waiting});
             this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', notice, now);
             this.screen.still(this.isFixed, this.fresh);
+        }
+
+        // The lists beside the chart, which ask the server now and then.
+        list() {
+            const {shown} = this.screen;
+            if (document.hidden || !shown) {
+                return;
+            }
+            const {shownSources: sources, unit, isFixed, only, limit, view} = this;
+            if (only !== null) {
+                this.limits.require(only);
+            }
+            const range = this.range(Date.now());
+            const newest = Math.max(0, ...sources.map((source) => this.latest(source)?.at ?? 0));
+            this.trips.look({sources, fixed: isFixed ? range : null, unit, latest: newest});
+            this.events.require(sources, range, isFixed, newest);
+            this.screen.downloads(only, range, view.unit);
+            const slack = Math.max(0, ...shown.series.map(({points}) => points.width));
+            const own = this.painter.above(shown);
+            this.events.write(this.events.events(range, own, slack, view.limit === null), {limit, several: sources.length > 1, unit});
         }
 
         // What `words.empty` wants to know.
@@ -259,7 +334,7 @@ window.speeddash.Page = (() => {
             const arrivedAt = source === undefined ? 0 : this.tracks.of(source).arrived?.when ?? 0;
             const seen = Math.max(arrivedAt, reading?.at ?? 0);
             const stale = this.link.phase !== 'live' || Boolean(this.storage) || now - seen > this.painter.gap;
-            this.screen.now(reading, this.unit, this.painter.end, this.view.limit, stale);
+            this.screen.now(reading, this.unit, this.painter.end, this.limit, stale);
             this.screen.text('stored', this.stored.toLocaleString('en'));
         }
     };

@@ -7,6 +7,8 @@ window.speeddash.Painter = (() => {
     const IDLE_SHARE = 3; // times as long idle as drawing: the page stays usable however fast readings come
     const LEAD_MS = 5_000; // the line comes in from outside the edge
     const MAX_POINTS = 2_000; // more costs over 20 ms a redraw
+    const MIN_POINTS = 1_500; // a day in minutes, with the minutes at its ends
+    const POINTS_A_PIXEL = 1.5; // one at least, whatever step of the ladder they come to
 
     return class {
         constructor(page) {
@@ -52,8 +54,8 @@ window.speeddash.Painter = (() => {
             const readings = page.screen.chart(shown);
             page.screen.message(...(readings ? [null, false] : window.speeddash.words.empty(page.circumstances())));
             page.screen.figures(this.rows(shown, now), page.unit);
-            this.listEvents(shown);
             this.writeTable(shown, now);
+            page.list();
             page.showNow();
             this.drawnAt = Date.now();
             const plot = graph.querySelector('.js-plotly-plot');
@@ -64,22 +66,26 @@ window.speeddash.Painter = (() => {
 
         // What the chart shows now, as `chart` takes it; asks for what is missing.
         look(graph, now) {
-            const {track: Track, units: Units} = window.speeddash;
+            const {track: Track, buckets: Buckets, units: Units} = window.speeddash;
             const {page} = this;
-            const {limit} = page.view;
+            const {limit} = page;
             const sources = page.shownSources;
             const [from, to] = page.range(now);
             const lead = Math.min(LEAD_MS, (to - from) / 5);
-            this.pixels = Math.min(MAX_POINTS / 2, Math.max(100, Math.round(graph.clientWidth - 80)));
-            page.tracks.require(sources, from - lead, page.isFixed ? to + lead : null, this.pixels);
+            this.pixels = Math.max(100, graph.clientWidth - 80);
+            const most = Math.min(MAX_POINTS, Math.max(MIN_POINTS, Math.round(POINTS_A_PIXEL * this.pixels)));
+            page.tracks.require(sources, from - lead, page.isFixed ? to + lead : null, most);
             const series = sources.map((source, colour) => {
-                const points = Track.points(page.tracks.of(source), from - lead, to + lead, 2 * this.pixels);
+                const points = Track.points(page.tracks.of(source), from - lead, to + lead, most);
                 const inside = points.buckets.filter(({firstAt, lastAt}) => lastAt >= from && firstAt <= to);
-                return {source, colour, points, summary: Track.summary({width: points.width, buckets: inside})};
+                const highest = inside.reduce((found, {max}) => Math.max(found, max), 0);
+                const about = Buckets.summary({width: points.width, buckets: inside});
+                const exact = about && points.width ? page.totals.of(page.tracks.of(source), [from, to], page.isFixed) : null;
+                return {source, colour, points, highest, summary: exact ?? about};
             });
-            const highest = Math.max(limit ?? 0, ...series.map(({summary}) => summary?.maximum ?? 0));
+            const highest = Math.max(limit ?? 0, ...series.map((each) => each.highest));
             this.end = Units.end(highest, page.unit);
-            this.gap = series.length ? Track.gapMs(series[0].points) : this.gap;
+            this.gap = series.length ? Buckets.gapMs(series[0].points) : this.gap;
             return {
                 look: page.theme, unit: page.unit, series, range: [from, to], limit, top: Units.top(highest, page.unit),
                 narrow: graph.clientWidth < 600,
@@ -97,13 +103,11 @@ window.speeddash.Painter = (() => {
             });
         }
 
-        listEvents({series, range: [from, to], limit, unit}) {
-            const {track: Track, chart: Chart} = window.speeddash;
-            const events = limit === null ? [] : series.flatMap(({source, points}) =>
-                Track.above(points, limit)
-                    .filter((each) => each.to >= from && each.from <= to)
-                    .map((each) => ({source: Chart.name(source), ...each})));
-            this.page.screen.events(events.sort((a, b) => b.from - a.from), limit, series.length > 1, unit);
+        // What the page sees above the limit, among what is shown.
+        above({series, limit}) {
+            const {buckets: Buckets} = window.speeddash;
+            return limit === null ? [] : series.flatMap(({source, points}) =>
+                Buckets.above(points, limit).map(({from, to, peak}) => ({source, from, to, peak})));
         }
 
         writeTable(shown, now) {

@@ -20,8 +20,8 @@ window.speeddash.Screen = (() => {
         const {units: Units} = window.speeddash;
         const about = exact ? '' : '≈ ';
         return {
-            average: Units.text(average, unit),
-            maximum: Units.text(maximum, unit),
+            average: about + Units.text(average, unit),
+            maximum: about + Units.text(maximum, unit),
             distance: about + Units.distance(km, unit),
             moving: about + Units.duration(movingMs),
         };
@@ -81,14 +81,14 @@ window.speeddash.Screen = (() => {
         }
 
         // The controls as the view has them.
-        controls(view, unit) {
+        controls(view, unit, limit) {
             const {local} = window.speeddash.chart;
             const fixed = window.speeddash.view.isFixed(view);
             this.choice('source', view.mode);
             this.choice('window', fixed ? null : view.window);
             this.choice('unit', view.unit);
             this.choice('theme', view.theme);
-            this.set('limit', {value: view.limit === null ? null : Number((view.limit / unit.kmh).toFixed(2))});
+            this.set('limit', {value: limit === null ? null : Number((limit / unit.kmh).toFixed(2))});
             this.set('from', {value: fixed ? local(view.from).slice(0, 19) : ''});
             this.set('to', {value: fixed ? local(view.to).slice(0, 19) : ''});
             this.set('sending', {hidden: view.mode === 'watch'});
@@ -183,26 +183,20 @@ window.speeddash.Screen = (() => {
             return readings;
         }
 
+        // Where all readings of one source in a range are to be had as files; null hides it.
+        downloads(source, [from, to], unit) {
+            document.getElementById('readings').hidden = source === null;
+            const {iso, address} = window.speeddash.rest;
+            for (const kind of source === null ? [] : ['csv', 'ndjson', 'gpx']) {
+                const given = {source, from: iso(from), to: iso(to), ...(kind === 'csv' && {unit})};
+                document.getElementById(`readings-${kind}`).setAttribute('href', address(`export.${kind}`, given));
+            }
+        }
+
         message(text, latest) {
             this.set('message', {hidden: !text});
             this.text('message-text', text ?? '');
             this.set('show-latest', {hidden: !latest});
-        }
-
-        events(events, limit, several, unit) {
-            const {units: Units, chart: {local}} = window.speeddash;
-            if (limit === null) {
-                this.set('events', {children: 'Set a limit to see when it is passed.'});
-            } else if (!events.length) {
-                this.set('events', {children: 'Never in what is shown.'});
-            } else {
-                this.set('events', {children: [table(
-                    [...(several ? ['Source'] : []), 'From', 'For', 'Peak'],
-                    events.slice(0, 100).map(({source, from, to, peak}) => [
-                        ...(several ? [source] : []), local(from).slice(0, 19).replace('T', ' '), Units.duration(to - from), Units.text(peak, unit),
-                    ]),
-                ), ...(events.length > 100 ? [element('P', {children: `The latest 100 of ${events.length}.`})] : [])]});
-            }
         }
 
         table(rows, unit) {

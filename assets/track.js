@@ -3,19 +3,15 @@
 //
 //   at, seq, speed   readings in the order of time, each identity once; `size` of them count
 //   since            from here on every stored reading is among them (epoch ms; Infinity until the history was read)
-//   base             what lies before, in buckets: {from, to, width, asked, buckets, stale}, or null
+//   base             what lies before, in buckets (buckets.js): {from, to, width, asked, buckets, stale}, or null
 //
-// Times are epoch ms with the microseconds behind the point. Speeds are km/h. A bucket is
-// {at, firstAt, lastAt, n, moving, total, min, max, first, last}; a reading on its own is a bucket of one.
+// Times are epoch ms with the microseconds behind the point. Speeds are km/h.
 window.speeddash = window.speeddash || {};
 
 window.speeddash.track = (() => {
     const HELD = 120_000; // two minutes of a thousand a second, over a day of one: 24 bytes each
     const KEPT = 90_000; // when more came, the oldest go until so many are left
     const MAX_ANSWER = 10_000; // readings in one answer of /api/v1/readings
-    const GAP_MS = 5_000;
-    const TRIP_GAP_MS = 300_000; // design.md: no distance across a gap of 300 s or more
-    const MS_AN_HOUR = 3_600_000;
 
     const create = (source) => ({
         source,
@@ -175,119 +171,53 @@ window.speeddash.track = (() => {
         add(track, readings);
     };
 
-    // Buckets for [from, to]: readings on their own where they are at most `most`, else folded; the stored ones before the seam,
-    // the held ones after it, so that none is there twice.
+    // Buckets for [from, to]: readings on their own where they are at most `most`, else folded, the first and the last of them
+    // whole; the stored ones before the seam, the held ones after it, so that none is there twice.
     const points = (track, from, to, most) => {
+        const {buckets: Buckets} = window.speeddash;
         const base = track.base && track.since > from ? track.base : null;
         const seam = base ? base.to : -Infinity;
         const shown = base ? base.buckets.filter(({at}) => at + base.width > from && at <= to) : [];
-        const begin = place(track, {at: Math.max(from, seam), seq: -1});
-        const end = place(track, {at: to, seq: -1});
-        const few = end - begin + shown.length <= most && !base?.width;
-        const width = few ? 0 : base?.width || (to - from) / (most / 2);
-        const folded = base && !base.width && width ? refold(shown, width) : shown;
+        const count = place(track, {at: to, seq: -1}) - place(track, {at: Math.max(from, seam), seq: -1});
+        const few = count + shown.length <= most && !base?.width;
+        const width = few ? 0 : base?.width || Buckets.width(from, to, most);
+        const [first, last] = width ? Buckets.whole(from, to, width) : [from, to];
+        const folded = base && !base.width && width ? Buckets.refold(shown, width) : shown;
         if (folded.length) {
             folded.push({...folded.pop()}); // what is folded into it must not stay there
         }
-        for (let n = begin; n < end; n += 1) {
-            fold(folded, width, track.at[n], track.speed[n]);
+        const end = place(track, {at: last, seq: -1});
+        for (let n = place(track, {at: Math.max(first, seam), seq: -1}); n < end; n += 1) {
+            Buckets.fold(folded, width, track.at[n], track.speed[n]);
         }
         return {width, buckets: folded};
     };
 
-    const alone = (at, speed) => ({
-        at, firstAt: at, lastAt: at, n: 1, moving: speed > 0 ? 1 : 0, total: speed, min: speed, max: speed, first: speed, last: speed,
-    });
-
-    const fold = (buckets, width, at, speed) => {
-        const edge = width ? Math.floor(at / width) * width : at;
-        const open = buckets[buckets.length - 1];
-        if (!width || open?.at !== edge) {
-            buckets.push({...alone(at, speed), at: edge});
-            return;
-        }
-        open.lastAt = at;
-        open.n += 1;
-        open.moving += speed > 0 ? 1 : 0;
-        open.total += speed;
-        open.min = Math.min(open.min, speed);
-        open.max = Math.max(open.max, speed);
-        open.last = speed;
-    };
-
-    const refold = (readings, width) => {
-        const buckets = [];
-        readings.forEach(({at, first}) => fold(buckets, width, at, first));
-        return buckets;
-    };
-
-    // How long nothing may come before it is missing: four times the usual, and never under 5 s.
-    const gapMs = ({width, buckets}) => {
-        const steps = buckets.slice(1).map(({firstAt}, n) => firstAt - buckets[n].lastAt).sort((a, b) => a - b);
-        return Math.max(GAP_MS, 1.5 * width, 4 * (steps[steps.length >> 1] ?? 0));
-    };
-
-    // Average, maximum, distance (km, trapezoids between neighbours) and moving time (ms) of buckets; null where there is none.
-    // Exact for readings. Inside a bucket its readings are taken as evenly spaced: `exact` tells.
-    const summary = ({width, buckets}) => {
-        if (!buckets.length) {
+    // The figures of the held readings in [from, to], as `buckets.summary` has them, without making an object of each; null where
+    // there is none. joined: the reading before them counts as their neighbour.
+    const figures = (track, from, to, joined) => {
+        const begin = place(track, {at: from, seq: -1});
+        const end = place(track, {at: to, seq: Infinity});
+        if (begin === end) {
             return null;
         }
-        let [n, total, maximum, km, movingMs] = [0, 0, -Infinity, 0, 0];
-        const pair = (ms, first, last) => {
-            if (ms < TRIP_GAP_MS) {
-                km += ((first + last) / 2) * (ms / MS_AN_HOUR);
-                movingMs += first > 0 || last > 0 ? ms : 0;
+        const {isJump, pair} = window.speeddash.buckets;
+        const found = {n: end - begin, average: 0, maximum: -Infinity, km: 0, movingMs: 0, exact: true};
+        let total = 0;
+        for (let n = begin; n < end; n += 1) {
+            const speed = track.speed[n];
+            total += speed;
+            const neighbours = n > begin || (joined && n > 0);
+            const ms = neighbours ? track.at[n] - track.at[n - 1] : Infinity;
+            if (neighbours) {
+                pair(found, ms, track.speed[n - 1], speed);
             }
-        };
-        buckets.forEach((bucket, place) => {
-            n += bucket.n;
-            total += bucket.total;
-            maximum = Math.max(maximum, bucket.max);
-            if (place) {
-                pair(bucket.firstAt - buckets[place - 1].lastAt, buckets[place - 1].last, bucket.first);
+            if (!isJump(ms, track.speed[n - 1], speed)) {
+                found.maximum = Math.max(found.maximum, speed);
             }
-            if (bucket.n > 1) {
-                const ms = bucket.lastAt - bucket.firstAt;
-                km += (bucket.total - (bucket.first + bucket.last) / 2) * (ms / (bucket.n - 1) / MS_AN_HOUR);
-                movingMs += (ms * bucket.moving) / bucket.n;
-            }
-        });
-        return {n, average: total / n, maximum, km, movingMs, exact: width === 0};
-    };
-
-    // The stretches above a limit, as the line is drawn: it crosses between two readings. [{from, to, peak, line: [[at, speed]]}]
-    const above = (points, limit) => {
-        const gap = gapMs(points);
-        const stretches = [];
-        let open = null;
-        let before = null;
-        const crossing = (a, b) => a.at + ((limit - a.max) / (b.max - a.max)) * (b.at - a.at);
-        for (const bucket of points.buckets) {
-            const at = bucket.at + points.width / 2;
-            const now = {at, max: bucket.max, firstAt: bucket.firstAt, lastAt: bucket.lastAt};
-            const missing = before && now.firstAt - before.lastAt > gap;
-            if (open && missing) {
-                open = null;
-            }
-            if (now.max > limit) {
-                if (!open) {
-                    const from = before && !missing ? crossing(before, now) : now.at;
-                    open = {from, to: now.at, peak: now.max, line: before && !missing ? [[from, limit]] : []};
-                    stretches.push(open);
-                }
-                open.to = now.at;
-                open.peak = Math.max(open.peak, now.max);
-                open.line.push([now.at, now.max]);
-            } else if (open) {
-                open.to = crossing(before, now);
-                open.line.push([open.to, limit]);
-                open = null;
-            }
-            before = now;
         }
-        return stretches;
+        return {...found, average: total / found.n};
     };
 
-    return {HELD, create, instant, add, newest, covers, takeSeries, takeReadings, points, gapMs, summary, above};
+    return {HELD, create, instant, add, newest, covers, takeSeries, takeReadings, points, figures};
 })();

@@ -2,16 +2,7 @@
 window.speeddash = window.speeddash || {};
 
 window.speeddash.Tracks = (() => {
-    const iso = (ms) => new Date(ms).toISOString();
-
-    const ask = async (what, parameters) => {
-        const answer = await fetch(`/api/v1/${what}?${new URLSearchParams(parameters)}`);
-        const body = await answer.json();
-        if (!answer.ok) {
-            throw new Error(body.detail ?? answer.statusText);
-        }
-        return body;
-    };
+    const {iso, ask} = window.speeddash.rest;
 
     return class {
         // changed: called when there is something new to draw.
@@ -66,28 +57,30 @@ window.speeddash.Tracks = (() => {
             }
         }
 
-        // Sees to it that [from, to] can be shown `pixels` wide; to is null when the view follows. Returns at once.
-        require(sources, from, to, pixels) {
-            const {track: Track} = window.speeddash;
+        // Sees to it that [from, to] can be shown in at most `most` buckets, the first and the last of them whole; to is null when the
+        // view follows. Returns at once.
+        require(sources, from, to, most) {
+            const {track: Track, buckets: Buckets} = window.speeddash;
+            const width = Buckets.width(from, to ?? Date.now(), most);
+            const [begin, end] = Buckets.whole(from, to ?? Date.now(), width);
             for (const track of this.only(sources)) {
                 const load = this.loads.get(track.source);
-                const end = to ?? Date.now();
                 const waits = (load.failed || track.base?.stale) && Date.now() < load.again;
-                if (!load.running && !waits && !Track.covers(track, from, end, (end - from) / pixels)) {
-                    this.load(track, load, Math.floor(from), to === null ? null : Math.ceil(to), pixels);
+                if (!load.running && !waits && !Track.covers(track, begin, end, width)) {
+                    this.load(track, load, [begin, to === null ? null : end], {width, most});
                 }
             }
         }
 
-        async load(track, load, from, to, pixels) {
+        async load(track, load, [from, to], {width, most}) {
             const {track: Track} = window.speeddash;
             const began = Date.now();
             load.running = true;
             try {
                 const {source} = track;
                 const until = to === null ? {} : {to: iso(to)};
-                const answer = await ask('series', {source, from: iso(from), ...until, points: pixels});
-                const rest = Track.takeSeries(track, from, to, answer, ((to ?? began) - from) / pixels);
+                const answer = await ask('series', {source, from: iso(from), ...until, points: most});
+                const rest = Track.takeSeries(track, from, to, answer, width);
                 if (rest !== null) {
                     const {readings} = await ask('readings', {source, from: iso(rest), limit: 10_000});
                     Track.takeReadings(

@@ -3,7 +3,8 @@
 //   {mode, sources, window, from, to, unit, theme, limit, kiosk, drive, mirror}
 //
 // sources are those that are watched; in the other modes the name to send under, or none.
-// from and to (epoch ms) stand still; without them the view follows, `window` wide. limit is km/h or null.
+// from and to (epoch ms) stand still; without them the view follows, `window` wide. limit is km/h where the link brings its own,
+// else null: then that counts which the server keeps for the source.
 window.speeddash = window.speeddash || {};
 
 window.speeddash.view = (() => {
@@ -31,7 +32,8 @@ window.speeddash.view = (() => {
     // The view that a query asks for, and what in it makes no sense. remembered: what this browser last chose.
     const parse = (search, remembered, units, now) => {
         const query = new URLSearchParams(search);
-        const view = {...start(), ...remembered};
+        const {unit = start().unit, theme = start().theme} = remembered;
+        const view = {...start(), unit, theme};
         const problems = [];
         const wrong = (name, expected) => problems.push(`${name}=${query.get(name).slice(0, 40)} is not ${expected}`);
         const choose = (name, choices, translate = {}) => {
@@ -137,7 +139,7 @@ window.speeddash.view = (() => {
     const follow = (view) => ({...view, from: null, to: null});
 
     // What the next visit begins with.
-    const remembered = ({unit, theme, limit}) => ({unit, theme, limit});
+    const remembered = ({unit, theme}) => ({unit, theme});
 
     return {WINDOWS, MODES, THEMES, SOURCE, start, parse, format, isFixed, range, fix, follow, remembered};
 })();

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from speeddash.history import bucket_width
+
 ASSETS = Path(__file__).parent.parent / "assets"
 
 
@@ -14,7 +16,23 @@ ASSETS = Path(__file__).parent.parent / "assets"
 def js(browser):
     """Evaluates JavaScript with the assets loaded; `S` is their namespace."""
     page = browser.new_page()
-    for name in ("units", "track", "view", "link", "outbox", "gps", "chart", "drive"):
+    for name in (
+        "units",
+        "buckets",
+        "track",
+        "view",
+        "link",
+        "outbox",
+        "gps",
+        "chart",
+        "drive",
+        "rest",
+        "dom",
+        "triplog",
+        "eventlog",
+        "totals",
+        "import",
+    ):
         page.add_script_tag(path=ASSETS / f"{name}.js")
     page.evaluate("window.S = window.speeddash")
     yield page.evaluate
@@ -65,11 +83,16 @@ def test_points_lose_no_reading_and_no_peak_when_folded(js):
         speeds,
     )
     buckets = points["buckets"]
-    assert len(buckets) <= 251
+    assert len(buckets) <= 500
     assert sum(each["n"] for each in buckets) == 10_000
     assert math.isclose(sum(each["total"] for each in buckets), sum(speeds))
     assert max(each["max"] for each in buckets) == max(speeds)
     assert min(each["min"] for each in buckets) == min(speeds)
+
+
+def jumped(ms, before, speed):
+    """As speeddash/stretch.py has it."""
+    return ms < 300_000 and speed > before + 5 + 3.6 * 15 * ms / 1000
 
 
 def test_distance_and_moving_time_are_those_of_trapezoids(js):
@@ -78,20 +101,91 @@ def test_distance_and_moving_time_are_those_of_trapezoids(js):
     for n in range(300):
         at += chance.choice([500, 1000, 2000, 400_000 if n % 97 == 0 else 1000])
         readings.append((at, chance.choice([0.0, chance.uniform(1, 120)])))
+    plausible = [readings[0][1]]
+    plausible += [b[1] for a, b in itertools.pairwise(readings) if not jumped(b[0] - a[0], a[1], b[1])]
     pairs = [(b[0] - a[0], a[1], b[1]) for a, b in itertools.pairwise(readings) if b[0] - a[0] < 300_000]
-    summary = js(
+    of_points, of_track, joined = js(
         """(readings) => {
             const t = S.track.create('a');
             S.track.add(t, readings.map(([at, speed], seq) => ({at, seq, speed})));
-            return S.track.summary(S.track.points(t, 0, 1e9, 1e6));
+            const half = readings[150][0];
+            const [a, b] = [S.track.figures(t, 0, half - 1, false), S.track.figures(t, half, 1e9, true)];
+            return [S.buckets.summary(S.track.points(t, 0, 1e9, 1e6)), S.track.figures(t, 0, 1e9, false), S.Totals.together(a, b)];
         }""",
         readings,
     )
-    assert math.isclose(summary["km"], sum(ms * (a + b) / 2 for ms, a, b in pairs) / 3_600_000, rel_tol=1e-12)
-    assert math.isclose(summary["movingMs"], sum(ms for ms, a, b in pairs if a or b))
-    assert math.isclose(summary["average"], sum(speed for _, speed in readings) / len(readings))
-    assert summary["maximum"] == max(speed for _, speed in readings)
-    assert summary["exact"]
+    for figures in (of_points, of_track, joined):
+        assert math.isclose(figures["km"], sum(ms * (a + b) / 2 for ms, a, b in pairs) / 3_600_000, rel_tol=1e-12)
+        assert math.isclose(figures["movingMs"], sum(ms for ms, a, b in pairs if a or b))
+        assert math.isclose(figures["average"], sum(speed for _, speed in readings) / len(readings))
+        assert figures["maximum"] == max(plausible)
+        assert figures["exact"]
+    assert len(plausible) < len(readings)
+
+
+@pytest.mark.parametrize(
+    ("ms", "before", "speed", "jump"),
+    [
+        (1000, 50, 108, False),  # 15 m/s² is 54 km/h in a second, and 5 km/h are let pass
+        (1000, 50, 110, True),
+        (10, 50, 54, False),
+        (10, 50, 56, True),
+        (4000, 50, 270, False),
+        (299_999, 0, 17_000, True),
+        (300_000, 0, 17_000, False),  # a gap: what lies before says nothing
+        (1000, 110, 50, False),  # braking is believed
+    ],
+)
+def test_jump_is_a_gain_that_nothing_on_wheels_has(js, ms, before, speed, jump):
+    assert js("([ms, before, speed]) => S.buckets.isJump(ms, before, speed)", [ms, before, speed]) is jump
+
+
+def test_buckets_are_as_wide_as_the_servers_and_have_its_edges(js):
+    chance = random.Random(15)
+    for _ in range(300):
+        start = chance.randrange(10**12, 2 * 10**12)
+        end = start + int(10 ** chance.uniform(3.4, 11.5))
+        points = chance.choice([1500, 1650, 2000])
+        width_us = bucket_width(start * 1000, end * 1000, points)
+        found, begin, stop = js(
+            "([from, to, most]) => { const ms = S.buckets.width(from, to, most); return [ms, ...S.buckets.whole(from, to, ms)]; }",
+            [start, end, points],
+        )
+        assert found * 1000 == max(1000, width_us)
+        assert begin == start // found * found
+        # Asked for out to its edges, the server comes to the same width.
+        assert bucket_width(begin * 1000, stop * 1000, points) == width_us or width_us < 1000
+
+
+def test_readings_held_and_readings_folded_by_the_server_make_the_same_points(js):
+    chance = random.Random(16)
+    speeds = [chance.uniform(0, 100) for _ in range(7_200)]
+    held, folded = js(
+        """(speeds) => {
+            const [from, to, width] = [1_790_000_010_500, 1_790_007_000_000, 5000];
+            const readings = speeds.map((speed, n) => ({at: 1_790_000_000_000 + n * 1000, seq: 0, speed}));
+            const [t, u] = [S.track.create('a'), S.track.create('a')];
+            S.track.add(t, readings);
+            const buckets = [];
+            const [begin, end] = S.buckets.whole(from, to, width);
+            readings.filter(({at}) => begin <= at && at < end).forEach(({at, speed}) => S.buckets.fold(buckets, width, at, speed));
+            const column = (name) => buckets.map((each) => each[name]);
+            S.track.takeSeries(u, begin, end, {
+                bucket_s: width / 1000, t: column('at').map((at) => at / 1000), t_first: column('firstAt').map((at) => at / 1000),
+                t_last: column('lastAt').map((at) => at / 1000), n: column('n'), moving: column('moving'),
+                mean: buckets.map(({total, n}) => total / n), min: column('min'), max: column('max'), first: column('first'),
+                last: column('last'),
+            }, width);
+            t.since = 0;
+            return [t, u].map((each) => S.track.points(each, from, to, 1500));
+        }""",
+        speeds,
+    )
+    assert held["width"] == folded["width"] == 5000
+    assert len(held["buckets"]) == len(folded["buckets"]) == 1398
+    for a, b in zip(held["buckets"], folded["buckets"], strict=True):
+        assert math.isclose(a.pop("total"), b.pop("total"), rel_tol=1e-12)
+        assert a == b
 
 
 def test_folded_distance_is_close_to_the_exact_one(js):
@@ -100,7 +194,7 @@ def test_folded_distance_is_close_to_the_exact_one(js):
         """(speeds) => {
             const t = S.track.create('a');
             S.track.add(t, speeds.map((speed, n) => ({at: n * 1000, seq: 0, speed})));
-            return [1e6, 200].map((most) => S.track.summary(S.track.points(t, 0, 3_600_000, most)));
+            return [1e6, 200].map((most) => S.buckets.summary(S.track.points(t, 0, 3_600_000, most)));
         }""",
         speeds,
     )
@@ -122,7 +216,7 @@ def test_stretches_above_a_limit_begin_and_end_where_the_line_crosses_it(js, spe
         """(speeds) => {
             const t = S.track.create('a');
             S.track.add(t, speeds.map((speed, n) => ({at: n * 1000, seq: 0, speed})));
-            return S.track.above(S.track.points(t, 0, 1e6, 1e6), 75).map(({from, to, peak}) => [from, to, peak]);
+            return S.buckets.above(S.track.points(t, 0, 1e6, 1e6), 75).map(({from, to, peak}) => [from, to, peak]);
         }""",
         speeds,
     )
@@ -134,7 +228,7 @@ def test_a_gap_ends_what_is_above_the_limit(js):
         """() => {
             const t = S.track.create('a');
             S.track.add(t, [[0, 100], [1000, 100], [60_000, 100], [61_000, 50]].map(([at, speed]) => ({at, seq: 0, speed})));
-            return S.track.above(S.track.points(t, 0, 1e6, 1e6), 75).map(({from, to}) => [from, to]);
+            return S.buckets.above(S.track.points(t, 0, 1e6, 1e6), 75).map(({from, to}) => [from, to]);
         }"""
     )
     assert found == [[0, 1000], [60_000, 60_500]]
@@ -218,3 +312,51 @@ def test_names_are_no_formulas_in_a_spreadsheet(js):
         }"""
     )
     assert text.splitlines()[1] == "'-1+2,1970-01-01T00:00:01.000Z,10"
+
+
+@pytest.mark.parametrize(
+    ("stored", "own", "found"),
+    [
+        ([], [[10, 20, 90]], [[10, 20, 90]]),
+        ([[11, 19, 90, False]], [[10, 20, 90]], [[11, 19, 90]]),
+        ([[11, 19, 90, True]], [[10, 25, 95]], [[11, 25, 95]]),
+        ([[11, 19, 90, False]], [[10, 20, 90], [30, 40, 99]], [[30, 40, 99], [11, 19, 90]]),
+        ([[11, 14, 90, False], [15, 19, 80, False]], [[10, 20, 90]], [[15, 19, 80], [11, 14, 90]]),
+    ],
+)
+def test_what_is_above_the_limit_now_joins_what_is_stored_without_a_double(js, stored, own, found):
+    events = js(
+        """([stored, own]) => S.EventLog.joined(
+            stored.map(([from, to, peak, ongoing]) => ({source: 'a', kind: 'over', from, to, peak, ongoing})),
+            own.map(([from, to, peak]) => ({source: 'a', from, to, peak})), 0,
+        ).map(({from, to, peak}) => [from, to, peak])""",
+        [stored, own],
+    )
+    assert events == found
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("2007-05-21.csv", "2007-05-21"),
+        ("Meine Fahrt (3).gpx", "Meine-Fahrt-3"),
+        ("Straße nach Orléans.NMEA", "Stra-e-nach-Orleans"),
+        ("..csv", "import"),
+        ("x" * 80 + ".csv", "x" * 64),
+    ],
+)
+def test_name_of_a_source_comes_from_the_files(js, file, source):
+    found = js("(file) => S.Import.suggested(file)", file)
+    assert found == source
+    assert js("(name) => S.view.SOURCE.test(name)", found)
+
+
+def test_trip_that_fills_the_chart_is_the_one_that_is_marked(js):
+    found = js(
+        """() => {
+            const trips = [[1e9, 1e9 + 6e5], [2e9, 2e9 + 6e5]].map(([start, end]) => ({start, end}));
+            const ranges = [...trips.map(S.TripLog.around), [1e9 - 1, 3e9], [1e9 + 1, 2e9], [5e9, 6e9]];
+            return ranges.map((range) => trips.indexOf(S.TripLog.shownIn(trips, range)));
+        }"""
+    )
+    assert found == [0, 1, -1, -1, -1]

@@ -38,7 +38,7 @@ MAX_SOURCES = 1_000
 
 BUTTONS = (
     "pause", "go-live", "earlier", "later", "show-latest", "export-png", "export-csv", "show-table", "fullscreen",
-    "driving", "leave-driving", "mirror", "help", "close-help",
+    "driving", "leave-driving", "mirror", "help", "close-help", "open-import",
 )  # fmt: skip
 FIELDS = ("watched", "limit", "from", "to")
 

@@ -16,6 +16,7 @@ KEYS = {
     "l": "back to live",
     "u": "next unit",
     "t": "next theme",
+    "i": "import a file",
     "d": "driving mode",
     "m": "mirror it for the windscreen",
     "f": "full screen",
@@ -38,11 +39,13 @@ def layout() -> Component:
             _header(),
             html.P(id="notice", className="notice", hidden=True),
             html.P(id="announce", className="unseen", **aria(live="polite")),
-            html.Main([_now(), _chart(), _events()]),
+            html.Main([_now(), _chart(), _trips(), _events()]),
             _driving(),
             html.Dialog(
                 id="keys", **aria(label="Keys"), children=[html.Div(id="keys-text"), button("close-help", "Close")]
             ),
+            html.Dialog(id="import", **aria(label="Import a recorded drive")),
+            html.Div(id="drop", className="drop", hidden=True, children=html.P("Drop a recorded drive to import it")),
         ],
     )
 
@@ -65,6 +68,7 @@ def _header() -> Component:
                     choice("theme", "Theme", {"light": "Light", "dark": "Dark", "system": "System"}),
                     button("driving", "Driving", hint="Huge digits (d)"),
                     button("fullscreen", "Full screen", hint="Full screen (f)"),
+                    button("open-import", "Import", hint="A recorded drive, as a file (i)"),
                     button("help", "?", label="Keys and help"),
                 ],
             ),
@@ -99,6 +103,7 @@ def _now() -> Component:
                         children=[
                             html.Label("Watched sources", htmlFor="watched", className="unseen"),
                             dcc.Dropdown(id="watched", options=[], multi=True, placeholder="Choose sources to watch"),
+                            html.Details(id="manage", hidden=True, children=html.Summary("Rename or delete")),
                         ],
                     ),
                 ],
@@ -163,6 +168,21 @@ def _chart() -> Component:
                 className="toolbar",
                 children=[
                     html.Span("", id="shown", className="quiet"),
+                    html.Span(
+                        id="readings",
+                        role="group",
+                        className="quiet",
+                        hidden=True,
+                        **aria(label="All readings of this range"),
+                        children=[
+                            "All readings: ",
+                            *[
+                                html.A(kind.upper(), href="#", download="", id=f"readings-{kind}", className="download")
+                                for kind in ("csv", "ndjson", "gpx")
+                            ],
+                        ],
+                    ),
+                    html.Span("", className="break"),
                     html.Span("", className="space"),
                     field("from", "From", type="datetime-local", step=1, className="moment"),
                     field("to", "To", type="datetime-local", step=1, className="moment"),
@@ -175,10 +195,21 @@ def _chart() -> Component:
     )
 
 
+def _trips() -> Component:
+    return html.Section(
+        className="card trips",
+        **aria(label="Trips"),
+        children=[
+            html.H2("Trips"),
+            html.Div(id="trips"),
+        ],
+    )
+
+
 def _events() -> Component:
     return html.Section(
         className="card events",
-        **aria(label="Above the limit"),
+        **aria(label="Events"),
         children=[
             html.Div(
                 className="toolbar",
@@ -187,13 +218,7 @@ def _events() -> Component:
                     field("limit", "Limit", type="number", min=0, className="amount", placeholder="none"),
                 ],
             ),
-            html.Div(
-                "Set a limit to see when it is passed.",
-                id="events",
-                role="region",
-                tabIndex=0,
-                **aria(label="Times above the limit"),
-            ),
+            html.Div(id="events", role="region", tabIndex=0, **aria(label="Times above the limit")),
         ],
     )
 
@@ -215,4 +240,5 @@ def help_() -> list[Component]:
         html.H2("Keys"),
         html.Dl([html.Div([html.Dt(html.Kbd(key)), html.Dd(does)]) for key, does in KEYS.items()]),
         html.P("Drag across the chart to zoom, along its time axis to move; double-click to go back to live."),
+        html.P("Drop a recorded drive on the page to import it: CSV, GPX, NMEA or NDJSON."),
     ]

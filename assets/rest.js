@@ -1,0 +1,52 @@
+// The server's REST interface.
+window.speeddash = window.speeddash || {};
+
+window.speeddash.rest = (() => {
+    const BASE = '/api/v1/';
+    const MOST_PAGES = 20;
+
+    const iso = (ms) => new Date(ms).toISOString();
+
+    // A source in a path; the one without a name is called ~ there.
+    const path = (source) => `sources/${source === '' ? '~' : encodeURIComponent(source)}`;
+
+    const reached = (url, options) =>
+        fetch(url, options).catch(() => {
+            throw new Error('the server cannot be reached');
+        });
+
+    // What an answer says.
+    //
+    // Throws: Error with the server's own words, and its `status`.
+    const read = async (answer) => {
+        const text = await answer.text();
+        const body = text && /json/.test(answer.headers.get('Content-Type')) ? JSON.parse(text) : {};
+        if (!answer.ok) {
+            throw Object.assign(new Error(body.detail ?? `the server answered ${answer.status}`), {status: answer.status});
+        }
+        return body;
+    };
+
+    const address = (what, parameters) => `${BASE}${what}?${new URLSearchParams(parameters)}`;
+
+    const ask = async (what, parameters = {}) => read(await reached(address(what, parameters)));
+
+    const change = async (method, what, body) => {
+        const content = body === undefined ? {} : {headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)};
+        return read(await reached(BASE + what, {method, ...content}));
+    };
+
+    // All of a list that comes in pages, `next_from` after `next_from`.
+    const all = async (what, parameters) => {
+        const found = [];
+        let from = parameters.from;
+        for (let pages = 0; from !== null && pages < MOST_PAGES; pages += 1) {
+            const answer = await ask(what, {...parameters, from});
+            found.push(...answer[what]);
+            from = answer.next_from;
+        }
+        return found;
+    };
+
+    return {iso, path, read, address, ask, change, all};
+})();

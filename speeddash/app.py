@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from flask import Flask
+from flask_openapi3 import OpenAPI
 
+from speeddash.alerts import Alerts
 from speeddash.api import Api
 from speeddash.connections import Connections
 from speeddash.feed import Feed
@@ -12,6 +13,7 @@ from speeddash.ingest import Ingest
 from speeddash.live import Live
 from speeddash.metrics import Metrics
 from speeddash.page import Page
+from speeddash.rollups import Rollups
 from speeddash.settings import Settings
 from speeddash.sockets import Sockets
 from speeddash.store import Store, open_store
@@ -26,18 +28,24 @@ class SpeedDash:
     """One SpeedDash. `server` is a WSGI application for any server that gives flask-sock its socket."""
 
     settings: Settings
-    server: Flask
+    server: OpenAPI
     store: Store
     ingest: Ingest
     connections: Connections
+    rollups: Rollups
+    alerts: Alerts
 
     def start(self) -> None:
         """Begin to reach the database; requests may come already."""
         self.ingest.start()
         self.connections.keep_alive(self.settings.ping_interval_s)
+        self.rollups.start()
+        self.alerts.start()
 
     def stop(self) -> None:
         """Commit, echo, close every socket with 1012. Takes 2 s at the most, whatever the database does."""
+        self.rollups.stop()
+        self.alerts.stop()
         self.connections.drain()
         self.connections.wait_until_empty(DRAIN_S)
         self.ingest.stop(FLUSH_S)  # those still waiting for a commit are told, and close their sockets
@@ -50,14 +58,18 @@ def create_app(settings: Settings) -> SpeedDash:
     Raises:
         SettingsError: The database URL cannot be used.
     """
-    server = Flask("speeddash", static_folder=None)
+    server = OpenAPI("speeddash", static_folder=None, doc_ui=False)
     store = open_store(settings.database_url.get_secret_value(), timeout_s=settings.database_timeout_s)
     history = History(store)
     feed = Feed()
     ingest = Ingest(store, feed)
     connections = Connections()
+    webhook = settings.webhook_url
+    alerts = Alerts(store, webhook.get_secret_value() if webhook else None)
+    rollups = Rollups(store, keep_raw_days=settings.keep_raw_days, rolled_up=alerts.recheck)
     sock = Sockets(settings, ingest, connections).register(server)
     Live(feed, connections).register(sock)
-    Api(settings, store, history, ingest, connections, Metrics(ingest, connections, feed)).register(server)
+    metrics = Metrics(ingest, connections, feed)
+    Api(settings, store, history, ingest, connections, alerts, metrics).register(server)
     Page(store).register(server)
-    return SpeedDash(settings, server, store, ingest, connections)
+    return SpeedDash(settings, server, store, ingest, connections, rollups, alerts)

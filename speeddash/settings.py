@@ -3,13 +3,16 @@
 import difflib
 import os
 from typing import Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from speeddash.errors import SettingsError
 
 PREFIX = "SPEEDDASH_"
+#: Never shown, not even when they are wrong.
+SECRETS = {"database_url", "webhook_url"}
 
 
 class Settings(BaseSettings):
@@ -45,6 +48,23 @@ class Settings(BaseSettings):
     store_timeout_s: float = Field(
         30.0, gt=0, le=3600, description="How long an HTTP request waits for its commit before it answers 503"
     )
+    webhook_url: SecretStr | None = Field(
+        None, description="Gets a POST for each stretch above a source's limit; retried until it is taken"
+    )
+    keep_raw_days: int | None = Field(
+        None,
+        ge=1,
+        le=36_500,
+        description="Readings older than it are removed, their minutes and hours stay; by default all are kept",
+    )
+    max_import_bytes: int = Field(1 << 30, ge=1024, description="A file that is sent to be imported may have so many")
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_web(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not urlsplit(url.get_secret_value()).scheme.startswith("http"):
+            raise ValueError("must begin with http:// or https://")
+        return url
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -65,5 +85,5 @@ class Settings(BaseSettings):
             first = invalid.errors(include_url=False)[0]
             name = str(first["loc"][0])
             key = f"--{name.replace('_', '-')}" if name in chosen else PREFIX + name.upper()
-            shown = "" if name == "database_url" else f", got {first['input']!r}"
+            shown = "" if name in SECRETS else f", got {first['input']!r}"
             raise SettingsError(key, first["msg"].lower() + shown) from None

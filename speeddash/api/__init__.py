@@ -1,0 +1,174 @@
+"""The REST interface: JSON in and out, every error as `application/problem+json`, described by `/openapi.json`."""
+
+from importlib.metadata import version
+
+from flask import Response, jsonify, redirect, request
+from flask_openapi3 import APIBlueprint, Info, OpenAPI
+from flask_openapi3.types import ResponseDict
+from flask_openapi3_swagger.plugins import RegisterPlugin
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from speeddash.alerts import Alerts
+from speeddash.api.answers import PROBLEM, Problem
+from speeddash.api.history import HistoryApi
+from speeddash.api.queries import explain
+from speeddash.api.readings import ReadingsApi
+from speeddash.api.sources import SourcesApi
+from speeddash.api.views import view
+from speeddash.connections import Connections
+from speeddash.errors import FrameError, NotStored, SourceTaken, StoreError
+from speeddash.history import History
+from speeddash.ingest import Ingest
+from speeddash.metrics import Metrics
+from speeddash.problem import problem
+from speeddash.settings import Settings
+from speeddash.store import Store
+
+#: A commit that has been under way for longer counts as a database that does not answer.
+STALLED_S = 2.0
+#: Where readings and history live; other answers are not worth a tag.
+TAGGED = "/api/v1/"
+DESCRIPTION = (
+    "Speeds are km/h, times RFC 3339 in UTC. Errors are application/problem+json (RFC 9457). "
+    "History carries an ETag: what has not changed is answered 304. Every list has a limit."
+)
+#: What an error may be, wherever it comes from.
+PROBLEMS: ResponseDict = dict.fromkeys((400, 404, 405, 409, 413, 415, 422, 503), Problem)
+
+
+class Api:
+    """The REST endpoints of one Flask application."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        history: History,
+        ingest: Ingest,
+        connections: Connections,
+        alerts: Alerts,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._ingest = ingest
+        self._registry = CollectorRegistry()
+        self._registry.register(metrics)
+        self._parts = (
+            ReadingsApi(settings, store, ingest, connections),
+            SourcesApi(store, connections, alerts),
+            HistoryApi(history, store),
+        )
+
+    def register(self, app: OpenAPI) -> None:
+        """Add the endpoints, their description and the error shape to an application."""
+        app.info = Info(title="SpeedDash", version=version("speeddash"), description=DESCRIPTION)
+        app.validation_error_callback = self._query_problem
+        # A blueprint, so that the page's errors stay Dash's own.
+        api = APIBlueprint("api", __name__, abp_responses=PROBLEMS)
+        for part in self._parts:
+            part.register(api)
+        api.get("/healthz", doc_ui=False)(view(self.healthz))
+        api.get("/readyz", doc_ui=False)(view(self.readyz))
+        api.get("/metrics", doc_ui=False)(view(self.metrics))
+        # Dash answers every other GET with its page; below /api a wrong path is an error.
+        api.add_url_rule("/api/<path:unknown>", "unknown", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+        api.add_url_rule("/api", "description", lambda: redirect("/api/swagger"))
+        api.add_url_rule("/openapi.json", "openapi", lambda: _document(app))
+        api.register_error_handler(FrameError, self._frame_problem)
+        api.register_error_handler(SourceTaken, lambda taken: problem(409, str(taken)))
+        api.register_error_handler(NotStored, _not_stored_problem)
+        api.register_error_handler(StoreError, _store_problem)
+        api.register_error_handler(HTTPException, _http_problem)
+        api.after_request(_tag)
+        app.register_api(api)
+        app.register_blueprint(RegisterPlugin.register(doc_url="/openapi.json"), url_prefix="/api")
+        # Raised by the router, before a blueprint is known.
+        app.register_error_handler(405, _http_problem)
+        app.config["MAX_CONTENT_LENGTH"] = self._settings.max_frame_bytes
+
+    def healthz(self) -> Response:
+        """The process is alive."""
+        return jsonify(status="alive")
+
+    def readyz(self) -> Response:
+        """A write is possible now; 503 with the reason where it is not."""
+        reason = self._ingest.problem
+        stalled_s = self._ingest.stalled_s()
+        durability = self._ingest.durability
+        if reason or durability is None:
+            return problem(503, str(reason or "the database has not been reached yet"))
+        if stalled_s > STALLED_S:
+            return problem(503, f"the database has not answered for {stalled_s:.0f} s")
+        self._store.check_writable()
+        return jsonify(status="ready", durable=durability.durable, durability=durability.detail)
+
+    def metrics(self) -> Response:
+        """Everything that is counted, in the text format of Prometheus."""
+        return Response(generate_latest(self._registry), content_type=CONTENT_TYPE_LATEST)
+
+    def _query_problem(self, invalid: ValidationError) -> Response:
+        return self._frame_problem(explain(invalid.errors(include_url=False)[0]))
+
+    def _frame_problem(self, error: FrameError) -> Response:
+        posted = request.method in {"POST", "PATCH"}
+        if request.method == "POST":
+            self._ingest.rejected[error.code] += 1
+        members = {name: value for name, value in error.as_dict().items() if name != "message"}
+        return problem(STATUS.get(error.code, 422 if posted else 400), error.message, **members)
+
+
+STATUS = {"not_json": 400, "not_json_type": 415}
+
+
+def _document(app: OpenAPI) -> Response:
+    document = app.api_doc
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400 and "application/json" in answer.get("content", {}):
+                    answer["content"][PROBLEM] = answer["content"].pop("application/json")
+    return jsonify(document)
+
+
+def _tag(response: Response) -> Response:
+    """What was asked for before and has not changed need not be sent again."""
+    if (
+        request.method != "GET"
+        or response.status_code != 200
+        or response.is_streamed
+        or not request.path.startswith(TAGGED)
+    ):
+        return response
+    response.add_etag()
+    response.headers["Cache-Control"] = "no-cache"
+    response.make_conditional(request)  # in place
+    return response
+
+
+def _unknown(unknown: str) -> Response:
+    return problem(404, f"there is nothing at /api/{unknown}")
+
+
+def _not_stored_problem(error: NotStored) -> Response:
+    answer = problem(503, f"{error}; it may still be stored: send it again with the same timestamp and seq")
+    answer.headers["Retry-After"] = "5"
+    return answer
+
+
+def _store_problem(error: StoreError) -> Response:
+    answer = problem(503, str(error))
+    answer.headers["Retry-After"] = "5"
+    return answer
+
+
+def _http_problem(error: HTTPException) -> Response:
+    if isinstance(error.response, Response):
+        return error.response  # it is one of ours already
+    answer = problem(error.code or 500, error.description or "")
+    for name, value in error.get_headers():
+        if name == "Allow":
+            answer.headers[name] = value
+    return answer

@@ -1,0 +1,88 @@
+"""What is stored, as series, trips, figures and events."""
+
+from itertools import islice
+
+from flask import Response, jsonify
+from flask_openapi3 import APIBlueprint
+
+from speeddash.api.answers import EventsOut, SeriesOut, SummaryOut, TripsOut
+from speeddash.api.queries import SeriesQuery, SourcePage, SourceRange
+from speeddash.api.views import view
+from speeddash.history import History
+from speeddash.reading import rfc3339
+from speeddash.store import Store
+
+EVER_US = 2**60
+NOTHING = {
+    "start": None, "end": None, "count": 0, "mean_speed": None, "mean_moving_speed": None, "max_speed": None,
+    "distance_km": 0.0, "duration_s": 0.0, "moving_s": 0.0, "stops": 0, "jumps": 0,
+}  # fmt: skip
+
+
+class HistoryApi:
+    """The endpoints about stretches of time."""
+
+    def __init__(self, history: History, store: Store) -> None:
+        self._history = history
+        self._store = store
+
+    def register(self, api: APIBlueprint) -> None:
+        """Add the endpoints."""
+        api.get("/api/v1/series", responses={200: SeriesOut})(view(self.series))
+        api.get("/api/v1/trips", responses={200: TripsOut})(view(self.trips))
+        api.get("/api/v1/summary", responses={200: SummaryOut})(view(self.summary))
+        api.get("/api/v1/events", responses={200: EventsOut})(view(self.events))
+
+    def series(self, query: SeriesQuery) -> Response:
+        """A stretch of one source in at most `points` entries, as columns: readings where they are few, else buckets.
+
+        The first bucket is whole, so that a bucket is the same in every answer.
+        """
+        return jsonify(self._history.series(query.source, query.from_us, query.to_us, query.points).as_dict())
+
+    def trips(self, query: SourcePage) -> Response:
+        """The trips of a source that overlap a stretch, each whole, in the order of time.
+
+        A trip begins at the last standing reading before it moves, and ends at its last reading before a gap of 300 s or more.
+        """
+        found = list(islice(self._history.trips(query.source, query.from_us, query.to_us), query.limit + 1))
+        shown = found[: query.limit]
+        more = len(found) > len(shown)
+        return jsonify(
+            trips=[each.as_dict() for each in shown],
+            next_from=rfc3339(shown[-1].end_us + 1) if more else None,
+        )
+
+    def summary(self, query: SourceRange) -> Response:
+        """The same figures of all readings in exactly a stretch."""
+        figures = self._history.summary(query.source, query.from_us, query.to_us)
+        return jsonify(figures.as_dict() if figures else NOTHING)
+
+    def events(self, query: SourcePage) -> Response:
+        """The stretches above the source's limit that overlap a stretch of time, and implausible jumps, in the order of time.
+
+        A jump is a reading above the one before it by more than 15 m/s² and 5 km/h allow; it is left out of maxima.
+        """
+        begin_us = -EVER_US if query.from_us is None else query.from_us
+        end_us = EVER_US if query.to_us is None else query.to_us
+        over = self._store.events(query.source, begin_us, end_us, query.limit + 1)
+        jumps = islice(self._history.jumps(query.source, query.from_us, query.to_us), query.limit + 1)
+        events: list[tuple[int, int, str, float, float | None, bool]]
+        events = [(each.start_us, each.end_us, "over", each.peak, each.limit_kmh, each.ongoing) for each in over]
+        events += [(each.at_us, each.at_us, "jump", each.speed, None, False) for each in jumps]
+        events.sort(key=lambda each: each[:3])
+        shown = events[: query.limit]
+        return jsonify(
+            events=[
+                {
+                    "kind": kind,
+                    "start": rfc3339(start_us),
+                    "end": rfc3339(last_us),
+                    "peak": peak,
+                    "limit_kmh": limit_kmh,
+                    "ongoing": ongoing,
+                }
+                for start_us, last_us, kind, peak, limit_kmh, ongoing in shown
+            ],
+            next_from=rfc3339(shown[-1][0] + 1) if len(events) > len(shown) else None,
+        )

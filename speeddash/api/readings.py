@@ -1,0 +1,122 @@
+"""Readings in and out, and the connections they may be sent to."""
+
+import json
+import time
+
+from flask import Response, jsonify, request
+from flask_openapi3 import APIBlueprint
+from simple_websocket import ConnectionClosed
+
+from speeddash.api.answers import ConnectionsOut, Readings, ReadingsIn, Removed, SendIn, Sent, Stored
+from speeddash.api.queries import ReadingsQuery, SourceOnly, SourceRange, encode_cursor
+from speeddash.api.views import view
+from speeddash.connections import Connections
+from speeddash.errors import FrameError
+from speeddash.ingest import Ingest
+from speeddash.problem import problem
+from speeddash.reading import Reading, decode, parse_frame, parse_reading, rfc3339
+from speeddash.settings import Settings
+from speeddash.sockets import refused_frame
+from speeddash.store import Store
+
+#: The source of readings that come by HTTP and name none.
+HTTP_SOURCE = "http"
+EVER_US = 2**60
+
+
+class ReadingsApi:
+    """The endpoints about single readings."""
+
+    def __init__(self, settings: Settings, store: Store, ingest: Ingest, connections: Connections) -> None:
+        self._settings = settings
+        self._store = store
+        self._ingest = ingest
+        self._connections = connections
+
+    def register(self, api: APIBlueprint) -> None:
+        """Add the endpoints."""
+        api.post("/send", responses={200: Sent})(view(self.send))
+        api.get("/api/v1/connections", responses={200: ConnectionsOut})(view(self.list_connections))
+        api.post("/api/v1/readings", responses={201: Stored})(view(self.add_readings))
+        api.get("/api/v1/readings", responses={200: Readings})(view(self.list_readings))
+        api.delete("/api/v1/readings", responses={200: Removed})(view(self.remove_readings))
+
+    def list_connections(self) -> Response:
+        """The senders that are connected, the oldest first."""
+        return jsonify(
+            connections=[
+                {"id": each.id, "source": each.source, "opened_at": rfc3339(each.opened_us), "readings": each.readings}
+                for each in self._connections.all()
+            ]
+        )
+
+    def send(self, body: SendIn) -> Response:  # noqa: ARG002 - it describes what `json_text` reads
+        """Store a reading and send it to one connection."""
+        sent = decode(json_text())
+        if not isinstance(sent, dict) or not isinstance(sent.get("connection_id"), str):
+            raise FrameError("bad_connection_id", "the body must be an object with a connection_id")
+        connection = self._connections.get(sent["connection_id"])
+        if connection is None:
+            return problem(404, "there is no such connection; GET /api/v1/connections lists those open")
+        reading = parse_reading(sent, connection.source, _now_us(), self._ingest.seqs, self._settings.max_speed_kmh)
+        self._commit([reading])
+        try:
+            connection.socket.send(json.dumps(reading.as_dict()))
+        except ConnectionClosed:
+            return problem(404, "stored, but the connection closed before it could be sent", stored=1)
+        connection.readings += 1
+        return jsonify(stored=1, reading=reading.as_dict())
+
+    def add_readings(self, query: SourceOnly, body: ReadingsIn) -> tuple[Response, int]:  # noqa: ARG002 - it describes what `json_text` reads
+        """Store one reading or an array of them, all or nothing; answered after the commit."""
+        source = query.source or HTTP_SOURCE
+        readings = parse_frame(json_text(), source, _now_us(), self._ingest.seqs, self._settings.max_speed_kmh)
+        self._commit(readings)
+        return jsonify(stored=len(readings)), 201
+
+    def list_readings(self, query: ReadingsQuery) -> Response:
+        """Stored readings in the order of source, time and seq.
+
+        Go on with `next_cursor` until it is null; what is stored meanwhile moves nothing.
+        """
+        readings = self._store.select(
+            source=query.source, from_us=query.from_us, to_us=query.to_us, after=query.cursor, limit=query.limit
+        )
+        more = len(readings) == query.limit
+        return jsonify(
+            readings=[each.as_dict() for each in readings],
+            next_cursor=encode_cursor(readings[-1]) if more else None,
+        )
+
+    def remove_readings(self, query: SourceRange) -> Response:
+        """Remove the readings of a source in a stretch of time; both ends must be given."""
+        if query.from_us is None or query.to_us is None:
+            raise FrameError("bad_range", "from and to are missing: name both ends of what is to be removed")
+        hours = 0
+        while removed := self._store.remove(query.source, query.from_us, query.to_us):
+            hours += removed
+        return jsonify(hours=hours)
+
+    def _commit(self, readings: list[Reading]) -> None:
+        refused = self._ingest.commit([readings], self._settings.store_timeout_s)
+        for why in refused.values():
+            raise refused_frame(why)
+
+
+def json_text() -> str:
+    """The body of a request.
+
+    Raises:
+        FrameError: It is not said to be JSON, or is not UTF-8.
+    """
+    # A page of another site can post a form or text unasked, but not this type.
+    if request.mimetype != "application/json":
+        raise FrameError("not_json_type", "send Content-Type: application/json")
+    try:
+        return request.get_data().decode()
+    except UnicodeDecodeError as invalid:
+        raise FrameError("not_json", f"not JSON: the body is not UTF-8: {invalid.reason}") from None
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

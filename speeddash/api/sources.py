@@ -1,0 +1,99 @@
+"""The sources, their names and limits."""
+
+from collections import Counter
+from typing import Any
+
+from flask import Response, jsonify
+from flask_openapi3 import APIBlueprint
+
+from speeddash.alerts import Alerts
+from speeddash.api.answers import SourceIn, SourcesOut, SourceWhole
+from speeddash.api.queries import SourcePath, SourcesQuery
+from speeddash.api.readings import json_text
+from speeddash.api.views import view
+from speeddash.connections import Connections
+from speeddash.errors import FrameError
+from speeddash.problem import problem
+from speeddash.reading import decode, parse_source, rfc3339
+from speeddash.store import Store
+
+MEMBERS = {"source", "limit_kmh"}
+
+
+class SourcesApi:
+    """The endpoints about sources."""
+
+    def __init__(self, store: Store, connections: Connections, alerts: Alerts) -> None:
+        self._store = store
+        self._connections = connections
+        self._alerts = alerts
+
+    def register(self, api: APIBlueprint) -> None:
+        """Add the endpoints."""
+        api.get("/api/v1/sources", responses={200: SourcesOut})(view(self.list_sources))
+        api.get("/api/v1/sources/<source>", responses={200: SourceWhole})(view(self.show_source))
+        api.patch("/api/v1/sources/<source>", responses={200: SourceWhole})(view(self.change_source))
+        api.delete("/api/v1/sources/<source>", responses={204: None})(view(self.delete_source))
+
+    def list_sources(self, query: SourcesQuery) -> Response:
+        """The sources that have readings, by name; go on behind the last one with `after`."""
+        spans = self._store.sources(after=query.after, limit=query.limit)
+        connected = Counter(each.source for each in self._connections.all())
+        return jsonify(
+            sources=[
+                {
+                    "source": each.source,
+                    "first": rfc3339(each.first_us),
+                    "last": rfc3339(each.last_us),
+                    "connections": connected[each.source],
+                }
+                for each in spans
+            ]
+        )
+
+    def show_source(self, path: SourcePath) -> Response:
+        """One source: when its first and last reading was, who sends for it, its limit."""
+        return jsonify(self._whole(path.source))
+
+    def change_source(self, path: SourcePath, body: SourceIn) -> Response:  # noqa: ARG002 - it describes what `json_text` reads
+        """Give a source a limit, another name, or both. All that is stored of it gets the name; a large source takes a while.
+
+        The limit of a source that has no readings yet is kept for when it has. Events are found anew.
+        """
+        wanted = decode(json_text())
+        name, limit_kmh = _checked(wanted)
+        source = path.source
+        if name is not None and name != source:
+            if self._store.span(source) is None:
+                return problem(404, "there is no such source; GET /api/v1/sources lists them")
+            self._store.rename(source, name)
+            source = name
+        if "limit_kmh" in wanted:
+            self._alerts.set_limit(source, limit_kmh)
+        return jsonify(self._whole(source))
+
+    def delete_source(self, path: SourcePath) -> Response:
+        """Remove a source with all its data. There is no way back."""
+        self._store.delete(path.source)
+        return Response(status=204)
+
+    def _whole(self, source: str) -> dict[str, Any]:
+        span = self._store.span(source)
+        return {
+            "source": source,
+            "first": rfc3339(span.first_us) if span else None,
+            "last": rfc3339(span.last_us) if span else None,
+            "connections": sum(each.source == source for each in self._connections.all()),
+            "limit_kmh": self._store.upkeep(source).limit_kmh,
+        }
+
+
+def _checked(wanted: Any) -> tuple[str | None, float | None]:
+    if not isinstance(wanted, dict) or not wanted or wanted.keys() - MEMBERS:
+        raise FrameError("bad_source_change", f"the body must be an object with some of {', '.join(sorted(MEMBERS))}")
+    limit_kmh = wanted.get("limit_kmh")
+    if limit_kmh is not None and (
+        isinstance(limit_kmh, bool) or not isinstance(limit_kmh, int | float) or not 0 <= limit_kmh <= 1e9
+    ):
+        raise FrameError("bad_limit_kmh", "limit_kmh must be a number from 0 up, or null")
+    return (parse_source(wanted["source"]) if "source" in wanted else None), limit_kmh

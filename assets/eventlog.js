@@ -111,7 +111,7 @@ window.speeddash.EventLog = (() => {
             const {dom: {el}, units: Units, chart: {local, name}} = window.speeddash;
             const what = kind === 'jump'
                 ? [el('td', {colspan: 2}, `implausible jump to ${Units.text(peak, unit)}, left out of the maximum`)]
-                : [Units.duration(to - from) + (ongoing ? ', going on' : ''), Units.text(peak, unit)];
+                : [(to - from < 500 ? '< 1 s' : Units.duration(to - from)) + (ongoing ? ', going on' : ''), Units.text(peak, unit)];
             return [...(several ? [name(source)] : []), local(from).slice(0, 19).replace('T', ' '), ...what];
         }
     };

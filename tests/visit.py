@@ -3,6 +3,7 @@
 from collections import Counter
 from urllib.parse import urlsplit
 
+import requests
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.running import RunningServer
@@ -21,6 +22,18 @@ LINES = """() => {
 }"""
 DRAWN = f"({LINES})()[0]?.points ?? []"
 RANGE = "document.querySelector('#live-graph .js-plotly-plot').layout.xaxis.range"
+
+
+def drive(server, source, speeds, *, until_ms, step_ms=1000):
+    """A source's past: a reading a second, the last one just before a moment. Returns when the first one was."""
+    first = until_ms - step_ms * len(speeds)
+    for at in range(0, len(speeds), 5000):
+        part = [
+            {"source": source, "timestamp": first + step_ms * n, "seq": n, "speed": speeds[n]}
+            for n in range(at, min(at + 5000, len(speeds)))
+        ]
+        requests.post(f"{server.url}/api/v1/readings", json=part, timeout=30).raise_for_status()
+    return first
 
 
 class Visit:

@@ -122,7 +122,7 @@ window.speeddash.TripLog = (() => {
                 this.reach.set(source, {from, first: span.first});
                 await this.ask(run, source, from, to);
                 if (!this.anchor) {
-                    await this.further(run, source, 0);
+                    await this.further(run, source);
                 }
             })));
         }
@@ -134,14 +134,13 @@ window.speeddash.TripLog = (() => {
                 this.write(Date.now());
                 return;
             }
-            const before = this.trips.size;
-            this.busy((run) => Promise.all(this.sources.map((source) => this.further(run, source, before))));
+            this.busy((run) => Promise.all(this.sources.map((source) => this.further(run, source))));
         }
 
-        // Further back, in steps that grow, until more trips than `before` are here, or the source's first reading is reached.
-        async further(run, source, before) {
+        // Further back, in steps that grow, until there are enough to show, or the source's first reading is reached.
+        async further(run, source) {
             const reach = this.reach.get(source);
-            for (let step = FIRST_REACH_MS; reach && this.trips.size <= before && reach.from > reach.first; step *= 4) {
+            for (let step = FIRST_REACH_MS; reach && this.trips.size < this.most && reach.from > reach.first; step *= 4) {
                 const to = reach.from;
                 await this.ask(run, source, to - step, to);
                 if (run !== this.run) {

@@ -32,6 +32,17 @@ def page(
     return [Reading(*row) for row in connection.execute(query)]
 
 
+def if_few(connection: Connection, source: str, from_us: int, to_us: int, most: int) -> list[Reading] | None:
+    """See `Store.select_if_few`."""
+    c = speed_data.c
+    # Whether there is one behind the last that counts is seen in the index, without taking the others out.
+    inside = (c.source == source, c.timestamp >= from_us, c.timestamp < to_us)
+    behind = select(c.seq).where(*inside).order_by(c.source, c.timestamp, c.seq).offset(most).limit(1)
+    if connection.execute(behind).first():
+        return None
+    return page(connection, source, from_us, to_us, None, most)
+
+
 def sources(connection: Connection, after: str | None, limit: int) -> list[Span]:
     """See `Store.sources`."""
     # A step down each index: GROUP BY reads every row (measured: 286 ms for 884,000 on MariaDB).

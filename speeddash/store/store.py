@@ -116,6 +116,10 @@ class Store(ABC):
         """
         return self._ask(readings.page, source, from_us, to_us, after, limit)
 
+    def select_if_few(self, source: str, from_us: int, to_us: int, most: int) -> list[Reading] | None:
+        """The readings of a source from a moment (inclusive) to another (exclusive); None where there are more than `most`."""
+        return self._ask(readings.if_few, source, from_us, to_us, most)
+
     def sources(self, *, after: str | None = None, limit: int) -> list[Span]:
         """The sources that have readings, by name.
 

@@ -7,14 +7,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 import pymysql
-from sqlalchemy import ColumnElement, create_engine, func, text
+from sqlalchemy import ColumnElement, and_, create_engine, func, or_, text
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import ReadingsRefused, SettingsError, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.files import shipped
 from speeddash.reading import Reading, rfc3339
-from speeddash.store.store import Chunk, Durability, Statement, Store
+from speeddash.store.store import Chunk, Durability, Key, Statement, Store, speed_data
 
 CONNECT_TIMEOUT_S: Final = 5.0
 #: The longest row: a source of 64, a time, a seq of 20 digits, a speed of 24 characters, quotes and commas.
@@ -91,6 +91,12 @@ class MySQLStore(Store):
     def _bucket_number(self, timestamp: ColumnElement[int], width_us: int) -> ColumnElement[int]:
         since_epoch = func.timestampdiff(text("MICROSECOND"), text("'1970-01-01'"), timestamp)
         return since_epoch.op("DIV")(width_us)
+
+    def _behind(self, key: Key) -> ColumnElement[bool]:
+        # Spelled out, because MySQL does not search its index by (a, b, c) > (x, y, z).
+        c = speed_data.c
+        later = or_(c.timestamp > key.at_us, and_(c.timestamp == key.at_us, c.seq > key.seq))
+        return and_(c.source >= key.source, or_(c.source > key.source, and_(c.source == key.source, later)))
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()

@@ -16,13 +16,11 @@ from sqlalchemy import (
     Engine,
     String,
     TypeDecorator,
-    and_,
     case,
     column,
     func,
     insert,
     inspect,
-    or_,
     select,
     table,
 )
@@ -38,6 +36,8 @@ from speeddash.reading import EPOCH, Reading, microseconds
 
 P = ParamSpec("P")
 T = TypeVar("T")
+#: What `Store.stream` asks for at once: some 2 MB.
+PAGE_READINGS: Final = 5_000
 #: SQL and its parameters.
 Statement = tuple[str, Sequence[Any]]
 
@@ -190,6 +190,21 @@ class Store(ABC):
         """
         return self._call(self._select, source, from_us, to_us, after, limit)
 
+    def stream(
+        self, *, source: str | None = None, from_us: int | None = None, to_us: int | None = None
+    ) -> Iterator[Reading]:
+        """Every stored reading of a range in the order of its key, read page by page: memory is bounded however many there are.
+
+        What is stored meanwhile is met where it lies ahead. See `select` for the arguments.
+        """
+        after = None
+        while True:
+            page = self.select(source=source, from_us=from_us, to_us=to_us, after=after, limit=PAGE_READINGS)
+            yield from page
+            if len(page) < PAGE_READINGS:
+                return
+            after = Key(*page[-1][:3])
+
     def sources(self, *, after: str | None = None, limit: int) -> list[Span]:
         """The sources that have readings, by name.
 
@@ -275,6 +290,9 @@ class Store(ABC):
     ) -> list[Reading]:
         c = speed_data.c
         query = select(c.source, c.timestamp, c.seq, c.speed).order_by(c.source, c.timestamp, c.seq).limit(limit)
+        if after is not None and after.source == source:
+            # Said once more where the index is searched by it: without it SQLite reads the source from its beginning for each page.
+            from_us = after.at_us if from_us is None else max(from_us, after.at_us)
         if source is not None:
             query = query.where(c.source == source)
         if from_us is not None:
@@ -282,11 +300,7 @@ class Store(ABC):
         if to_us is not None:
             query = query.where(c.timestamp < to_us)
         if after is not None:
-            # Spelled out, because MySQL does not search its index by (a, b, c) > (x, y, z).
-            later = or_(c.timestamp > after.at_us, and_(c.timestamp == after.at_us, c.seq > after.seq))
-            query = query.where(
-                c.source >= after.source, or_(c.source > after.source, and_(c.source == after.source, later))
-            )
+            query = query.where(self._behind(after))
         with self._errors_translated(), self._engine.connect() as connection:
             return [Reading(*row) for row in connection.execute(query)]
 
@@ -383,6 +397,10 @@ class Store(ABC):
     @abstractmethod
     def _bucket_number(self, timestamp: ColumnElement[int], width_us: int) -> ColumnElement[int]:
         """How many whole widths lie between the epoch and a moment."""
+
+    @abstractmethod
+    def _behind(self, key: Key) -> ColumnElement[bool]:
+        """Rows that follow a key, said in the way that this database's index is searched by."""
 
     @abstractmethod
     def _durability(self, connection: PoolProxiedConnection) -> Durability:

@@ -9,8 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "speeddash"
 ROWS = [
-    "errors", "units", "files", "settings", "reading", "store", "feed", "ingest", "history", "problem", "wire", "safe_server", "connections", "sockets", "live", "metrics", "query", "api", "page", "app", "server",
-    "drive", "replay", "__main__",
+    "errors", "units", "files", "settings", "reading", "drive", "intake", "export", "store", "feed", "ingest", "history", "problem", "wire", "safe_server", "connections", "sockets", "live", "metrics", "query", "api", "page", "app", "server",
+    "replay", "exchange", "__main__",
 ]  # fmt: skip
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 

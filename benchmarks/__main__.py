@@ -1,10 +1,10 @@
-"""`python -m benchmarks ingest|latency|sockets|page`: SpeedDash beside its peers, in one go, on a private MariaDB."""
+"""`python -m benchmarks ingest|latency|sockets|page|history|trips`: SpeedDash beside its peers, in one go, on a private MariaDB."""
 
 from pathlib import Path
 
 import click
 
-from benchmarks import ingest, latency, page, sockets
+from benchmarks import history, ingest, latency, page, sockets, trips
 from benchmarks.report import Report, machine
 
 runs = click.option(
@@ -60,6 +60,26 @@ def page_command(runs: int, path: Path | None) -> None:
     report = Report("page: in Chromium, 1440 by 900", machine())
     page.run(report, runs)
     _finish(report, path)
+
+
+@main.command("history")
+@runs
+@to_file
+@click.option("--seconds", type=click.FloatRange(1), default=6.0, show_default=True, help="Length of an ingest.")
+@click.option("--days", type=click.IntRange(1), default=365, show_default=True, help="Days of readings, one a second.")
+def history_command(runs: int, path: Path | None, seconds: float, days: int) -> None:
+    """Any window of a year, on MariaDB and SQLite, and ingest with rollups beside ingest without."""
+    report = Report(f"history: {days * history.DAY_S:,} readings, one a second", machine())
+    history.run(report, runs, seconds, days=days)
+    _finish(report, path)
+
+
+@main.command("trips")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def trips_command(folder: Path) -> None:
+    """Trips against a published table: FOLDER holds a folder for each vehicle, with its days and trips.csv."""
+    for line in trips.run(folder):
+        click.echo(line)
 
 
 def _finish(report: Report, path: Path | None) -> None:

@@ -38,11 +38,11 @@ def mariadb() -> Iterator[MariaDB]:
 
 
 @contextmanager
-def speeddash(database_url: str, **settings: str) -> Iterator[tuple[int, int]]:
-    """SpeedDash itself, as `python run.py` starts it; its port and process id."""
+def speeddash(database_url: str, *, script: str = "run.py", **settings: str) -> Iterator[tuple[int, int]]:
+    """SpeedDash itself, as `python run.py` starts it, or another script of the project; its port and process id."""
     port = free_port()
     env = os.environ | {"SPEEDDASH_DATABASE_URL": database_url, "SPEEDDASH_PORT": str(port)} | settings
-    with _process([sys.executable, str(ROOT / "run.py")], port, env) as process:
+    with _process([sys.executable, str(ROOT / script)], port, env) as process:
         yield port, process.pid
 
 

@@ -1,20 +1,17 @@
 """`python -m speeddash`: what SpeedDash does from the command line."""
 
-import re
 import sys
 import time
 from pathlib import Path
 
 import click
 
-from speeddash.drive import BadLine, Row, read_drive
+from speeddash.drive import FORMS, BadLine, Row, read_drive, source_of
 from speeddash.errors import DriveError, FrameError
+from speeddash.exchange import export_readings, import_drives, tell_bad_lines
 from speeddash.reading import parse_source, parse_time
 from speeddash.replay import Replay
 from speeddash.units import KMH_IN
-
-#: How many bad lines are told one by one.
-SHOWN_LINES = 20
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,13 +20,18 @@ def main() -> None:
     """SpeedDash: a live speed dashboard. `python run.py` starts the server."""
 
 
+main.add_command(import_drives)
+main.add_command(export_readings)
+
+
 @main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--unit",
     type=click.Choice(list(KMH_IN)),
-    help="Unit of the speeds. [default: what the column's name says, else kmh]",
+    help="Unit of the speeds. [default: what the file says, else the format's own]",
 )
+@click.option("--format", "form", type=click.Choice(FORMS), help="[default: by the file's name, else by its content]")
 @click.option(
     "--speed-up",
     type=click.FloatRange(min=0, min_open=True),
@@ -51,6 +53,7 @@ def main() -> None:
 def replay(
     file: Path,
     unit: str | None,
+    form: str | None,
     speed_up: float,
     fast: bool,
     source: str | None,
@@ -58,21 +61,21 @@ def replay(
     url: str,
     patience: float,
 ) -> None:
-    """Send a recorded drive, a CSV FILE, through the WebSocket.
+    """Send a recorded drive through the WebSocket: a FILE of CSV, GPX, NDJSON or NMEA, as `import` takes it.
 
-    It needs a column of times (such as timestamp, time, seconds) and one of speeds (such as speed, speed_mph). Times without a
-    zone are UTC. A reading's seq is its row number: a drive that is sent again under the same source adds nothing.
+    A reading's seq is its row number where the file says none: a drive that is sent again under the same source adds nothing.
     """
     try:
-        name = parse_source(source if source is not None else re.sub(r"[^A-Za-z0-9._:-]", "-", file.stem)[:64])
+        name = parse_source(source if source is not None else source_of(file.name))
         start_us = parse_time(start) if start else time.time_ns() // 1000
-        lines = list(read_drive(file, unit=unit, start_us=start_us))
+        with file.open("rb") as opened:
+            lines = list(read_drive(opened, name=str(file), form=form, unit=unit, start_us=start_us))
     except FrameError as wrong:
         raise click.UsageError(wrong.message) from None
-    except DriveError as unreadable:
+    except (DriveError, OSError) as unreadable:
         raise click.UsageError(str(unreadable)) from None
     rows = [line for line in lines if isinstance(line, Row)]
-    bad = [(line.line, line.why) for line in lines if isinstance(line, BadLine)]
+    bad = [line for line in lines if isinstance(line, BadLine)]
     sender = Replay(url, name, rows, speed_up=None if fast else speed_up, patience_s=patience)
     failure = None
     try:
@@ -82,11 +85,8 @@ def replay(
         failure = str(gone)
     except KeyboardInterrupt:
         failure = "interrupted"
-    bad += [(row.number + 1, why) for row, why in sender.refused]
-    for line, why in sorted(bad)[:SHOWN_LINES]:
-        click.echo(f"{file}:{line}: {why}", err=True)
-    if len(bad) > SHOWN_LINES:
-        click.echo(f"{file}: {len(bad) - SHOWN_LINES} more bad lines", err=True)
+    bad += [BadLine(row.line, why) for row, why in sender.refused]
+    tell_bad_lines(file, sorted(bad), len(bad))
     if failure:
         click.echo(f"speeddash: {failure}", err=True)
     click.echo(f"{len(lines)} readings: {sender.sent} sent, {sender.echoed} echoed, {len(bad)} bad")

@@ -189,7 +189,7 @@ class Alerts:
             answer = requests.post(str(self._webhook_url), json=body, timeout=TIMEOUT_S, allow_redirects=False)
         except requests.RequestException as failure:
             return type(failure).__name__  # its text holds the address, which may hold a secret
-        return None if answer.ok else f"it answered {answer.status_code}"
+        return None if answer.status_code // 100 == 2 else f"it answered {answer.status_code}"
 
     def _run(self) -> None:
         rest_s, quiet = ROUND_S, True

@@ -66,7 +66,9 @@ def create_app(settings: Settings) -> SpeedDash:
     connections = Connections()
     webhook = settings.webhook_url
     alerts = Alerts(store, webhook.get_secret_value() if webhook else None)
-    rollups = Rollups(store, keep_raw_days=settings.keep_raw_days, rolled_up=alerts.recheck)
+    rollups = Rollups(
+        store, keep_raw_days=settings.keep_raw_days, received=lambda: ingest.received, rolled_up=alerts.recheck
+    )
     sock = Sockets(settings, ingest, connections).register(server)
     Live(feed, connections).register(sock)
     metrics = Metrics(ingest, connections, feed)

@@ -88,9 +88,8 @@ class History:
         kept_us = self._store.upkeep(source).raw_from_us
         removed = kept_us is not None and begin_us < kept_us
         if not removed:
-            # One more than asked for tells whether there are more, whatever the stretch holds.
-            readings = self._store.select(source=source, from_us=begin_us, to_us=end_us, limit=points + 1)
-            if len(readings) <= points:
+            readings = self._store.select_if_few(source, begin_us, end_us, points)
+            if readings is not None:
                 return Series(0, [_alone(each) for each in readings], [each.seq for each in readings])
         # By what is asked, where it is said: so that the width stays the same while readings come.
         asked_us = (span.first_us if from_us is None else from_us, span.last_us + 1 if to_us is None else to_us)

@@ -27,7 +27,7 @@ class Replay:
     """One drive on its way to one server; for one thread.
 
     A frame stays here until its echo has come. When the connection breaks, what has no echo is sent again; the `seq` of a
-    reading is its row number, so that it is stored once however often it is sent.
+    reading is the row's, else its number, so that it is stored once however often it is sent.
 
     Attributes:
         sent: Readings sent at least once.
@@ -42,7 +42,7 @@ class Replay:
 
         Args:
             url: The server's socket, `ws://localhost:8765/ws`.
-            source: The name under which the drive is stored.
+            source: The name under which rows that name none are stored.
             rows: In the order in which they are sent.
             speed_up: How many seconds of the drive pass in one second; None sends as fast as receipts come.
             patience_s: For how long to try again when the server is away.
@@ -112,7 +112,7 @@ class Replay:
         return max(0.0, self._began + driven_s / self._speed_up - time.monotonic())
 
     def _send(self, socket: ClientConnection, rows: list[Row]) -> None:
-        text = json.dumps([{"timestamp": rfc3339(row.at_us), "seq": row.number, "speed": row.speed} for row in rows])
+        text = json.dumps([_reading(row) for row in rows])
         self._in_flight.append((text, rows))
         socket.send(text)
         self.sent += sum(row.number > self._last_sent for row in rows)
@@ -144,3 +144,9 @@ class Replay:
         for _, rows in reversed(self._in_flight):
             self._waiting.extendleft(reversed(rows))
         self._in_flight.clear()
+
+
+def _reading(row: Row) -> dict[str, str | int | float]:
+    reading: dict[str, str | int | float] = {"source": row.source} if row.source else {}
+    seq = row.number if row.seq is None else row.seq
+    return {**reading, "timestamp": rfc3339(row.at_us), "seq": seq, "speed": row.speed}

@@ -15,7 +15,8 @@ ROUND_S = 15.0
 #: Rows that others insert are looked for so often.
 SEARCH_S = 600.0
 #: Rests for so many times as long as a step took: what works beside people must not be in their way.
-REST = 3.0
+REST_BUSY = 9.0
+REST_IDLE = 1.0
 STEP_HOURS = 100
 MAX_SOURCES = 1_000
 DAY_S = 86_400
@@ -30,17 +31,25 @@ class Rollups:
     """
 
     def __init__(
-        self, store: Store, *, keep_raw_days: int | None = None, rolled_up: Callable[[str, int], object]
+        self,
+        store: Store,
+        *,
+        keep_raw_days: int | None = None,
+        received: Callable[[], int] = lambda: 0,
+        rolled_up: Callable[[str, int], object],
     ) -> None:
         """Prepare to work.
 
         Args:
             store: Whose history.
             keep_raw_days: Readings older than it are removed; None keeps them all.
+            received: How many readings the process has taken in; while it grows the work goes slowly.
             rolled_up: Told of each hour that was computed anew: source and beginning.
         """
         self._store = store
         self._keep_raw_days = keep_raw_days
+        self._received = received
+        self._received_before = 0
         self._rolled_up = rolled_up
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rollups", daemon=True)
@@ -98,7 +107,10 @@ class Rollups:
 
     def _rested(self, began: float) -> bool:
         """Rest in proportion to a step; True if the process stops."""
-        return self._stopping.wait(REST * (time.monotonic() - began))
+        received = self._received()
+        rest = REST_IDLE if received == self._received_before else REST_BUSY
+        self._received_before = received
+        return self._stopping.wait(rest * (time.monotonic() - began))
 
     def _run(self) -> None:
         searched = -SEARCH_S

@@ -9,8 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "speeddash"
 ROWS = [
-    "errors", "units", "files", "settings", "reading", "stretch", "store", "feed", "ingest", "trips", "history", "rollups", "alerts", "problem", "wire", "safe_server", "connections", "sockets", "live", "metrics", "api", "page", "app", "server",
-    "drive", "replay", "__main__",
+    "errors", "units", "files", "settings", "reading", "drive", "intake", "export", "stretch", "store", "feed", "ingest", "trips", "history", "rollups", "alerts", "problem", "wire", "safe_server", "connections", "sockets", "live", "metrics", "api", "page", "app", "server",
+    "replay", "exchange", "__main__",
 ]  # fmt: skip
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 

@@ -65,6 +65,16 @@ def test_pages_by_key_meet_every_row_once_while_rows_are_added(store):
     assert found == rows
 
 
+def test_stream_meets_every_row_of_a_range_once_over_its_pages(store, monkeypatch):
+    monkeypatch.setattr("speeddash.store.store.PAGE_READINGS", 7)
+    rows = [Reading(source, NOON_US + n // 3, n, 1.0) for source in ("", "a", "b") for n in range(21)]
+    store.insert(store.encode(rows))
+    assert list(store.stream()) == rows
+    assert list(store.stream(source="a")) == rows[21:42]
+    assert list(store.stream(source="a", from_us=NOON_US + 1, to_us=NOON_US + 4)) == rows[24:33]
+    assert list(store.stream(source="c")) == []
+
+
 def test_row_typed_by_hand_works_twice_and_is_read(store, database_url):
     engine = create_engine(database_url.replace("mysql:", "mysql+pymysql:"))
     when = "'2026-01-31 12:00:00'" if "mysql" in database_url else str(NOON_US)

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, tuple_
 
 from speeddash.reading import Reading
 from speeddash.store.tables import Key, Span, speed_data, speed_rollup
@@ -24,12 +24,19 @@ def page(
     if to_us is not None:
         query = query.where(c.timestamp < to_us)
     if after is not None:
-        # Spelled out, because MySQL does not search its index by (a, b, c) > (x, y, z).
-        later = or_(c.timestamp > after.at_us, and_(c.timestamp == after.at_us, c.seq > after.seq))
-        query = query.where(
-            c.source >= after.source, or_(c.source > after.source, and_(c.source == after.source, later))
-        )
+        query = query.where(_behind(connection, after))
     return [Reading(*row) for row in connection.execute(query)]
+
+
+def if_few(connection: Connection, source: str, from_us: int, to_us: int, most: int) -> list[Reading] | None:
+    """See `Store.select_if_few`."""
+    c = speed_data.c
+    # Whether there is one behind the last that counts is seen in the index, without taking the others out.
+    inside = (c.source == source, c.timestamp >= from_us, c.timestamp < to_us)
+    behind = select(c.seq).where(*inside).order_by(c.source, c.timestamp, c.seq).offset(most).limit(1)
+    if connection.execute(behind).first():
+        return None
+    return page(connection, source, from_us, to_us, None, most)
 
 
 def sources(connection: Connection, after: str | None, limit: int) -> list[Span]:
@@ -57,6 +64,16 @@ def span(connection: Connection, source: str) -> Span | None:
     return Span(source, min(firsts), max(lasts)) if firsts else None
 
 
+def _behind(connection: Connection, key: Key) -> ColumnElement[bool]:
+    """Rows that follow a key, said in the way that the database's index is searched by."""
+    c = speed_data.c
+    if connection.dialect.name != "mysql":
+        # As MySQL wants it, every page reads its source from the beginning (measured: 25 ms against 5 ms behind 190,000 rows).
+        return tuple_(c.source, c.timestamp, c.seq) > tuple_(*key)
+    later = or_(c.timestamp > key.at_us, and_(c.timestamp == key.at_us, c.seq > key.seq))
+    return and_(c.source >= key.source, or_(c.source > key.source, and_(c.source == key.source, later)))
+
+
 def first_ones(connection: Connection, source: str, from_us: int | None, to_us: int, limit: int) -> list[Key]:
     """The keys of the oldest readings of a source in a range."""
     c = speed_data.c
@@ -79,10 +96,10 @@ def _next(connection: Connection, after: str | None) -> str | None:
         select(c.source).order_by(c.source, c.timestamp, c.seq),
         select(r.source).order_by(r.source, r.width_s, r.at_us),
     )
-    found = [connection.execute(_behind(each, after)).scalar() for each in steps]
+    found = [connection.execute(_step(each, after)).scalar() for each in steps]
     return min((each for each in found if each is not None), default=None)
 
 
-def _behind(step: Select[Any], after: str | None) -> Select[Any]:
+def _step(step: Select[Any], after: str | None) -> Select[Any]:
     column = next(iter(step.selected_columns))
     return step.limit(1) if after is None else step.where(column > after).limit(1)

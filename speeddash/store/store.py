@@ -22,6 +22,8 @@ from speeddash.stretch import HOUR_US, Stretch
 
 P = ParamSpec("P")
 T = TypeVar("T")
+#: What `Store.stream` asks for at once unless told: some 2 MB.
+PAGE_READINGS: Final = 5_000
 #: SQL and its parameters.
 Statement = tuple[str, Sequence[Any]]
 #: A source, and the beginning of an hour in microseconds since the epoch.
@@ -115,6 +117,36 @@ class Store(ABC):
             limit: How many at the most.
         """
         return self._ask(readings.page, source, from_us, to_us, after, limit)
+
+    def select_if_few(self, source: str, from_us: int, to_us: int, most: int) -> list[Reading] | None:
+        """The readings of a source from a moment (inclusive) to another (exclusive); None where there are more than `most`."""
+        return self._ask(readings.if_few, source, from_us, to_us, most)
+
+    def stream(
+        self,
+        *,
+        source: str | None = None,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        page_readings: int = PAGE_READINGS,
+    ) -> Iterator[Reading]:
+        """Every stored reading of a range in the order of its key, read page by page: memory is bounded however many there are.
+
+        What is stored meanwhile is met where it lies ahead. See `select` for the other arguments.
+
+        Args:
+            source: Only this one.
+            from_us: The first moment, inclusive.
+            to_us: The last moment, exclusive.
+            page_readings: How many are read at once; a server that must not stop for long takes fewer.
+        """
+        after = None
+        while True:
+            page = self.select(source=source, from_us=from_us, to_us=to_us, after=after, limit=page_readings)
+            yield from page
+            if len(page) < page_readings:
+                return
+            after = Key(*page[-1][:3])
 
     def sources(self, *, after: str | None = None, limit: int) -> list[Span]:
         """The sources that have readings, by name.

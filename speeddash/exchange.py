@@ -1,0 +1,183 @@
+"""`import` and `export` of the command line: files in and out of the database itself, whether a server runs or not."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from speeddash.drive import FORMS, BadLine, read_drive, source_of
+from speeddash.errors import FrameError, SettingsError, StoreError
+from speeddash.export import MIME_TYPES, export
+from speeddash.intake import Intake
+from speeddash.reading import Reading, parse_source, parse_time
+from speeddash.settings import Settings
+from speeddash.store import Store, open_store
+from speeddash.units import KMH_IN
+
+#: How many bad lines are told one by one.
+SHOWN_LINES = 20
+
+database_option = click.option("--database-url", help="Instead of SPEEDDASH_DATABASE_URL.")
+
+
+def _moment_us(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_time(text)
+    except FrameError as wrong:
+        raise click.BadParameter(wrong.message) from None
+
+
+@click.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--source", help="Name for readings that name none. [default: the file's name]")
+@click.option("--format", "form", type=click.Choice(FORMS), help="[default: by the file's name, else by its content]")
+@click.option(
+    "--unit",
+    type=click.Choice(list(KMH_IN)),
+    help="Unit of the speeds. [default: what the file says, else the format's own]",
+)
+@click.option("--start", callback=_moment_us, help="Moment of second 0, for files that count seconds. [default: now]")
+@database_option
+def import_drives(
+    files: Sequence[str],
+    source: str | None,
+    form: str | None,
+    unit: str | None,
+    start: int | None,
+    database_url: str | None,
+) -> None:
+    """Store recorded drives in the database: FILES of CSV, GPX, NDJSON or NMEA; - is the standard input.
+
+    CSV needs a column of times (such as timestamp, time, seconds) and one of speeds (such as speed, speed_mph). Times without
+    a zone are UTC. A bad line is told with its number and the good ones are stored; the exit code is 0 if every line was good.
+    A drive that is imported again under the same source adds nothing.
+    """
+    start_us = time.time_ns() // 1000 if start is None else start
+    complete = True
+    with _open_database(database_url) as (settings, store):
+        for file in files:
+            name = "stdin" if file == "-" else file
+            intake = Intake(
+                partial(_insert, store), source=_source(source or source_of(name)), max_speed_kmh=settings.max_speed_kmh
+            )
+            failure = _take(intake, file, name, form, unit, start_us)
+            tell_bad_lines(name, intake.bad_lines, intake.bad)
+            if failure:
+                click.echo(f"speeddash: {failure}", err=True)
+            click.echo(f"{name}: {intake.read} read, {intake.stored} stored, {intake.bad} bad")
+            complete = complete and intake.complete and failure is None
+            if failure and failure != intake.failure:
+                break  # the database is away, or the person has had enough
+    sys.exit(0 if complete else 1)
+
+
+@click.command("export")
+@click.option("--source", help="Only this one. [default: all]")
+@click.option("--from", "from_us", callback=_moment_us, help="First moment, inclusive.")
+@click.option("--to", "to_us", callback=_moment_us, help="Last moment, exclusive.")
+@click.option("--format", "form", type=click.Choice(list(MIME_TYPES)), help="[default: by the file's name, else csv]")
+@click.option("--unit", type=click.Choice(list(KMH_IN)), help="Unit of the speeds in CSV. [default: kmh]")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="[default: standard output]"
+)
+@database_option
+def export_readings(
+    source: str | None,
+    from_us: int | None,
+    to_us: int | None,
+    form: str | None,
+    unit: str | None,
+    output: str,
+    database_url: str | None,
+) -> None:
+    """Write stored readings to a file that `import` reads back, to the bit where the speeds are in km/h."""
+    if from_us is not None and to_us is not None and from_us >= to_us:
+        raise click.UsageError("--from must be before --to")
+    ending = Path(output).suffix.lower().removeprefix(".")
+    form = form or (ending if ending in MIME_TYPES else "csv")
+    with _open_database(database_url) as (_, store):
+        readings = store.stream(source=_source(source) if source else source, from_us=from_us, to_us=to_us)
+        try:
+            pieces = export(form, readings, unit=unit)
+        except FrameError as wrong:
+            raise click.UsageError(wrong.message) from None
+        try:
+            with click.open_file(output, "wb") as file:
+                for piece in pieces:
+                    file.write(piece.encode())
+        except (StoreError, OSError) as broken:
+            raise click.ClickException(f"{broken}; what was written is not complete") from None
+
+
+def tell_bad_lines(name: object, lines: Sequence[BadLine], count: int) -> None:
+    """Say on the standard error which lines are bad, the first ones one by one."""
+    for line in lines[:SHOWN_LINES]:
+        click.echo(f"{name}:{line.line}: {line.why}", err=True)
+    if count > SHOWN_LINES:
+        click.echo(f"{name}: {count - SHOWN_LINES} more bad lines", err=True)
+
+
+def _take(intake: Intake, file: str, name: str, form: str | None, unit: str | None, start_us: int) -> str | None:
+    """Read a file into the intake; why not all of it, where it failed."""
+    try:
+        with click.open_file(file, "rb") as opened, _progress(opened, name) as counted:
+            intake.take(read_drive(counted, name=name, form=form, unit=unit, start_us=start_us))
+    except (StoreError, OSError) as broken:
+        return f"{broken}; import it again, what is stored is not stored twice"
+    except KeyboardInterrupt:
+        return "interrupted"
+    return intake.failure
+
+
+class _Counted:
+    """A file that tells a progress bar how many bytes were read."""
+
+    def __init__(self, file: IO[bytes], bar: Any) -> None:
+        self._file = file
+        self._bar = bar
+
+    def read(self, size: int, /) -> bytes:
+        block = self._file.read(size)
+        self._bar.update(len(block))
+        return block
+
+
+@contextmanager
+def _progress(file: IO[bytes], name: str) -> Iterator[Any]:
+    if name == "stdin" or not sys.stderr.isatty():
+        yield file
+        return
+    with click.progressbar(length=Path(name).stat().st_size, label=name, file=sys.stderr) as bar:
+        yield _Counted(file, bar)
+
+
+@contextmanager
+def _open_database(url: str | None) -> Iterator[tuple[Settings, Store]]:
+    try:
+        settings = Settings.load(database_url=url)
+        store = open_store(settings.database_url.get_secret_value(), timeout_s=settings.database_timeout_s)
+        store.prepare()
+    except SettingsError as wrong:
+        raise click.UsageError(str(wrong)) from None
+    except StoreError as away:
+        raise click.ClickException(str(away)) from None
+    try:
+        yield settings, store
+    finally:
+        store.close()
+
+
+def _insert(store: Store, readings: list[Reading]) -> None:
+    store.insert(store.encode(readings))
+
+
+def _source(name: str) -> str:
+    try:
+        return parse_source(name)
+    except FrameError as wrong:
+        raise click.UsageError(wrong.message) from None

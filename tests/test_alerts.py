@@ -1,0 +1,216 @@
+"""Limits: events found from readings, stored, and told once to a webhook that may be away."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+
+from speeddash.alerts import Alerts, above
+from speeddash.reading import Reading
+from speeddash.rollups import Rollups
+from speeddash.stretch import HOUR_US, SECOND_US
+from tests.running import wait_for
+from tests.test_history import START, put
+from tests.test_trips import drive
+
+EVER = 2**60
+NOW = START + 4000 * SECOND_US
+
+
+class Hook:
+    """A web server that takes events, or not."""
+
+    def __init__(self):
+        self.got, self.answers = [], []
+        hook = self
+
+        class Taker(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.got.append(json.loads(body))
+                self.send_response(hook.answers.pop(0) if hook.answers else 200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?key=secret"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def hook():
+    hook = Hook()
+    yield hook
+    hook.close()
+
+
+def events(store):
+    return [(each.start_us - START, each.end_us - START, each.peak) for each in store.events("car", -EVER, EVER, 100)]
+
+
+def seconds(*found):
+    return [(start * SECOND_US, end * SECOND_US, peak) for start, end, peak in found]
+
+
+def test_event_is_from_the_first_reading_above_the_limit_to_the_last():
+    found = list(above("car", 50, drive([50, 51, 60, 50, 0, 70])))
+    assert [
+        ((each.start_us - START) // SECOND_US, (each.end_us - START) // SECOND_US, each.peak) for each in found
+    ] == [
+        (1, 2, 60),
+        (5, 5, 70),
+    ]
+    assert [each.ongoing for each in found] == [False, True]
+
+
+def test_gap_ends_an_event():
+    found = list(above("car", 50, [*drive([60]), *drive([70], after_s=300)]))
+    assert [each.peak for each in found] == [60, 70]
+
+
+def test_events_are_found_as_readings_come(store):
+    alerts = Alerts(store, None)
+    alerts.set_limit("car", 50.0)
+    put(store, *drive([40, 60, 70]))
+    alerts.check(START + 3 * SECOND_US)
+    assert events(store) == seconds((1, 2, 70))
+    assert store.events("car", -EVER, EVER, 1)[0].ongoing
+    put(store, *drive([80, 40, 90, 10], after_s=3))
+    alerts.check(START + 7 * SECOND_US)
+    assert events(store) == seconds((1, 3, 80), (5, 5, 90))
+    assert not any(each.ongoing for each in store.events("car", -EVER, EVER, 9))
+    alerts.check(START + 8 * SECOND_US)
+    assert events(store) == seconds((1, 3, 80), (5, 5, 90))
+
+
+def test_event_of_a_source_that_fell_silent_is_over(store):
+    alerts = Alerts(store, None)
+    alerts.set_limit("car", 50.0)
+    put(store, *drive([60]))
+    alerts.check(START + SECOND_US)
+    assert store.events("car", -EVER, EVER, 1)[0].ongoing
+    alerts.check(START + 301 * SECOND_US)
+    assert not store.events("car", -EVER, EVER, 1)[0].ongoing
+
+
+def test_drive_that_is_sent_again_much_later_is_not_cut_into_events(store):
+    alerts = Alerts(store, None)
+    alerts.set_limit("car", 50.0)
+    for n in range(3):
+        put(store, *drive([60 + n], after_s=n))
+        alerts.check(NOW)
+    assert events(store) == seconds((0, 2, 62))
+
+
+def test_new_limit_finds_the_events_of_all_history_anew(store):
+    put(store, *drive([40, 60, 40] * 1500))
+    Rollups(store, rolled_up=lambda *_: None).roll_up(quiet_s=-1)
+    alerts = Alerts(store, None)
+    alerts.set_limit("car", 50.0)
+    alerts.check(NOW)
+    assert len(store.events("car", -EVER, EVER, 5000)) == 1500
+    alerts.set_limit("car", 30.0)
+    alerts.check(NOW)
+    assert events(store) == seconds((0, 4499, 60))
+    alerts.set_limit("car", None)
+    alerts.check(NOW)
+    assert events(store) == []
+
+
+def test_late_readings_change_the_events_of_their_hour(store):
+    alerts = Alerts(store, None)
+    rollups = Rollups(store, rolled_up=alerts.recheck)
+    alerts.set_limit("car", 50.0)
+    put(store, *drive([60, 60, 60, 60]))
+    put(store, *drive([0, 0], after_s=2 * 3600))
+    alerts.check(NOW)
+    assert events(store) == seconds((0, 3, 60))
+    put(store, Reading("car", START + SECOND_US + 1, 99, 10.0), Reading("car", START + 100 * SECOND_US, 1, 75.0))
+    rollups.roll_up(quiet_s=-1)
+    assert [each[2] for each in events(store)] == [60, 75]
+    store.remove("car", START, START + 50 * SECOND_US)
+    rollups.roll_up(quiet_s=-1)
+    assert events(store) == seconds((100, 100, 75))
+
+
+def test_event_that_crosses_an_hour_stays_one(store):
+    alerts = Alerts(store, None)
+    edge_s = (START // HOUR_US * HOUR_US + HOUR_US - START) // SECOND_US
+    alerts.set_limit("car", 50.0)
+    put(store, *drive([60] * 120, after_s=edge_s - 60), *drive([0], after_s=edge_s + 60))
+    alerts.check(NOW)
+    before = events(store)
+    assert len(before) == 1
+    Rollups(store, rolled_up=alerts.recheck).roll_up(quiet_s=-1)
+    assert events(store) == before
+
+
+def test_webhook_is_told_of_an_event_once_when_it_is_over(store, hook):
+    alerts = Alerts(store, hook.url)
+    alerts.set_limit("car", 50.0)
+    put(store, *drive([60, 70]))
+    alerts.check(START + 2 * SECOND_US)
+    alerts.deliver(START + 2 * SECOND_US)
+    assert hook.got == []
+    put(store, *drive([10], after_s=2))
+    for _ in range(2):
+        alerts.check(START + 3 * SECOND_US)
+        alerts.deliver(START + 3 * SECOND_US)
+    assert hook.got == [
+        {
+            "event": "over_limit", "source": "car", "start": "2026-09-21T14:13:20.000000Z", "end": "2026-09-21T14:13:21.000000Z",
+            "peak_kmh": 70.0, "limit_kmh": 50.0,
+        }
+    ]  # fmt: skip
+
+
+def test_webhook_that_is_away_is_tried_again_later_and_its_address_stays_secret(store, hook, caplog):
+    hook.answers = [500, 302]
+    alerts = Alerts(store, hook.url)
+    alerts.set_limit("car", 50.0)
+    put(store, *drive([60, 0]))
+    now = START + 2 * SECOND_US
+    alerts.check(now)
+    alerts.deliver(now)
+    alerts.deliver(now + SECOND_US)
+    assert len(hook.got) == 1, "not at once"
+    later = Alerts(store, hook.url)  # another process goes on
+    later.deliver(now + 7 * SECOND_US)
+    later.deliver(now + 30 * SECOND_US)
+    later.deliver(now + 3600 * SECOND_US)
+    assert len(hook.got) == 3
+    assert "it answered 500" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_nobody_is_told_of_what_is_long_over(store, hook):
+    alerts = Alerts(store, hook.url)
+    alerts.set_limit("car", 50.0)
+    put(store, *drive([60, 0]))
+    alerts.check(START + 25 * HOUR_US)
+    alerts.deliver(START + 25 * HOUR_US)
+    assert len(store.events("car", -EVER, EVER, 9)) == 1
+    assert hook.got == []
+
+
+def test_running_server_tells_the_webhook(database_url, run, hook):
+    server = run(database_url, SPEEDDASH_WEBHOOK_URL=hook.url)
+    requests.patch(f"{server.url}/api/v1/sources/bike", json={"limit_kmh": 39}, timeout=5).raise_for_status()
+    with server.connect("/ws?source=bike") as socket:
+        for speed in (37, 40, 37):
+            socket.send(json.dumps({"speed": speed}))
+            socket.recv(5)
+    wait_for(lambda: hook.got, 15)
+    assert [(each["source"], each["peak_kmh"]) for each in hook.got] == [("bike", 40)]
+    listed = requests.get(f"{server.url}/api/v1/events", {"source": "bike"}, timeout=5).json()["events"]
+    assert [(each["kind"], each["peak"], each["ongoing"]) for each in listed] == [("over", 40, False)]

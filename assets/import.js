@@ -24,13 +24,12 @@ window.speeddash.Import = (() => {
     };
 
     // What became of a file, in words.
-    const outcome = ({read, stored, bad_count: bad, sources}) => {
+    const outcome = ({stored, bad_count: bad, sources, failure}) => {
         const number = (n, one) => `${n.toLocaleString('en')} ${one}${n === 1 ? '' : 's'}`;
-        const known = read - stored;
         return [
             `${number(stored, 'reading')} stored${sources.length ? ` as ${sources.join(', ')}` : ''}.`,
-            known > 0 && `${number(known, 'reading')} ${known === 1 ? 'was' : 'were'} there already.`,
             bad && `${number(bad, 'line')} could not be read.`,
+            failure && `The rest was not read: ${failure}`,
         ].filter(Boolean).join(' ');
     };
 
@@ -94,7 +93,7 @@ window.speeddash.Import = (() => {
             const chosen = el('input', {type: 'file', onchange: () => this.take([...chosen.files], false)});
             this.name = el('input', {value: file ? suggested(file.name) : '', maxlength: 64, required: true, spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off'});
             this.unit = el('select', {},
-                el('option', {value: ''}, 'as the file says, else km/h'),
+                el('option', {value: ''}, 'as the file says'),
                 Object.entries(this.units).map(([unit, {symbol}]) => el('option', {value: unit}, symbol)));
             this.format = el('select', {},
                 el('option', {value: ''}, 'as the file looks'),

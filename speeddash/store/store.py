@@ -36,7 +36,7 @@ from speeddash.reading import EPOCH, Reading, microseconds
 
 P = ParamSpec("P")
 T = TypeVar("T")
-#: What `Store.stream` asks for at once: some 2 MB.
+#: What `Store.stream` asks for at once unless told: some 2 MB.
 PAGE_READINGS: Final = 5_000
 #: SQL and its parameters.
 Statement = tuple[str, Sequence[Any]]
@@ -191,17 +191,28 @@ class Store(ABC):
         return self._call(self._select, source, from_us, to_us, after, limit)
 
     def stream(
-        self, *, source: str | None = None, from_us: int | None = None, to_us: int | None = None
+        self,
+        *,
+        source: str | None = None,
+        from_us: int | None = None,
+        to_us: int | None = None,
+        page_readings: int = PAGE_READINGS,
     ) -> Iterator[Reading]:
         """Every stored reading of a range in the order of its key, read page by page: memory is bounded however many there are.
 
-        What is stored meanwhile is met where it lies ahead. See `select` for the arguments.
+        What is stored meanwhile is met where it lies ahead. See `select` for the other arguments.
+
+        Args:
+            source: Only this one.
+            from_us: The first moment, inclusive.
+            to_us: The last moment, exclusive.
+            page_readings: How many are read at once; a server that must not stop for long takes fewer.
         """
         after = None
         while True:
-            page = self.select(source=source, from_us=from_us, to_us=to_us, after=after, limit=PAGE_READINGS)
+            page = self.select(source=source, from_us=from_us, to_us=to_us, after=after, limit=page_readings)
             yield from page
-            if len(page) < PAGE_READINGS:
+            if len(page) < page_readings:
                 return
             after = Key(*page[-1][:3])
 

@@ -142,9 +142,10 @@ def _ingest(report: Report, database: MariaDB, runs: int, seconds: float) -> Non
 
 def _roll_up(name: str, url: str) -> None:
     store = open_store(url, timeout_s=3600)
-    with click.progressbar(rebuild(store), label=f"{name}: rolling up", file=click.get_text_stream("stderr")) as steps:
-        for _ in steps:
-            pass
+    for _, hours in rebuild(store):
+        with click.progressbar(hours, label=f"{name}: rolling up", file=click.get_text_stream("stderr")) as steps:
+            for _ in steps:
+                pass
     store.close()
 
 

@@ -8,7 +8,7 @@ import click
 
 from speeddash.drive import FORMS, BadLine, Row, read_drive, source_of
 from speeddash.errors import DriveError, FrameError
-from speeddash.exchange import export_readings, import_drives, tell_bad_lines
+from speeddash.exchange import export_readings, import_drives, rebuild_rollups, tell_bad_lines
 from speeddash.reading import parse_source, parse_time
 from speeddash.replay import Replay
 from speeddash.units import KMH_IN
@@ -22,6 +22,7 @@ def main() -> None:
 
 main.add_command(import_drives)
 main.add_command(export_readings)
+main.add_command(rebuild_rollups)
 
 
 @main.command()

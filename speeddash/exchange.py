@@ -15,6 +15,7 @@ from speeddash.errors import FrameError, SettingsError, StoreError
 from speeddash.export import MIME_TYPES, export
 from speeddash.intake import Intake
 from speeddash.reading import Reading, parse_source, parse_time
+from speeddash.rollups import rebuild
 from speeddash.settings import Settings
 from speeddash.store import Store, open_store
 from speeddash.units import KMH_IN
@@ -112,6 +113,26 @@ def export_readings(
                     file.write(piece.encode())
         except (StoreError, OSError) as broken:
             raise click.ClickException(f"{broken}; what was written is not complete") from None
+
+
+@click.command("rollup")
+@click.option("--source", "sources", multiple=True, help="Only this one; may be given again. [default: all]")
+@database_option
+def rebuild_rollups(sources: Sequence[str], database_url: str | None) -> None:
+    """Compute minutes and hours anew from the readings, for example after others changed rows that lie back.
+
+    A server may go on meanwhile. Hours whose readings were removed (SPEEDDASH_KEEP_RAW_DAYS) stay as they are.
+    """
+    with _open_database(database_url) as (_, store):
+        hours = 0
+        try:
+            for source, steps in rebuild(store, [_source(each) for each in sources] or None):
+                label = source or "(unnamed)"
+                with click.progressbar(steps, label=label, file=sys.stderr, show_pos=True) as bar:
+                    hours += sum(1 for _ in bar)
+        except StoreError as broken:
+            raise click.ClickException(f"{broken}; run it again, what was rolled up stays so") from None
+    click.echo(f"{hours} hours rolled up")
 
 
 def tell_bad_lines(name: object, lines: Sequence[BadLine], count: int) -> None:

@@ -76,8 +76,8 @@ class Intake:
         return {
             "read": self.read,
             "stored": self.stored,
-            "bad": self.bad,
-            "bad_lines": [{"line": each.line, "why": each.why} for each in self.bad_lines],
+            "bad_count": self.bad,
+            "bad": [{"line": each.line, "why": each.why} for each in self.bad_lines],
             "sources": self.sources,
             "more_sources": self.more_sources,
             "first": None if self.first_us is None else rfc3339(self.first_us),

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from speeddash.errors import StoreError
 from speeddash.store import QUIET_S, Store
@@ -130,21 +130,35 @@ class Rollups:
                 log.exception("rollups failed; the next round tries again")
 
 
-def rebuild(store: Store, sources: list[str] | None = None) -> Iterator[tuple[str, int, int]]:
-    """Compute every hour anew from its readings; after each: its source, its number from 1, and how many that source has.
+class Rebuild:
+    """One source's hours, computed anew from their readings while they are gone through; `len` is how many there are."""
 
-    Hours whose readings were removed on purpose stay as they are.
+    def __init__(self, store: Store, source: str) -> None:
+        self._store = store
+        self._source = source
+        kept_us = store.upkeep(source).raw_from_us
+        hours = set(store.hours(source, -EVER_US, EVER_US))
+        # Also those that hold none any more; where readings were removed on purpose, what they left stays.
+        hours |= {each for each in store.rolled_up_hours(source) if kept_us is None or each >= kept_us}
+        self._hours = sorted(hours)
+
+    def __len__(self) -> int:
+        return len(self._hours)
+
+    def __iter__(self) -> Iterator[int]:
+        for hour_us in self._hours:
+            self._store.roll_up(self._source, hour_us)
+            yield hour_us
+
+
+def rebuild(store: Store, sources: Sequence[str] | None = None) -> Iterator[tuple[str, Rebuild]]:
+    """Every source, or these, with what computes its hours anew.
 
     Raises:
         StoreError: What was done is done.
     """
     for source in _sources(store) if sources is None else sources:
-        kept_us = store.upkeep(source).raw_from_us
-        hours = set(store.hours(source, -EVER_US, EVER_US))
-        hours |= {each for each in store.rolled_up_hours(source) if kept_us is None or each >= kept_us}
-        for number, hour_us in enumerate(sorted(hours), 1):
-            store.roll_up(source, hour_us)
-            yield source, number, len(hours)
+        yield source, Rebuild(store, source)
 
 
 def _sources(store: Store) -> Iterator[str]:

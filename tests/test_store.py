@@ -65,13 +65,12 @@ def test_pages_by_key_meet_every_row_once_while_rows_are_added(store):
     assert found == rows
 
 
-def test_stream_meets_every_row_of_a_range_once_over_its_pages(store, monkeypatch):
-    monkeypatch.setattr("speeddash.store.store.PAGE_READINGS", 7)
+def test_stream_meets_every_row_of_a_range_once_over_its_pages(store):
     rows = [Reading(source, NOON_US + n // 3, n, 1.0) for source in ("", "a", "b") for n in range(21)]
     store.insert(store.encode(rows))
-    assert list(store.stream()) == rows
-    assert list(store.stream(source="a")) == rows[21:42]
-    assert list(store.stream(source="a", from_us=NOON_US + 1, to_us=NOON_US + 4)) == rows[24:33]
+    assert list(store.stream(page_readings=7)) == rows
+    assert list(store.stream(source="a", page_readings=7)) == rows[21:42]
+    assert list(store.stream(source="a", from_us=NOON_US + 1, to_us=NOON_US + 4, page_readings=3)) == rows[24:33]
     assert list(store.stream(source="c")) == []
 
 

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from speeddash.alerts import Alerts
 from speeddash.api.answers import PROBLEM, Problem
+from speeddash.api.files import FilesApi
 from speeddash.api.history import HistoryApi
 from speeddash.api.queries import explain
 from speeddash.api.readings import ReadingsApi
@@ -60,12 +61,14 @@ class Api:
             ReadingsApi(settings, store, ingest, connections),
             SourcesApi(store, connections, alerts),
             HistoryApi(history, store),
+            FilesApi(settings, store, ingest),
         )
 
     def register(self, app: OpenAPI) -> None:
         """Add the endpoints, their description and the error shape to an application."""
         app.info = Info(title="SpeedDash", version=version("speeddash"), description=DESCRIPTION)
         app.validation_error_callback = self._query_problem
+        app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
         # A blueprint, so that the page's errors stay Dash's own.
         api = APIBlueprint("api", __name__, abp_responses=PROBLEMS)
         for part in self._parts:

@@ -219,10 +219,12 @@ class BadLineOut(BaseModel):
 class ImportOut(BaseModel):
     """What became of a file."""
 
-    read: int
+    read: int = Field(description="Lines that were to hold a reading.")
     stored: int
     bad_count: int
     bad: list[BadLineOut] = Field(description="The first 20.")
-    sources: list[str]
+    sources: list[str] = Field(description="The first 20.")
+    more_sources: bool
     first: Time | None
     last: Time | None
+    failure: str | None = Field(description="Why the file could not be read to its end.")

@@ -24,6 +24,9 @@ FORM_OF_ENDING: Final = {
 #: What the content begins with, behind a byte order mark and white space; CSV may begin with anything.
 FORM_OF_START: Final = {b"<": "gpx", b"{": "ndjson", b"$": "nmea", b"!": "nmea"}
 
+#: How much of the content is looked at; a pipe may give less at once.
+PEEK_BYTES: Final = 512
+
 
 def read_drive(
     file: Readable, *, name: str, form: str | None = None, unit: str | None = None, start_us: int
@@ -42,7 +45,9 @@ def read_drive(
     """
     try:
         pieces = blocks(file)
-        first = next(pieces, b"")
+        first = b""
+        while len(first) < PEEK_BYTES and (piece := next(pieces, b"")):
+            first += piece
         if not first:
             raise DriveError(f"{name}: the file is empty")
         form = form or FORM_OF_ENDING.get(PurePath(name).suffix.lower()) or _form_of_content(first)

@@ -25,8 +25,10 @@ MAX_DEPTH: Final = 50
 #: What a value may have; none that we read comes near it.
 MAX_TEXT: Final = 200
 VALUES: Final = {"time", "speed", "ele"}
-#: Beyond it, in degrees and metres, gpxpy's arithmetic would overflow.
-LIMITS: Final = {"latitude": 90, "longitude": 360, "elevation": 1e6}
+#: In degrees and metres; far beyond them gpxpy's arithmetic would overflow.
+MAX_LATITUDE: Final = 90
+MAX_LONGITUDE: Final = 360
+MAX_ELEVATION_M: Final = 1e6
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class Point:
     values: dict[str, str] = field(default_factory=dict)
     own: dict[str, str] = field(default_factory=dict)
     at_us: int = 0
+    place: GPXTrackPoint | None = None
 
 
 def read_gpx(name: str, pieces: Iterable[bytes], unit: str | None, start_us: int) -> Iterator[Row | BadLine]:
@@ -90,15 +93,20 @@ def _speed_between_mps(before: Point | None, point: Point, after: Point | None) 
 
 
 def _place(point: Point) -> GPXTrackPoint:
-    try:
-        latitude, longitude = float(point.attributes["lat"]), float(point.attributes["lon"])
-        elevation = float(point.values["ele"]) if "ele" in point.values else None
-    except (KeyError, ValueError):
-        raise ValueError(f"no speed, and the point of line {point.line} has no place to tell it from") from None
-    place = GPXTrackPoint(latitude, longitude, elevation, time=EPOCH + timedelta(microseconds=point.at_us))
-    if not all(abs(getattr(place, name) or 0) <= most for name, most in LIMITS.items()):
-        raise ValueError(f"no speed, and the point of line {point.line} is not on this planet")
-    return place
+    """Where the point is, for gpxpy; it is asked for three times."""
+    if point.place is None:
+        try:
+            latitude, longitude = float(point.attributes["lat"]), float(point.attributes["lon"])
+            elevation = float(point.values["ele"]) if "ele" in point.values else None
+        except (KeyError, ValueError):
+            raise ValueError(f"no speed, and the point of line {point.line} has no place to tell it from") from None
+        if not (
+            abs(latitude) <= MAX_LATITUDE and abs(longitude) <= MAX_LONGITUDE and abs(elevation or 0) <= MAX_ELEVATION_M
+        ):
+            raise ValueError(f"no speed, and the point of line {point.line} is not on this planet")
+        at = EPOCH + timedelta(microseconds=point.at_us)
+        point.place = GPXTrackPoint(latitude, longitude, elevation, time=at)
+    return point.place
 
 
 def _points(name: str, pieces: Iterable[bytes]) -> Iterator[Point | None]:

@@ -1,0 +1,92 @@
+"""Whole files, in and out, streamed."""
+
+import time
+from collections.abc import Iterator
+
+from flask import Response, jsonify, request
+from flask_openapi3 import APIBlueprint
+from flask_openapi3.models import RawModel
+
+from speeddash.api.answers import ImportOut
+from speeddash.api.queries import ExportQuery, ImportQuery
+from speeddash.api.views import view
+from speeddash.drive import read_drive, source_of
+from speeddash.export import MIME_TYPES, export
+from speeddash.ingest import Ingest
+from speeddash.intake import Intake
+from speeddash.problem import problem
+from speeddash.reading import Reading
+from speeddash.settings import Settings
+from speeddash.sockets import refused_frame
+from speeddash.store import Store
+
+#: So few that the sockets do not wait for an export.
+PAGE_READINGS = 1_000
+
+
+class FileIn(RawModel):
+    """A recorded drive."""
+
+    mimetypes: list[str] = ["application/octet-stream"]  # noqa: RUF012 - as the library declares it
+
+
+class FilesApi:
+    """The endpoints about files."""
+
+    def __init__(self, settings: Settings, store: Store, ingest: Ingest) -> None:
+        self._settings = settings
+        self._store = store
+        self._ingest = ingest
+
+    def register(self, api: APIBlueprint) -> None:
+        """Add the endpoints."""
+        for method, mime_type in (
+            (self.export_csv, MIME_TYPES["csv"]),
+            (self.export_ndjson, MIME_TYPES["ndjson"]),
+            (self.export_gpx, MIME_TYPES["gpx"]),
+        ):
+            path = f"/api/v1/{method.__name__.replace('_', '.')}"
+            content = {"description": "The file", "content": {mime_type: {"schema": {"type": "string"}}}}
+            api.get(path, responses={200: content})(view(method))
+        api.post("/api/v1/import", responses={200: ImportOut})(view(self.import_file))
+
+    def export_csv(self, query: ExportQuery) -> Response:
+        """The readings themselves as CSV. What a spreadsheet would take for a formula is defused."""
+        return self._exported("csv", query)
+
+    def export_ndjson(self, query: ExportQuery) -> Response:
+        """The readings themselves, one JSON object a line, in km/h."""
+        return self._exported("ndjson", query)
+
+    def export_gpx(self, query: ExportQuery) -> Response:
+        """The readings themselves as a GPX track with speeds in m/s. Positions are not stored: it runs along the equator."""
+        return self._exported("gpx", query)
+
+    def import_file(self, query: ImportQuery, raw: FileIn) -> Response:  # noqa: ARG002 - it describes the body, which is streamed
+        """Store a recorded drive: the file is the body. Good lines are stored, bad ones are told with their numbers.
+
+        Sent again, it adds nothing. A reading belongs to the source that its line names, else to `source`, else to the file's name.
+        """
+        request.max_content_length = self._settings.max_import_bytes
+        start_us = time.time_ns() // 1000 if query.start_us is None else query.start_us
+        intake = Intake(
+            self._commit, source=query.source or source_of(query.name), max_speed_kmh=self._settings.max_speed_kmh
+        )
+        intake.take(read_drive(request.stream, name=query.name, form=query.format, unit=query.unit, start_us=start_us))
+        if intake.failure and not intake.stored:
+            return problem(422, intake.failure, code="bad_file")
+        return jsonify(intake.as_dict())
+
+    def _exported(self, form: str, query: ExportQuery) -> Response:
+        readings: Iterator[Reading] = self._store.stream(
+            source=query.source, from_us=query.from_us, to_us=query.to_us, page_readings=PAGE_READINGS
+        )
+        name = "all" if query.source is None else query.source.replace(":", "-") or "unnamed"
+        answer = Response(export(form, readings, unit=query.unit), content_type=f"{MIME_TYPES[form]}; charset=utf-8")
+        answer.headers["Content-Disposition"] = f'attachment; filename="speeddash_{name}.{form}"'
+        return answer
+
+    def _commit(self, readings: list[Reading]) -> None:
+        refused = self._ingest.commit([[each] for each in readings], self._settings.store_timeout_s)
+        for why in refused.values():
+            raise refused_frame(why)

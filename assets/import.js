@@ -24,10 +24,10 @@ window.speeddash.Import = (() => {
     };
 
     // What became of a file, in words.
-    const outcome = ({stored, bad_count: bad, sources, failure}) => {
+    const outcome = ({stored, bad_count: bad, sources, more_sources: more, failure}) => {
         const number = (n, one) => `${n.toLocaleString('en')} ${one}${n === 1 ? '' : 's'}`;
         return [
-            `${number(stored, 'reading')} stored${sources.length ? ` as ${sources.join(', ')}` : ''}.`,
+            `${number(stored, 'reading')} stored${sources.length ? ` as ${sources.join(', ')}${more ? ' and more' : ''}` : ''}.`,
             bad && `${number(bad, 'line')} could not be read.`,
             failure && `The rest was not read: ${failure}`,
         ].filter(Boolean).join(' ');

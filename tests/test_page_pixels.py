@@ -14,7 +14,9 @@ DAY_S = 86_400
 WIDTH = 1_440
 #: Page, cards and margins around a plot of that width, which on a real screen ends at 1,800 pixels in all.
 VIEWPORT = {"width": WIDTH + 546, "height": 900}
-ALL_SHOWN = "() => document.querySelector('#shown').textContent === '86,400 readings shown, a point for every 1 min 00 s'"
+ALL_SHOWN = (
+    "() => document.querySelector('#shown').textContent === '86,400 readings shown, a point for every 1 min 00 s'"
+)
 PLOT = "#live-graph .nsewdrag"
 
 DIFFERENCES = """async (pictures) => {
@@ -26,14 +28,13 @@ DIFFERENCES = """async (pictures) => {
         canvas.drawImage(image, 0, 0);
         return canvas.getImageData(0, 0, image.width, image.height);
     }));
-    const found = {width: a.width, pixels: a.width * a.height, different: 0, onlyFirst: 0, onlySecond: 0, halfFirst: 0, halfSecond: 0};
+    const found = {width: a.width, pixels: a.width * a.height, different: 0, onlyFirst: 0, onlySecond: 0, halfSecond: 0};
     const ink = ({data}, n) => 255 - data[n]; // the line has no red
     for (let n = 0; n < a.data.length; n += 4) {
         found.different += [0, 1, 2].some((colour) => a.data[n + colour] !== b.data[n + colour]);
         const [x, y] = [ink(a, n), ink(b, n)];
         found.onlyFirst += x > 8 && y <= 8;
         found.onlySecond += y > 8 && x <= 8;
-        found.halfFirst += x > 122 && y <= 122;
         found.halfSecond += y > 122 && x <= 122;
     }
     return found;
@@ -46,7 +47,7 @@ ALONE = """async ([kind, first, speeds]) => {
     const band = plot.data.find(({name}) => name === 'band');
     const x = speeds.map((_, n) => window.speeddash.chart.local(first + 1000 * n));
     const line = {type: 'scatter', mode: 'lines', x, y: speeds, line: {color: band.line.color, width: 2}};
-    const data = {band: {...band, opacity: 1}, line, every: {...line, line: {...line.line, simplify: false}}}[kind];
+    const data = kind === 'band' ? {...band, opacity: 1} : line;
     const {xaxis: {range}, yaxis: {range: speedRange}} = plot.layout;
     const div = Object.assign(document.createElement('div'), {id: 'alone'});
     div.style = 'position: fixed; inset: 0 auto auto 0; z-index: 99; background: #fff';
@@ -101,7 +102,7 @@ def speeds():
 @pytest.fixture
 def visits(page_server, own_context, speeds):
     """The day twice: watched from its first reading to its last, and loaded afterwards."""
-    own_context.clock.install(time=datetime.fromtimestamp(DAY_MS / 1000 + DAY_S + 60, UTC))
+    own_context.clock.install(time=datetime.fromtimestamp(DAY_MS / 1000 + DAY_S - 30, UTC))
     watching = wide(own_context, page_server, "?source=pixels&window=24h&theme=light")
     watching.page.route("**/_dash-update-component", lambda route: route.abort())  # nor by the list of sources
     watching.wait_for_status("Live")
@@ -114,6 +115,7 @@ def visits(page_server, own_context, speeds):
             for n in range(at, at + 9_600)
         ]
         requests.post(f"{page_server.url}/api/v1/readings", json=part, timeout=30).raise_for_status()
+        watching.wait_until(f"() => document.querySelector('#shown').textContent.startsWith('{at + 9_600:,} ')")
     show(watching)
     assert asked == []  # every reading came by the socket
     loaded = wide(own_context, page_server, "?source=pixels&window=24h&theme=light")
@@ -122,13 +124,18 @@ def visits(page_server, own_context, speeds):
 
 
 def test_day_from_buckets_and_the_same_day_from_all_its_readings_are_the_same_picture(visits, speeds):
-    watching, loaded = visits
+    _, loaded = visits
     found = loaded.page.evaluate(DIFFERENCES, [picture(each.page, PLOT) for each in visits])
     assert found["width"] == WIDTH
     assert found["different"] == 0
-    alone = {}
-    for kind in ("band", "line", "every"):
+    # Beside the plain line of all readings, which Plotly draws in ten times the time. Of 720,000 pixels 10,579 are painted by the
+    # band alone: within a column it is whole where the line, on its way up and down, is not. 2,372 at its rim are touched by the
+    # line alone, 43 of them for more than half: Plotly leaves out points of a long line, and with all of them (simplify: false)
+    # the same line differs from itself in 10,885.
+    alone = []
+    for kind in ("band", "line"):
         loaded.page.evaluate(ALONE, [kind, DAY_MS, speeds])
-        alone[kind] = picture(loaded.page, "#alone")
-    for pair in (("band", "line"), ("line", "every")):
-        print(pair, loaded.page.evaluate(DIFFERENCES, [alone[each] for each in pair]))
+        alone.append(picture(loaded.page, "#alone"))
+    found = loaded.page.evaluate(DIFFERENCES, alone)
+    assert found["onlyFirst"] + found["onlySecond"] < 0.02 * found["pixels"]
+    assert found["halfSecond"] < 100  # no peak lies outside

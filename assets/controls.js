@@ -19,7 +19,7 @@ window.speeddash.Controls = class {
             'leave-driving': () => page.look({drive: false, mirror: false}),
             mirror: () => page.look({mirror: !page.view.mirror}),
             help: () => this.help(),
-            'open-import': () => page.import.open(),
+            'open-import': () => page.stored.import.open(),
             'close-help': () => document.querySelector('#keys').close(),
         };
         this.choices = {
@@ -28,7 +28,7 @@ window.speeddash.Controls = class {
             window: (value) => page.look({...View.follow(page.view), window: value}),
             unit: (value) => page.look({unit: value}),
             theme: (value) => page.look({theme: value}),
-            limit: (value) => page.setLimit(value > 0 ? value * page.unit.kmh : null),
+            limit: (value) => page.stored.setLimit(value > 0 ? value * page.unit.kmh : null),
             from: () => this.between(),
             to: () => this.between(),
         };
@@ -39,7 +39,7 @@ window.speeddash.Controls = class {
             ArrowRight: this.actions.later,
             l: this.actions['go-live'],
             u: () => page.look({unit: this.next(Object.keys(page.looks.units), page.view.unit)}),
-            i: () => page.import.open(),
+            i: () => page.stored.import.open(),
             t: () => page.look({theme: this.next(View.THEMES, page.view.theme)}),
             d: () => page.look({drive: !page.view.drive, mirror: false}),
             m: this.actions.mirror,

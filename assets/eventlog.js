@@ -6,7 +6,8 @@ window.speeddash = window.speeddash || {};
 
 window.speeddash.EventLog = (() => {
     const REFRESH_MS = 10_000; // where readings come
-    const FIXED_REFRESH_MS = 30_000;
+    const LIVE_REFRESH_MS = 3_000; // where something is above the limit, too
+    const REST_REFRESH_MS = 30_000;
     const UNSETTLED_MS = 15_000; // the server finds the events of a limit anew, in the background
     const UNSETTLED_REFRESH_MS = 2_000;
     const ROWS = 100;
@@ -41,7 +42,7 @@ window.speeddash.EventLog = (() => {
 
         // What is stored is not what it was: a limit was changed, say. What is found now may not be all of it.
         forget() {
-            Object.assign(this, {key: null, stored: [], newest: null, askedAt: 0, failed: null, loading: false, written: null});
+            Object.assign(this, {key: null, stored: [], newest: null, askedAt: 0, failed: null, loading: false, written: null, live: false});
             this.unsettledUntil = Date.now() + UNSETTLED_MS;
         }
 
@@ -49,8 +50,10 @@ window.speeddash.EventLog = (() => {
         require(sources, [from, to], fixed, newest) {
             const key = JSON.stringify([sources, fixed ? [from, to] : to - from]);
             const age = Date.now() - this.askedAt;
-            const due = (age > UNSETTLED_REFRESH_MS && Date.now() < this.unsettledUntil)
-                || (fixed ? age > FIXED_REFRESH_MS : age > REFRESH_MS && (newest !== this.newest || this.failed));
+            const news = newest !== this.newest && !fixed;
+            const due = (Date.now() < this.unsettledUntil && age > UNSETTLED_REFRESH_MS)
+                || (news && age > (this.live ? LIVE_REFRESH_MS : REFRESH_MS))
+                || ((fixed || this.live || this.failed) && age > REST_REFRESH_MS);
             if (!this.loading && (key !== this.key || due)) {
                 Object.assign(this, {key, newest, loading: true});
                 this.load(sources, [from, fixed ? to : null], key);
@@ -82,7 +85,9 @@ window.speeddash.EventLog = (() => {
         // the server keeps those stretches itself.
         events([from, to], own, slack, stores) {
             const stored = this.stored.filter(({kind}) => stores || kind === 'jump');
-            return joined(stored, own, slack).filter((each) => each.to >= from && each.from <= to);
+            const found = joined(stored, own, slack);
+            this.live = stores && found.some(({ongoing}) => ongoing !== false);
+            return found.filter((each) => each.to >= from && each.from <= to);
         }
 
         write(events, {limit, several, unit}) {

@@ -5,10 +5,10 @@ window.speeddash.Limits = (() => {
     const REFRESH_MS = 30_000;
 
     return class {
-        // changed: called when a limit is known, or another one.
+        // changed: called when a limit is known, or another one; whether it was another before.
         constructor(changed) {
             this.changed = changed;
-            this.bySource = new Map(); // source: {kmh (or null), askedAt, asking}
+            this.bySource = new Map(); // source: {kmh (or null), known, askedAt, asking}
             this.problem = null; // why the last change was not stored, in words, or null
         }
 
@@ -28,7 +28,7 @@ window.speeddash.Limits = (() => {
             if (held && (held.asking || Date.now() - held.askedAt < REFRESH_MS)) {
                 return;
             }
-            const entry = {kmh: held?.kmh ?? null, askedAt: Date.now(), asking: true};
+            const entry = {kmh: held?.kmh ?? null, known: held?.known ?? false, askedAt: Date.now(), asking: true};
             this.bySource.set(source, entry);
             this.read(source, entry);
         }
@@ -42,14 +42,10 @@ window.speeddash.Limits = (() => {
                 kmh = failure.status === 404 ? null : kmh; // not known there yet; or asked again later
             }
             if (this.bySource.get(source) === entry) {
-                this.put(source, kmh, entry.kmh);
-            }
-        }
-
-        put(source, kmh, before) {
-            this.bySource.set(source, {kmh, askedAt: Date.now(), asking: false});
-            if (kmh !== before) {
-                this.changed();
+                this.bySource.set(source, {kmh, known: true, askedAt: Date.now(), asking: false});
+                if (kmh !== entry.kmh) {
+                    this.changed(entry.known);
+                }
             }
         }
 
@@ -57,10 +53,10 @@ window.speeddash.Limits = (() => {
         async store(source, kmh) {
             const {path, change} = window.speeddash.rest;
             const before = this.of(source);
-            const entry = {kmh, askedAt: Date.now(), asking: true};
+            const entry = {kmh, known: true, askedAt: Date.now(), asking: true};
             this.bySource.set(source, entry);
             this.problem = null;
-            this.changed();
+            this.changed(true);
             let stored = kmh;
             try {
                 await change('PATCH', path(source), {limit_kmh: kmh});
@@ -69,8 +65,8 @@ window.speeddash.Limits = (() => {
                 this.problem = `The limit was not stored: ${failure.message}.`;
             }
             if (this.bySource.get(source) === entry) {
-                this.bySource.set(source, {kmh: stored, askedAt: Date.now(), asking: false});
-                this.changed();
+                this.bySource.set(source, {kmh: stored, known: true, askedAt: Date.now(), asking: false});
+                this.changed(true);
             }
         }
     };

@@ -16,18 +16,18 @@ window.speeddash.Page = (() => {
     return class {
         // looks: figures.looks(); view and problems: what the link asks for, and what in it makes no sense.
         constructor(looks, {view, problems}) {
-            const {Screen, Tracks, Sender, Watcher, GpsSession, Painter, Controls, drive} = window.speeddash;
-            const {Totals, Limits, EventLog, TripLog, Manage, Import} = window.speeddash;
+            const {Screen, Tracks, Sender, Watcher, GpsSession, Painter, Stored, Controls, drive} = window.speeddash;
             Object.assign(this, {looks, view, problems});
             this.screen = new Screen();
             this.painter = new Painter(this);
+            this.stored = new Stored(this);
             this.controls = new Controls(this);
-            this.tracks = new Tracks(() => this.painter.drawSoon());
+            this.tracks = new Tracks({changed: () => this.painter.drawSoon(), came: () => this.painter.drawArrived()});
             this.sender = new Sender({
                 open: (query) => set('socket', {url: query && socketUrl('/ws', query)}),
                 transmit: (text) => set('socket', {send: text}),
                 stored: (readings) => {
-                    this.stored += readings.length;
+                    this.receipts += readings.length;
                     this.arrived(readings);
                 },
             });
@@ -41,25 +41,10 @@ window.speeddash.Page = (() => {
                 measured: (speed, at) => this.sender.measure(speed, at),
                 changed: () => this.showState(),
             });
-            this.totals = new Totals(() => this.painter.drawSoon());
-            this.limits = new Limits(() => {
-                this.events.forget();
-                this.look({});
-            });
-            this.events = new EventLog(() => this.list());
-            this.trips = new TripLog((range) => this.fix(range));
-            this.manage = new Manage({
-                renamed: (_, name) => this.watch([name]),
-                deleted: () => this.watch([]),
-            });
-            this.import = new Import({
-                units: looks.units,
-                done: ({sources, from, to}) => this.imported(sources, [from, to]),
-            });
             this.drive = drive.start();
             this.tickedAt = null;
             this.listed = null; // the sources that the server knows: [{value, last_ms}], the latest first; null before the first answer
-            this.stored = 0;
+            this.receipts = 0; // readings stored in this visit
             this.fresh = 0; // readings that came while the view stood still
             this.storage = null; // why the server cannot store, in its words
         }
@@ -73,7 +58,7 @@ window.speeddash.Page = (() => {
                 this.sender.wake();
             }
             this.controls.listen();
-            this.import.listen();
+            this.stored.import.listen();
             darkness.addEventListener('change', () => this.painter.draw());
             document.addEventListener('visibilitychange', () => {
                 this.gps.stayAwake();
@@ -99,9 +84,9 @@ window.speeddash.Page = (() => {
             this.watcher.tick(now);
             this.askStorage();
             this.showState();
-            this.showNow();
+            this.painter.showNow();
             this.painter.drawIfMoved();
-            this.list();
+            this.stored.list();
         }
 
         get unit() {
@@ -129,7 +114,7 @@ window.speeddash.Page = (() => {
 
         // km/h or null: what the link brings, else what the server keeps for the source.
         get limit() {
-            return this.view.limit ?? (this.only === null ? null : this.limits.of(this.only));
+            return this.view.limit ?? (this.only === null ? null : this.stored.limits.of(this.only));
         }
 
         get link() {
@@ -155,7 +140,7 @@ window.speeddash.Page = (() => {
             this.screen.controls(this.view, this.unit, this.limit);
             this.screen.picker(this.view.mode === 'watch' ? this.view.sources : [], this.listed);
             this.watcher.watch(this.view.mode === 'watch' ? this.view.sources : []);
-            this.manage.about(this.view.mode === 'watch' ? this.only : null);
+            this.stored.manage.about(this.view.mode === 'watch' ? this.only : null);
             this.painter.draw();
             this.showState();
         }
@@ -199,31 +184,6 @@ window.speeddash.Page = (() => {
             }
         }
 
-        // Other sources, or the same anew: what is held of them may not be what is stored.
-        watch(sources) {
-            this.tracks.only([]);
-            [this.totals, this.limits, this.events].forEach((each) => each.forget());
-            this.trips.forget([]);
-            this.look({...window.speeddash.view.follow(this.view), mode: 'watch', sources});
-        }
-
-        imported(sources, [from, to]) {
-            this.gps.stop();
-            this.watch(sources);
-            const margin = Math.max(5_000, (to - from) / 50);
-            this.fix([from - margin, to + margin]);
-        }
-
-        // A person's own limit: kept by the server where it is for one source; for several it is of this view alone.
-        setLimit(kmh) {
-            if (this.only === null) {
-                this.look({limit: kmh});
-            } else {
-                this.view = {...this.view, limit: null};
-                this.limits.store(this.only, kmh);
-            }
-        }
-
         showLatest() {
             const sources = this.shownSources;
             const last = Math.max(...(this.listed ?? []).filter(({value}) => sources.includes(value)).map(({last_ms: ms}) => ms));
@@ -241,7 +201,7 @@ window.speeddash.Page = (() => {
             const shown = new Set(this.shownSources);
             this.fresh += this.tracks.arrived(readings.filter(({source}) => shown.has(source)), Date.now());
             if (this.painter.waited) {
-                this.showNow();
+                this.painter.showNow();
             }
         }
 
@@ -288,54 +248,16 @@ window.speeddash.Page = (() => {
                 ? {text: 'Nothing watched', kind: 'connecting'}
                 : Link.describe(this.link, {storage, online: navigator.onLine, fixed: this.isFixed, now});
             const waiting = sender.outbox.waiting.length;
-            const problems = [...this.problems, this.limits.problem, view.mode === 'gps' && this.gps.problem];
+            const problems = [...this.problems, this.stored.limits.problem, view.mode === 'gps' && this.gps.problem];
             const notice = Words.notice({problems, storage, refused: sender.refused, overflow: sender.overflow, waiting});
             this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', notice, now);
             this.screen.still(this.isFixed, this.fresh);
-        }
-
-        // The lists beside the chart, which ask the server now and then.
-        list() {
-            const {shown} = this.screen;
-            if (document.hidden || !shown) {
-                return;
-            }
-            const {shownSources: sources, unit, isFixed, only, limit, view} = this;
-            if (only !== null) {
-                this.limits.require(only);
-            }
-            const range = this.range(Date.now());
-            const newest = Math.max(0, ...sources.map((source) => this.latest(source)?.at ?? 0));
-            this.trips.look({sources, fixed: isFixed ? range : null, unit, latest: newest});
-            this.events.require(sources, range, isFixed, newest);
-            this.screen.downloads(only, range, view.unit);
-            const slack = Math.max(0, ...shown.series.map(({points}) => points.width));
-            const own = this.painter.above(shown);
-            this.events.write(this.events.events(range, own, slack, view.limit === null), {limit, several: sources.length > 1, unit});
         }
 
         // What `words.empty` wants to know.
         circumstances() {
             const {view: {mode}, isFixed: fixed, shownSources: sources, listed, tracks: {failed, loading}, gps} = this;
             return {mode, fixed, sources, listed, failed, loading, gpsProblem: gps.problem};
-        }
-
-        // The latest reading that is known of a source: what came last, or the end of what is shown.
-        latest(source, points) {
-            const held = window.speeddash.track.newest(this.tracks.of(source));
-            const shown = points?.buckets.at(-1);
-            return held ?? (shown ? {at: shown.lastAt, speed: shown.last} : null);
-        }
-
-        showNow() {
-            const now = Date.now();
-            const [source] = this.shownSources;
-            const reading = source === undefined ? null : this.latest(source, this.screen.shown?.series[0]?.points);
-            const arrivedAt = source === undefined ? 0 : this.tracks.of(source).arrived?.when ?? 0;
-            const seen = Math.max(arrivedAt, reading?.at ?? 0);
-            const stale = this.link.phase !== 'live' || Boolean(this.storage) || now - seen > this.painter.gap;
-            this.screen.now(reading, this.unit, this.painter.end, this.limit, stale);
-            this.screen.text('stored', this.stored.toLocaleString('en'));
         }
     };
 })();

@@ -4,6 +4,7 @@ window.speeddash = window.speeddash || {};
 window.speeddash.Painter = (() => {
     const REDRAW_MS = 100;
     const REFRESH_MS = 10_000;
+    const ARRIVED_MS = 2_000;
     const IDLE_SHARE = 3; // times as long idle as drawing: the page stays usable however fast readings come
     const LEAD_MS = 5_000; // the line comes in from outside the edge
     const MAX_POINTS = 2_000; // more costs over 20 ms a redraw
@@ -14,6 +15,7 @@ window.speeddash.Painter = (() => {
         constructor(page) {
             this.page = page;
             this.timer = null;
+            this.due = 0; // when it goes off, epoch ms
             this.cost = 0;
             this.drawnAt = 0;
             this.pixels = 1000;
@@ -35,9 +37,20 @@ window.speeddash.Painter = (() => {
             }
         }
 
-        drawSoon() {
-            const idle = Math.max(REDRAW_MS, IDLE_SHARE * this.cost);
-            this.timer ??= setTimeout(() => this.draw(), Math.max(REDRAW_MS / 2, this.drawnAt + idle - Date.now()));
+        drawSoon(rest = 0) {
+            const idle = Math.max(REDRAW_MS, IDLE_SHARE * this.cost, rest);
+            const due = Math.max(Date.now() + REDRAW_MS / 2, this.drawnAt + idle);
+            if (this.timer === null || due < this.due) {
+                clearTimeout(this.timer);
+                this.due = due;
+                this.timer = setTimeout(() => this.draw(), due - Date.now());
+            }
+        }
+
+        // For readings that came: in a wide window a second of them is a small part of a pixel.
+        drawArrived() {
+            const [from, to] = this.page.range(Date.now());
+            this.drawSoon(Math.min(ARRIVED_MS, (to - from) / this.pixels / 10));
         }
 
         draw() {
@@ -55,8 +68,8 @@ window.speeddash.Painter = (() => {
             page.screen.message(...(readings ? [null, false] : window.speeddash.words.empty(page.circumstances())));
             page.screen.figures(this.rows(shown, now), page.unit);
             this.writeTable(shown, now);
-            page.list();
-            page.showNow();
+            page.stored.list();
+            this.showNow();
             this.drawnAt = Date.now();
             const plot = graph.querySelector('.js-plotly-plot');
             plot?.once?.('plotly_afterplot', () => {
@@ -80,7 +93,7 @@ window.speeddash.Painter = (() => {
                 const inside = points.buckets.filter(({firstAt, lastAt}) => lastAt >= from && firstAt <= to);
                 const highest = inside.reduce((found, {max}) => Math.max(found, max), 0);
                 const about = Buckets.summary({width: points.width, buckets: inside});
-                const exact = about && points.width ? page.totals.of(page.tracks.of(source), [from, to], page.isFixed) : null;
+                const exact = about && points.width ? page.stored.totals.of(page.tracks.of(source), [from, to], page.isFixed) : null;
                 return {source, colour, points, highest, summary: exact ?? about};
             });
             const highest = Math.max(limit ?? 0, ...series.map((each) => each.highest));
@@ -95,7 +108,7 @@ window.speeddash.Painter = (() => {
         rows({series}, now) {
             const {chart: Chart} = window.speeddash;
             return series.map(({source, colour, points, summary}) => {
-                const reading = this.page.latest(source, points);
+                const reading = this.latest(source, points);
                 const today = reading && new Date(reading.at).toDateString() === new Date(now).toDateString();
                 const last = reading && Chart.local(reading.at).slice(today ? 11 : 0, 19).replace('T', ' ');
                 const {lines} = this.page.theme;
@@ -124,6 +137,24 @@ window.speeddash.Painter = (() => {
             this.page.screen.set('show-table', {'aria-pressed': String(open), children: open ? 'As a chart' : 'As a table'});
             document.querySelector('.plot').classList.toggle('as-table', open);
             this.draw();
+        }
+
+        // The latest reading that is known of a source: what came last, or the end of what is shown.
+        latest(source, points) {
+            const held = window.speeddash.track.newest(this.page.tracks.of(source));
+            const shown = points?.buckets.at(-1);
+            return held ?? (shown ? {at: shown.lastAt, speed: shown.last} : null);
+        }
+
+        showNow() {
+            const now = Date.now();
+            const [source] = this.page.shownSources;
+            const reading = source === undefined ? null : this.latest(source, this.page.screen.shown?.series[0]?.points);
+            const arrivedAt = source === undefined ? 0 : this.page.tracks.of(source).arrived?.when ?? 0;
+            const seen = Math.max(arrivedAt, reading?.at ?? 0);
+            const stale = this.page.link.phase !== 'live' || Boolean(this.page.storage) || now - seen > this.gap;
+            this.page.screen.now(reading, this.page.unit, this.end, this.page.limit, stale);
+            this.page.screen.text('stored', this.page.receipts.toLocaleString('en'));
         }
     };
 })();

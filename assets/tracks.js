@@ -5,9 +5,9 @@ window.speeddash.Tracks = (() => {
     const {iso, ask} = window.speeddash.rest;
 
     return class {
-        // changed: called when there is something new to draw.
-        constructor(changed) {
-            this.changed = changed;
+        // changed: called when there is something new to draw; came: when it is readings that came live.
+        constructor({changed, came}) {
+            Object.assign(this, {changed, came});
             this.bySource = new Map();
             this.loads = new Map(); // source: {running, again (epoch ms), failed (why, or null)}
         }
@@ -44,7 +44,7 @@ window.speeddash.Tracks = (() => {
                 track.arrived = {when: now, lag: now - Track.newest(track).at};
             }
             if (added) {
-                this.changed();
+                this.came();
             }
             return added;
         }

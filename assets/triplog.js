@@ -59,6 +59,7 @@ window.speeddash.TripLog = (() => {
             this.reach = new Map(); // by source: from when on its trips are here, and when it began {from, first}
             this.most = ROWS;
             this.askedAt = 0;
+            this.knew = null; // the latest reading when the server was last asked, epoch ms
             this.failed = null;
             this.run = {}; // answers of an earlier run are not wanted any more
             this.loading = false;
@@ -69,15 +70,16 @@ window.speeddash.TripLog = (() => {
         look({sources, fixed, unit, latest}) {
             if (sources.join() !== this.sources.join() || sources.length !== this.sources.length) {
                 this.forget(sources);
-            } else if (fixed && !this.loading && !this.reaches(fixed)) {
+            } else if (fixed && !this.loading && fixed.join() !== this.left && !this.reaches(fixed)) {
                 this.forget(sources, [fixed[0] - AROUND_MS, fixed[1] + AROUND_MS]);
             } else if (!fixed && this.anchor) {
                 this.forget(sources);
             }
             Object.assign(this, {fixed, unit});
             const now = Date.now();
-            const news = !this.askedAt || (!this.anchor && latest > this.askedAt - GAP_MS && now - this.askedAt > REFRESH_MS);
-            if (sources.length && !this.loading && !this.failed && news) {
+            const news = this.failed || (!this.anchor && latest !== this.knew);
+            if (sources.length && !this.loading && (!this.askedAt || (news && now - this.askedAt > REFRESH_MS))) {
+                this.knew = latest;
                 this.load();
             }
             this.write(now);
@@ -191,10 +193,9 @@ window.speeddash.TripLog = (() => {
             const {el, fill} = window.speeddash.dom;
             box.setAttribute('aria-busy', String(loading));
             const word = !rows.length && !failed && this.word();
-            const again = () => (this.askedAt ? this.load() : this.look(this));
             fill(box,
                 word && el('p', {class: 'quiet'}, word),
-                failed && el('p', {class: 'problem'}, `Trips cannot be read: ${failed}. `, el('button', {'data-key': 'again', onclick: again}, 'Try again')),
+                failed && el('p', {class: 'problem'}, `Trips cannot be read: ${failed}. `, el('button', {'data-key': 'again', onclick: () => this.load()}, 'Try again')),
                 rows.length && this.table(rows),
                 rows.length && more && el('button', {'data-key': 'older', disabled: loading, onclick: () => this.older()}, loading ? 'Loading' : 'Older trips'),
                 anchor && el('button', {'data-key': 'latest', onclick: () => this.latest()}, 'Latest trips'),
@@ -208,7 +209,9 @@ window.speeddash.TripLog = (() => {
             return this.loading || !this.askedAt ? 'Looking for trips' : 'No trips yet: a trip begins when something moves.';
         }
 
+        // Away from the range shown, though it goes on being shown.
         latest() {
+            this.left = this.fixed?.join();
             this.forget(this.sources);
             this.load();
         }

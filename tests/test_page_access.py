@@ -52,7 +52,7 @@ def test_help_is_as_good(context, page_server):
 def test_every_control_is_reached_by_tab_and_seen(context, page_server):
     visit = Visit(context, page_server)
     reached = []
-    for _ in range(45):
+    for _ in range(52):
         visit.page.keyboard.press("Tab")
         reached.append(
             visit.page.evaluate(
@@ -76,6 +76,8 @@ def test_every_control_is_reached_by_tab_and_seen(context, page_server):
         "source",
         "window",
         "pause",
+        "open-import",
+        "readings-csv",
         "export-png",
         "limit",
     ):

@@ -1,6 +1,7 @@
 """A recorded drive as a file: dropped or chosen, sent, stored, shown. And everything that may go wrong on the way."""
 
 import requests
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.visit import Visit
@@ -38,6 +39,7 @@ def test_file_that_is_dropped_is_stored_told_and_shown(context, page_server):
     expect(lines).to_have_count(20)
     expect(lines.first).to_contain_text("102")
     expect(page.locator("#import")).to_contain_text("The first 20 of 25.")
+    assert Axe().run(page, context="#import").response["violations"] == []
     page.get_by_role("button", name="Close").click()
     assert "source=dropped" in page.url
     visit.wait_until("() => document.querySelector('#shown').textContent.startsWith('575 readings')")

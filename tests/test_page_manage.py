@@ -1,6 +1,7 @@
 """What is stored of a source: another name for it, or none of it any more."""
 
 import requests
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.visit import Visit, drive
@@ -23,6 +24,7 @@ def test_source_is_renamed_and_deleted_by_those_who_mean_it(context, page_server
         page.keyboard.press("Enter")
         expect(word).to_contain_text(why)
     assert len(page_server.readings("old-name")) == 60
+    assert Axe().run(page, context="#watching").response["violations"] == []
     name.fill("new-name")
     page.keyboard.press("Enter")
     page.wait_for_url("**source=new-name*")

@@ -1,6 +1,7 @@
 """The trips below the chart: found, told in the reader's words, shown by a click."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.visit import RANGE, Visit, drive
@@ -50,6 +51,7 @@ def test_trips_are_listed_the_newest_first_and_a_click_shows_one(visit, page_ser
     page.locator("#unit button", has_text="mph").click()
     expect(rows.nth(0)).to_contain_text("8.25 mi")
     expect(page.locator("#trips thead")).to_contain_text("Max., mph")
+    assert Axe().run(page).response["violations"] == []
     # A link into the past brings the trips around it.
     other = visit(page.url.split("/", 3)[3].replace("2026-05-24", "2026-04-18"), status=None).page
     expect(other.locator("#trips [aria-current]")).to_contain_text("Sat 18 Apr")

@@ -10,6 +10,7 @@ window.speeddash.TripLog = (() => {
     const AROUND_MS = 3 * DAY_MS; // beside a range that is older than the list
     const ROWS = 10;
     const REFRESH_MS = 30_000;
+    const FIRST_REFRESH_MS = 10_000; // while there is none yet
     const GAP_MS = 300_000; // design.md: a trip ends when nothing comes for 300 s
 
     const trip = (source, {start, end, ...figures}) => ({source, start: Date.parse(start), end: Date.parse(end), ...figures});
@@ -78,7 +79,7 @@ window.speeddash.TripLog = (() => {
             Object.assign(this, {fixed, unit});
             const now = Date.now();
             const news = this.failed || (!this.anchor && latest !== this.knew);
-            if (sources.length && !this.loading && (!this.askedAt || (news && now - this.askedAt > REFRESH_MS))) {
+            if (sources.length && !this.loading && (!this.askedAt || (news && now - this.askedAt > (this.trips.size ? REFRESH_MS : FIRST_REFRESH_MS)))) {
                 this.knew = latest;
                 this.load();
             }
@@ -222,7 +223,7 @@ window.speeddash.TripLog = (() => {
             const of = (kmh) => (kmh === null ? '–' : Units.value(kmh, unit).toFixed(1));
             const several = this.sources.length > 1;
             const caption = this.anchor ? 'Trips around the range shown, the newest first' : 'Trips, the newest first';
-            return el('div', {class: 'scroll', role: 'region', tabindex: 0, 'aria-label': 'Trips'}, table(
+            return el('div', {class: 'scroll', role: 'region', tabindex: 0, 'aria-label': 'Table of trips'}, table(
                 caption,
                 ['Trip', ...(several ? ['Source'] : []), 'Distance', 'Duration', `Max., ${unit.symbol}`, 'Mean', 'Moving mean', 'Stops'],
                 rows.map(([key, words, each, current]) => {

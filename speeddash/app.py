@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> SpeedDash:
     Raises:
         SettingsError: The database URL cannot be used.
     """
-    server = OpenAPI("speeddash", static_folder=None, doc_ui=False)
+    server = OpenAPI("speeddash", static_folder=None, doc_ui=False, security_schemes={})
     store = open_store(settings.database_url.get_secret_value(), timeout_s=settings.database_timeout_s)
     history = History(store)
     feed = Feed()
@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> SpeedDash:
     )
     sock = Sockets(settings, ingest, connections).register(server)
     Live(feed, connections).register(sock)
-    metrics = Metrics(ingest, connections, feed)
+    metrics = Metrics(ingest, connections, feed, rollups, alerts)
     Api(settings, store, history, ingest, connections, alerts, metrics).register(server)
     Page(store).register(server)
     return SpeedDash(settings, server, store, ingest, connections, rollups, alerts)

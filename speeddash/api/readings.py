@@ -4,7 +4,7 @@ import json
 import time
 
 from flask import Response, jsonify, request
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 from simple_websocket import ConnectionClosed
 
 from speeddash.api.answers import ConnectionsOut, Readings, ReadingsIn, Removed, SendIn, Sent, Stored
@@ -22,6 +22,7 @@ from speeddash.store import Store
 #: The source of readings that come by HTTP and name none.
 HTTP_SOURCE = "http"
 EVER_US = 2**60
+TAGS = [Tag(name="readings", description="Single readings, and the connections they may be sent to.")]
 
 
 class ReadingsApi:
@@ -35,11 +36,11 @@ class ReadingsApi:
 
     def register(self, api: APIBlueprint) -> None:
         """Add the endpoints."""
-        api.post("/send", responses={200: Sent})(view(self.send))
-        api.get("/api/v1/connections", responses={200: ConnectionsOut})(view(self.list_connections))
-        api.post("/api/v1/readings", responses={201: Stored})(view(self.add_readings))
-        api.get("/api/v1/readings", responses={200: Readings})(view(self.list_readings))
-        api.delete("/api/v1/readings", responses={200: Removed})(view(self.remove_readings))
+        api.post("/send", tags=TAGS, responses={200: Sent})(view(self.send))
+        api.get("/api/v1/connections", tags=TAGS, responses={200: ConnectionsOut})(view(self.list_connections))
+        api.post("/api/v1/readings", tags=TAGS, responses={201: Stored})(view(self.add_readings))
+        api.get("/api/v1/readings", tags=TAGS, responses={200: Readings})(view(self.list_readings))
+        api.delete("/api/v1/readings", tags=TAGS, responses={200: Removed})(view(self.remove_readings))
 
     def list_connections(self) -> Response:
         """The senders that are connected, the oldest first."""

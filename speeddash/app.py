@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> SpeedDash:
     Raises:
         SettingsError: The database URL cannot be used.
     """
-    server = OpenAPI("speeddash", static_folder=None, doc_ui=False, security_schemes={})
+    server = OpenAPI("speeddash", static_folder=None, doc_ui=False)
     store = open_store(settings.database_url.get_secret_value(), timeout_s=settings.database_timeout_s)
     history = History(store)
     feed = Feed()

@@ -52,6 +52,7 @@ def test_one_reading_and_an_array_are_stored(server):
         ("nope", 400, {"code": "not_json"}),
         (b'{"speed": 1, "x": "\xff"}', 400, {"code": "not_json"}),
         ("[]", 422, {"code": "empty"}),
+        ('"fast"', 422, {"code": "not_an_object"}),
         ('[{"speed": 1}, {"speed": "x"}]', 422, {"code": "bad_speed", "index": 1}),
     ],
 )

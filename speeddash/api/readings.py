@@ -8,7 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from simple_websocket import ConnectionClosed
 
 from speeddash.api.answers import ConnectionsOut, Readings, ReadingsIn, Removed, SendIn, Sent, Stored
-from speeddash.api.queries import ReadingsQuery, SourceOnly, SourceRange, encode_cursor
+from speeddash.api.queries import Page, ReadingsQuery, SourceOnly, SourceRange, encode_cursor
 from speeddash.api.views import view
 from speeddash.connections import Connections
 from speeddash.errors import FrameError
@@ -42,12 +42,12 @@ class ReadingsApi:
         api.get("/api/v1/readings", tags=TAGS, responses={200: Readings})(view(self.list_readings))
         api.delete("/api/v1/readings", tags=TAGS, responses={200: Removed})(view(self.remove_readings))
 
-    def list_connections(self) -> Response:
+    def list_connections(self, query: Page) -> Response:
         """The senders that are connected, the oldest first."""
         return jsonify(
             connections=[
                 {"id": each.id, "source": each.source, "opened_at": rfc3339(each.opened_us), "readings": each.readings}
-                for each in self._connections.all()
+                for each in self._connections.all()[: query.limit]
             ]
         )
 

@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> SpeedDash:
     )
     sock = Sockets(settings, ingest, connections).register(server)
     Live(feed, connections).register(sock)
-    metrics = Metrics(ingest, connections, feed)
+    metrics = Metrics(ingest, connections, feed, rollups, alerts)
     Api(settings, store, history, ingest, connections, alerts, metrics).register(server)
     Page(store).register(server)
     return SpeedDash(settings, server, store, ingest, connections, rollups, alerts)

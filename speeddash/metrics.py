@@ -6,16 +6,20 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from speeddash.alerts import Alerts
 from speeddash.connections import Connections
 from speeddash.feed import Feed
 from speeddash.ingest import Ingest
+from speeddash.rollups import Rollups
 
 
 class Metrics(Collector):
     """The numbers of one SpeedDash."""
 
-    def __init__(self, ingest: Ingest, connections: Connections, feed: Feed) -> None:
+    def __init__(self, ingest: Ingest, connections: Connections, feed: Feed, rollups: Rollups, alerts: Alerts) -> None:
         self._ingest = ingest
+        self._rollups = rollups
+        self._alerts = alerts
         self._connections = connections
         self._feed = feed
 
@@ -43,5 +47,12 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "speeddash_queue_depth", "Batches of frames that wait for a transaction", ingest.depth()
         )
+        yield CounterMetricFamily("speeddash_hours_rolled_up", "Hours computed anew", self._rollups.hours)
+        webhooks = CounterMetricFamily(
+            "speeddash_webhooks", "Events sent to the webhook, by outcome", labels=["outcome"]
+        )
+        webhooks.add_metric(["delivered"], self._alerts.delivered)
+        webhooks.add_metric(["failed"], self._alerts.failed)
+        yield webhooks
         yield from ingest.batch_readings.collect()
         yield from ingest.commit_seconds.collect()

@@ -1,5 +1,7 @@
 import json
-from urllib.parse import quote
+import re
+from datetime import datetime, timedelta
+from urllib.parse import quote, urljoin
 
 import pytest
 import requests
@@ -50,6 +52,7 @@ def test_one_reading_and_an_array_are_stored(server):
         ("nope", 400, {"code": "not_json"}),
         (b'{"speed": 1, "x": "\xff"}', 400, {"code": "not_json"}),
         ("[]", 422, {"code": "empty"}),
+        ('"fast"', 422, {"code": "not_an_object"}),
         ('[{"speed": 1}, {"speed": "x"}]', 422, {"code": "bad_speed", "index": 1}),
     ],
 )
@@ -206,3 +209,145 @@ def test_series_names_what_is_wrong_with_a_query(server, query, code):
     answer = requests.get(f"{server.url}/api/v1/series?{query}", timeout=5)
     assert answer.status_code == 400
     assert answer.json()["code"] == code
+
+
+def ride(server, source, speeds, start="2026-03-01T08:00:00Z"):
+    first = datetime.fromisoformat(start)
+    body = [
+        {"source": source, "timestamp": (first + timedelta(seconds=n)).isoformat(), "seq": n, "speed": speed}
+        for n, speed in enumerate(speeds)
+    ]
+    assert post(server, "/api/v1/readings", body).status_code == 201
+
+
+def test_trips_and_summary_have_the_figures_of_the_readings(server):
+    ride(server, "trip", [0, 0, 36, 72, 36, 0])
+    ride(server, "trip", [0, 10, 0], start="2026-03-01T09:00:00Z")
+    answer = get(server, "/api/v1/trips", source="trip", limit=1).json()
+    assert answer["trips"] == [
+        {
+            "start": "2026-03-01T08:00:01.000000Z", "end": "2026-03-01T08:00:05.000000Z", "count": 5, "mean_speed": 28.8,
+            "mean_moving_speed": 48.0, "max_speed": 72.0, "distance_km": 0.04, "duration_s": 4.0, "moving_s": 4.0, "stops": 1,
+            "jumps": 0,
+        }
+    ]  # fmt: skip
+    rest = get(server, "/api/v1/trips", **{"source": "trip", "from": answer["next_from"]}).json()
+    assert [each["max_speed"] for each in rest["trips"]] == [10]
+    assert rest["next_from"] is None
+    whole = get(server, "/api/v1/summary", source="trip").json()
+    assert (whole["count"], whole["stops"], whole["max_speed"]) == (9, 2, 72)
+    empty = get(server, "/api/v1/summary", source="nobody").json()
+    assert (empty["count"], empty["start"], empty["mean_speed"], empty["distance_km"]) == (0, None, None, 0)
+
+
+def test_events_are_stored_stretches_and_jumps(server):
+    assert (
+        requests.patch(f"{server.url}/api/v1/sources/ev", json={"limit_kmh": 50}, timeout=5).json()["limit_kmh"] == 50
+    )
+    ride(server, "ev", [40, 60, 70, 40, 400, 41])
+
+    def found():
+        events = get(server, "/api/v1/events", source="ev").json()["events"]
+        return [(each["kind"], each["peak"], each["limit_kmh"]) for each in events] if len(events) == 3 else None
+
+    assert wait_for(found) == [("over", 70, 50), ("jump", 400, None), ("over", 400, 50)]
+
+
+def test_source_is_renamed_limited_and_deleted(server):
+    ride(server, "before", [1, 2, 3])
+    ride(server, "taken", [1])
+    path = f"{server.url}/api/v1/sources/"
+    assert_problem(requests.patch(path + "before", json={"source": "taken"}, timeout=5), 409)
+    assert_problem(requests.patch(path + "nobody", json={"source": "x"}, timeout=5), 404)
+    for body in ({}, [], {"limit_kmh": "fast"}, {"limit_kmh": -1}, {"colour": "red"}, {"source": "a b"}):
+        assert_problem(requests.patch(path + "before", json=body, timeout=5), 422)
+    changed = requests.patch(path + "before", json={"source": "after", "limit_kmh": 80}, timeout=5).json()
+    assert changed == {
+        "source": "after", "first": "2026-03-01T08:00:00.000000Z", "last": "2026-03-01T08:00:02.000000Z", "connections": 0,
+        "limit_kmh": 80,
+    }  # fmt: skip
+    assert len(server.readings("after")) == 3
+    assert server.readings("before") == []
+    assert requests.delete(path + "after", timeout=5).status_code == 204
+    assert get(server, "/api/v1/sources/after").json()["first"] is None
+    assert get(server, "/api/v1/sources/after").json()["limit_kmh"] is None
+
+
+def test_readings_of_a_range_are_removed(server):
+    ride(server, "cut", range(10))
+    assert_problem(requests.delete(f"{server.url}/api/v1/readings?source=cut", timeout=5), 400)
+    ends = {"source": "cut", "from": "2026-03-01T08:00:02Z", "to": "2026-03-01T08:00:08Z"}
+    assert requests.delete(f"{server.url}/api/v1/readings", params=ends, timeout=5).json() == {"hours": 1}
+    assert [each["speed"] for each in server.readings("cut")] == [0, 1, 8, 9]
+    assert get(server, "/api/v1/summary", source="cut").json()["count"] == 4
+
+
+def test_history_that_has_not_changed_is_not_sent_again(server):
+    ride(server, "tag", [1, 2])
+    first = get(server, "/api/v1/series", source="tag")
+    again = requests.get(
+        f"{server.url}/api/v1/series?source=tag", headers={"If-None-Match": first.headers["ETag"]}, timeout=5
+    )
+    assert (again.status_code, again.content) == (304, b"")
+    ride(server, "tag", [3], start="2026-03-01T08:01:00Z")
+    changed = requests.get(
+        f"{server.url}/api/v1/series?source=tag", headers={"If-None-Match": first.headers["ETag"]}, timeout=5
+    )
+    assert changed.status_code == 200
+
+
+def test_unknown_parameter_is_named(server):
+    answer = get(server, "/api/v1/series", source="a", poinst=3)
+    assert_problem(answer, 400)
+    assert "poinst" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "gpx"])
+def test_what_is_exported_is_imported_again_as_it_was(server, form):
+    name = f"file-{form}"
+    ride(server, name, [0.1, 55.123456789012345, 2 / 3])
+    exported = get(server, f"/api/v1/export.{form}", source=name)
+    assert exported.headers["Content-Disposition"] == f'attachment; filename="speeddash_{name}.{form}"'
+    before = server.readings(name)
+    assert requests.delete(f"{server.url}/api/v1/sources/{name}", timeout=5).status_code == 204
+    answer = requests.post(
+        f"{server.url}/api/v1/import", params={"name": f"x.{form}"}, data=exported.content, timeout=5
+    )
+    assert (answer.json()["stored"], answer.json()["bad_count"], answer.json()["sources"]) == (3, 0, [name])
+    assert server.readings(name) == before
+    middle = get(
+        server,
+        f"/api/v1/export.{form}",
+        **{"source": name, "from": before[1]["timestamp"], "to": before[2]["timestamp"]},
+    )
+    assert middle.text.count(before[1]["timestamp"]) == 1
+    assert before[0]["timestamp"] not in middle.text
+    assert before[2]["timestamp"] not in middle.text
+
+
+def test_bad_lines_of_an_import_are_named_and_the_good_ones_stored(server):
+    answer = requests.post(
+        f"{server.url}/api/v1/import?name=patchy.csv", data="time,speed\n2026-03-01 08:00:00,5\nnever,6\n", timeout=5
+    ).json()
+    assert (answer["stored"], answer["bad_count"], answer["bad"][0]["line"]) == (1, 1, 3)
+    assert_problem(requests.post(f"{server.url}/api/v1/import?name=empty.csv", data=b"", timeout=5), 422)
+    assert_problem(requests.post(f"{server.url}/api/v1/import?format=xls", data=b"x", timeout=5), 422)
+
+
+def test_upload_may_be_larger_than_a_frame(server):
+    lines = "".join(f"{1_772_000_000 + n},{n % 90}\n" for n in range(100_000))
+    answer = requests.post(f"{server.url}/api/v1/import?name=large.csv", data="time,speed\n" + lines, timeout=60)
+    assert answer.json()["stored"] == 100_000
+    assert get(server, "/api/v1/summary", source="large").json()["count"] == 100_000
+    assert requests.delete(f"{server.url}/api/v1/sources/large", timeout=60).status_code == 204
+
+
+def test_interface_is_described_and_readable_from_here_alone(server):
+    document = get(server, "/openapi.json").json()
+    assert document["openapi"] == "3.1.0"
+    assert {"/api/v1/series", "/api/v1/trips", "/api/v1/summary", "/api/v1/sources/{source}"} <= set(document["paths"])
+    page = get(server, "/api")
+    assert page.url.endswith("/api/swagger")
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert loaded
+    assert all(requests.get(urljoin(page.url, each), timeout=5).ok and "://" not in each for each in loaded)

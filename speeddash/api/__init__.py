@@ -87,6 +87,7 @@ class Api:
         api.register_error_handler(HTTPException, _http_problem)
         api.after_request(_tag)
         app.register_api(api)
+        app.config["SWAGGER_CONFIG"] = {"layout": "BaseLayout"}  # without the bar that explores other addresses
         app.register_blueprint(RegisterPlugin.register(doc_url="/openapi.json"), url_prefix="/api")
         # Raised by the router, before a blueprint is known.
         app.register_error_handler(405, _http_problem)
@@ -128,6 +129,8 @@ STATUS = {"not_json": 400, "not_json_type": 415}
 
 def _document(app: OpenAPI) -> Response:
     document = app.api_doc
+    if document["components"].get("securitySchemes") is None:
+        document["components"].pop("securitySchemes", None)  # flask-openapi3 writes null, which OpenAPI does not know
     for path in document["paths"].values():
         for operation in path.values():
             for status, answer in operation["responses"].items():

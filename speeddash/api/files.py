@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Iterator
+from itertools import chain
 
 from flask import Response, jsonify, request
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 from flask_openapi3.models import RawModel
 
 from speeddash.api.answers import ImportOut
@@ -22,6 +23,7 @@ from speeddash.store import Store
 
 #: So few that the sockets do not wait for an export.
 PAGE_READINGS = 1_000
+TAGS = [Tag(name="files", description="Whole files, in and out.")]
 
 
 class FileIn(RawModel):
@@ -47,8 +49,8 @@ class FilesApi:
         ):
             path = f"/api/v1/{method.__name__.replace('_', '.')}"
             content = {"description": "The file", "content": {mime_type: {"schema": {"type": "string"}}}}
-            api.get(path, responses={200: content})(view(method))
-        api.post("/api/v1/import", responses={200: ImportOut})(view(self.import_file))
+            api.get(path, tags=TAGS, responses={200: content})(view(method))
+        api.post("/api/v1/import", tags=TAGS, responses={200: ImportOut})(view(self.import_file))
 
     def export_csv(self, query: ExportQuery) -> Response:
         """The readings themselves as CSV. What a spreadsheet would take for a formula is defused."""
@@ -82,7 +84,9 @@ class FilesApi:
             source=query.source, from_us=query.from_us, to_us=query.to_us, page_readings=PAGE_READINGS
         )
         name = "all" if query.source is None else query.source.replace(":", "-") or "unnamed"
-        answer = Response(export(form, readings, unit=query.unit), content_type=f"{MIME_TYPES[form]}; charset=utf-8")
+        pieces = export(form, readings, unit=query.unit)
+        first = next(pieces, "")  # before the status is said: a database that is away is still an error then
+        answer = Response(chain([first], pieces), content_type=f"{MIME_TYPES[form]}; charset=utf-8")
         answer.headers["Content-Disposition"] = f'attachment; filename="speeddash_{name}.{form}"'
         return answer
 

@@ -3,7 +3,7 @@
 from itertools import islice
 
 from flask import Response, jsonify
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 
 from speeddash.api.answers import EventsOut, SeriesOut, SummaryOut, TripsOut
 from speeddash.api.queries import SeriesQuery, SourcePage, SourceRange
@@ -17,6 +17,7 @@ NOTHING = {
     "start": None, "end": None, "count": 0, "mean_speed": None, "mean_moving_speed": None, "max_speed": None,
     "distance_km": 0.0, "duration_s": 0.0, "moving_s": 0.0, "stops": 0, "jumps": 0,
 }  # fmt: skip
+TAGS = [Tag(name="history", description="Stretches of time: series, trips, figures, events.")]
 
 
 class HistoryApi:
@@ -28,10 +29,10 @@ class HistoryApi:
 
     def register(self, api: APIBlueprint) -> None:
         """Add the endpoints."""
-        api.get("/api/v1/series", responses={200: SeriesOut})(view(self.series))
-        api.get("/api/v1/trips", responses={200: TripsOut})(view(self.trips))
-        api.get("/api/v1/summary", responses={200: SummaryOut})(view(self.summary))
-        api.get("/api/v1/events", responses={200: EventsOut})(view(self.events))
+        api.get("/api/v1/series", tags=TAGS, responses={200: SeriesOut})(view(self.series))
+        api.get("/api/v1/trips", tags=TAGS, responses={200: TripsOut})(view(self.trips))
+        api.get("/api/v1/summary", tags=TAGS, responses={200: SummaryOut})(view(self.summary))
+        api.get("/api/v1/events", tags=TAGS, responses={200: EventsOut})(view(self.events))
 
     def series(self, query: SeriesQuery) -> Response:
         """A stretch of one source in at most `points` entries, as columns: readings where they are few, else buckets.

@@ -133,7 +133,8 @@ class ReadingsQuery(Range, Page):
 class SourcesQuery(Page):
     """Sources, page by page."""
 
-    after: str | None = Field(None, description="Go on behind this name.")
+    # Looser than a source's name: others may have inserted rows with whatever the column takes.
+    after: str | None = Field(None, pattern=r"^[\x00-\x7F]{0,64}$", description="Go on behind this name.")
 
 
 class SourceOnly(Query):

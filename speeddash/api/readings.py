@@ -4,11 +4,11 @@ import json
 import time
 
 from flask import Response, jsonify, request
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 from simple_websocket import ConnectionClosed
 
 from speeddash.api.answers import ConnectionsOut, Readings, ReadingsIn, Removed, SendIn, Sent, Stored
-from speeddash.api.queries import ReadingsQuery, SourceOnly, SourceRange, encode_cursor
+from speeddash.api.queries import Page, ReadingsQuery, SourceOnly, SourceRange, encode_cursor
 from speeddash.api.views import view
 from speeddash.connections import Connections
 from speeddash.errors import FrameError
@@ -22,6 +22,7 @@ from speeddash.store import Store
 #: The source of readings that come by HTTP and name none.
 HTTP_SOURCE = "http"
 EVER_US = 2**60
+TAGS = [Tag(name="readings", description="Single readings, and the connections they may be sent to.")]
 
 
 class ReadingsApi:
@@ -35,18 +36,18 @@ class ReadingsApi:
 
     def register(self, api: APIBlueprint) -> None:
         """Add the endpoints."""
-        api.post("/send", responses={200: Sent})(view(self.send))
-        api.get("/api/v1/connections", responses={200: ConnectionsOut})(view(self.list_connections))
-        api.post("/api/v1/readings", responses={201: Stored})(view(self.add_readings))
-        api.get("/api/v1/readings", responses={200: Readings})(view(self.list_readings))
-        api.delete("/api/v1/readings", responses={200: Removed})(view(self.remove_readings))
+        api.post("/send", tags=TAGS, responses={200: Sent})(view(self.send))
+        api.get("/api/v1/connections", tags=TAGS, responses={200: ConnectionsOut})(view(self.list_connections))
+        api.post("/api/v1/readings", tags=TAGS, responses={201: Stored})(view(self.add_readings))
+        api.get("/api/v1/readings", tags=TAGS, responses={200: Readings})(view(self.list_readings))
+        api.delete("/api/v1/readings", tags=TAGS, responses={200: Removed})(view(self.remove_readings))
 
-    def list_connections(self) -> Response:
+    def list_connections(self, query: Page) -> Response:
         """The senders that are connected, the oldest first."""
         return jsonify(
             connections=[
                 {"id": each.id, "source": each.source, "opened_at": rfc3339(each.opened_us), "readings": each.readings}
-                for each in self._connections.all()
+                for each in self._connections.all()[: query.limit]
             ]
         )
 

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from flask import Response, jsonify
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 
 from speeddash.alerts import Alerts
 from speeddash.api.answers import SourceIn, SourcesOut, SourceWhole
@@ -18,6 +18,7 @@ from speeddash.reading import decode, parse_source, rfc3339
 from speeddash.store import Store
 
 MEMBERS = {"source", "limit_kmh"}
+TAGS = [Tag(name="sources", description="Who sends: names and limits.")]
 
 
 class SourcesApi:
@@ -30,10 +31,10 @@ class SourcesApi:
 
     def register(self, api: APIBlueprint) -> None:
         """Add the endpoints."""
-        api.get("/api/v1/sources", responses={200: SourcesOut})(view(self.list_sources))
-        api.get("/api/v1/sources/<source>", responses={200: SourceWhole})(view(self.show_source))
-        api.patch("/api/v1/sources/<source>", responses={200: SourceWhole})(view(self.change_source))
-        api.delete("/api/v1/sources/<source>", responses={204: None})(view(self.delete_source))
+        api.get("/api/v1/sources", tags=TAGS, responses={200: SourcesOut})(view(self.list_sources))
+        api.get("/api/v1/sources/<source>", tags=TAGS, responses={200: SourceWhole})(view(self.show_source))
+        api.patch("/api/v1/sources/<source>", tags=TAGS, responses={200: SourceWhole})(view(self.change_source))
+        api.delete("/api/v1/sources/<source>", tags=TAGS, responses={204: None})(view(self.delete_source))
 
     def list_sources(self, query: SourcesQuery) -> Response:
         """The sources that have readings, by name; go on behind the last one with `after`."""

@@ -35,6 +35,8 @@ INDEX = """<!DOCTYPE html>
 #: A source whose last reading is younger is called live.
 LIVE_S = 10
 MAX_SOURCES = 1_000
+#: The list of sources is not read again for so many times as long as it took.
+REST = 20.0
 
 BUTTONS = (
     "pause", "go-live", "earlier", "later", "show-latest", "export-png", "export-csv", "show-table", "fullscreen",
@@ -64,6 +66,8 @@ class Page:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._spans: list[Span] = []
+        self._read_again = 0.0
 
     def register(self, server: Flask) -> None:
         """Serve the page at `/`."""
@@ -111,12 +115,18 @@ class Page:
         )
 
     def options(self, _polls: int) -> list[dict[str, Any]]:
-        """The sources that can be watched, the latest first."""
-        try:
-            spans = self._store.sources(limit=MAX_SOURCES)
-        except StoreError:
-            raise PreventUpdate from None  # the list stays as it is; the page asks /readyz and says what is wrong
-        return options(spans, time.time_ns() // 1000)
+        """The sources that can be watched, the latest first.
+
+        One list serves all pages, and the more there are the longer: a thousand take the database a second.
+        """
+        began = time.monotonic()
+        if began >= self._read_again:
+            try:
+                self._spans = self._store.sources(limit=MAX_SOURCES)
+            except StoreError:
+                raise PreventUpdate from None  # the list stays as it is; the page asks /readyz and says what is wrong
+            self._read_again = time.monotonic() + REST * (time.monotonic() - began)
+        return options(self._spans, time.time_ns() // 1000)
 
 
 def options(spans: list[Span], now_us: int) -> list[dict[str, Any]]:

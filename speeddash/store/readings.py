@@ -1,11 +1,11 @@
 """What is asked of the readings themselves."""
 
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, tuple_
 
 from speeddash.reading import Reading
-from speeddash.store.tables import Key, Span, speed_data, speed_rollup
+from speeddash.store.tables import Key, Micros, Span, speed_data, speed_rollup
 from speeddash.stretch import HOUR_US
 
 HOUR_S: Final = HOUR_US // 1_000_000
@@ -52,15 +52,17 @@ def sources(connection: Connection, after: str | None, limit: int) -> list[Span]
 def span(connection: Connection, source: str) -> Span | None:
     """See `Store.span`."""
     c, r = speed_data.c, speed_rollup.c
-    at = select(c.timestamp).where(c.source == source).limit(1)
+    at = select(Micros(c.timestamp)).where(c.source == source).limit(1)
     # Where old readings were removed, the rollups still tell.
-    hours = select(r.first_us, r.last_us).where(r.source == source, r.width_s == HOUR_S).limit(1)
-    oldest = connection.execute(hours.order_by(r.at_us)).first()
-    newest = connection.execute(hours.order_by(r.at_us.desc())).first()
-    first_us = connection.execute(at.order_by(c.timestamp, c.seq)).scalar()
-    last_us = connection.execute(at.order_by(c.timestamp.desc(), c.seq.desc())).scalar()
-    firsts = [each for each in (first_us, oldest and oldest[0]) if each is not None]
-    lasts = [each for each in (last_us, newest and newest[1]) if each is not None]
+    hour = (r.source == source, r.width_s == HOUR_S)
+    ends = (
+        at.order_by(c.timestamp, c.seq),
+        select(r.first_us).where(*hour).order_by(r.at_us).limit(1),
+        at.order_by(c.timestamp.desc(), c.seq.desc()),
+        select(r.last_us).where(*hour).order_by(r.at_us.desc()).limit(1),
+    )
+    moments = connection.execute(select(*[each.scalar_subquery() for each in ends])).one()
+    firsts, lasts = ([each for each in some if each is not None] for some in (moments[:2], moments[2:]))
     return Span(source, min(firsts), max(lasts)) if firsts else None
 
 
@@ -91,15 +93,8 @@ def up_to(last: Key) -> ColumnElement[bool]:
 
 
 def _next(connection: Connection, after: str | None) -> str | None:
-    c, r = speed_data.c, speed_rollup.c
-    steps = (
-        select(c.source).order_by(c.source, c.timestamp, c.seq),
-        select(r.source).order_by(r.source, r.width_s, r.at_us),
-    )
-    found = [connection.execute(_step(each, after)).scalar() for each in steps]
-    return min((each for each in found if each is not None), default=None)
-
-
-def _step(step: Select[Any], after: str | None) -> Select[Any]:
-    column = next(iter(step.selected_columns))
-    return step.limit(1) if after is None else step.where(column > after).limit(1)
+    steps = []
+    for table in (speed_data, speed_rollup):
+        step = select(table.c.source).order_by(table.c.source).limit(1)
+        steps.append((step if after is None else step.where(table.c.source > after)).scalar_subquery())
+    return min((each for each in connection.execute(select(*steps)).one() if each is not None), default=None)

@@ -3,6 +3,7 @@ window.speeddash = window.speeddash || {};
 
 window.speeddash.Totals = (() => {
     const REFRESH_MS = 10_000;
+    const LATE_REFRESH_MS = 2_000;
 
     // Two windows that follow each other, as one; either may be null.
     const together = (a, b) => {
@@ -39,8 +40,9 @@ window.speeddash.Totals = (() => {
             }
             const key = JSON.stringify(fixed ? [from, to] : to - from);
             const held = this.bySource.get(track.source);
-            const news = fixed ? track.base?.stale : true;
-            if (held?.key !== key || (news && !held.loading && Date.now() - held.askedAt > REFRESH_MS)) {
+            // A reading that came late belongs into what the server told.
+            const rest = track.base?.stale ? LATE_REFRESH_MS : fixed ? Infinity : REFRESH_MS;
+            if (held?.key !== key || (!held.loading && Date.now() - held.askedAt > rest)) {
                 this.load(track, [from, to], fixed, key, held?.key === key ? held.figures : undefined);
             }
             const found = this.bySource.get(track.source);

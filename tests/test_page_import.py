@@ -73,12 +73,12 @@ def test_what_cannot_be_imported_is_said_in_words(context, page_server):
     expect(words).to_contain_text("Not imported: a.txt")
     # A second one while the first is on its way; a server that is away.
     page.route("**/api/v1/import*", lambda route: setattr(visit, "held", route))
-    page.evaluate(DROP, [[["first.csv", drive_csv()]], False])
+    page.evaluate(DROP, [[["on-its-way.csv", drive_csv()]], False])
     send.click()
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    page.evaluate(DROP, [[["second.csv", drive_csv()]], False])
+    page.evaluate(DROP, [[["not-taken.csv", drive_csv()]], False])
     expect(words).to_contain_text("A file is being imported. Wait until it is done, or cancel it.")
-    expect(words).to_contain_text("Import first.csv")
+    expect(words).to_contain_text("Import on-its-way.csv")
     visit.held.abort()
     expect(words).to_contain_text("The server cannot be reached.")
     send.click()
@@ -86,9 +86,9 @@ def test_what_cannot_be_imported_is_said_in_words(context, page_server):
     expect(words).to_contain_text("Cancelled.")
     page.unroute("**/api/v1/import*")
     send.click()
-    expect(words).to_contain_text("60 readings stored as first.")
+    expect(words).to_contain_text("60 readings stored as on-its-way.")
     page.evaluate(DROP, [[["folder", ""]], True])
     expect(words).to_contain_text("That is a folder. Drop the file that is in it.")
     sources = requests.get(f"{page_server.url}/api/v1/sources", timeout=5).json()["sources"]
-    assert not {"a", "b", "second", "empty"} & {each["source"] for each in sources}
+    assert not {"a", "b", "not-taken", "empty"} & {each["source"] for each in sources}
     assert visit.problems == []

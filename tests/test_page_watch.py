@@ -147,7 +147,7 @@ def test_late_reading_changes_its_bucket(visit, page_server):
     late = {"source": "bucketed", "timestamp": now - 40_003, "seq": 9999, "speed": 250}
     requests.post(f"{page_server.url}/api/v1/readings", json=late, timeout=5).raise_for_status()
     page.wait_until("() => document.querySelector('#maximum').textContent === '250.0 km/h'", 15)
-    page.wait_until("() => document.querySelector('#shown').textContent.startsWith('7,001 readings')", 5)
+    page.wait_until("() => document.querySelector('#shown').textContent.startsWith('7,001 readings')", 15)
 
 
 @pytest.fixture

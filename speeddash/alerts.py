@@ -13,7 +13,7 @@ import requests
 from speeddash.errors import StoreError
 from speeddash.reading import Reading, rfc3339
 from speeddash.store import Event, Store, Upkeep
-from speeddash.stretch import GAP_US, HOUR_US, Stretch
+from speeddash.stretch import EVER_US, GAP_US, HOUR_US, Stretch
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ LAST_RETRY_S: Final = 3_600.0
 MOST_TRIES: Final = 32
 MOST_TOLD: Final = 20
 CHUNK_US: Final = 31 * 24 * HOUR_US
-EVER_US: Final = 2**60
 MOST_READINGS: Final = 3_600_000
 
 

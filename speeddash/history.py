@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from speeddash.reading import Reading
 from speeddash.store import Bucket, Span, Store
-from speeddash.stretch import GAP_US, HOUR_US, MINUTE_US, SECOND_US, Stretch, jumped, merge
+from speeddash.stretch import EVER_US, GAP_US, HOUR_US, MINUTE_US, SECOND_US, Stretch, jumped, merge
 from speeddash.trips import Trip, summary, trips
 
 DAY_US: Final = 24 * HOUR_US
@@ -24,8 +24,6 @@ WIDTHS_US: Final = (
 MOST_READINGS: Final = 3_600_000
 #: How much of a source is looked at in one go.
 CHUNK_US: Final = 31 * DAY_US
-#: A stretch that is not asked to begin or end does so here: the years 1000 to 9999 lie between.
-ENDLESS_US: Final = 2**60
 
 
 @dataclass(frozen=True)
@@ -187,7 +185,7 @@ def bucket_width(from_us: int, to_us: int, points: int, least_us: int = 1) -> in
 
     Microseconds: 1, 2 or 5 times a power of ten below a second; above it what divides a minute, an hour, a day; then whole days.
     """
-    days = (DAY_US * number for number in range(max(1, (to_us - from_us) // points // DAY_US), ENDLESS_US // DAY_US))
+    days = (DAY_US * number for number in range(max(1, (to_us - from_us) // points // DAY_US), EVER_US // DAY_US))
     widths: Iterator[int] = (each for each in chain(WIDTHS_US, days) if each >= least_us)
     return next(width for width in widths if (to_us - 1) // width - from_us // width < points)
 

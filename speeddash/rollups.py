@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from speeddash.errors import StoreError
 from speeddash.store import QUIET_S, Store
-from speeddash.stretch import HOUR_US
+from speeddash.stretch import EVER_US, HOUR_US
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,6 @@ REST_IDLE = 1.0
 STEP_HOURS = 100
 MAX_SOURCES = 1_000
 DAY_S = 86_400
-EVER_US = 2**60
 
 
 class Rollups:

@@ -13,6 +13,8 @@ from speeddash.reading import Reading
 SECOND_US: Final = 1_000_000
 MINUTE_US: Final = 60 * SECOND_US
 HOUR_US: Final = 60 * MINUTE_US
+#: Before -EVER_US and from EVER_US on there is nothing: the ends of a range that is not asked to have any.
+EVER_US: Final = 2**60
 #: Readings further apart do not belong together: no distance lies between them, and a trip ends.
 GAP_US: Final = 300 * SECOND_US
 #: A gain of speed beyond it is a fault of the sensor: 0 to 100 km/h in 1.7 s, more than nearly anything on wheels does. The margin

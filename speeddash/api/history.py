@@ -11,8 +11,8 @@ from speeddash.api.views import view
 from speeddash.history import History
 from speeddash.reading import rfc3339
 from speeddash.store import Store
+from speeddash.stretch import EVER_US
 
-EVER_US = 2**60
 NOTHING = {
     "start": None, "end": None, "count": 0, "mean_speed": None, "mean_moving_speed": None, "max_speed": None,
     "distance_km": 0.0, "duration_s": 0.0, "moving_s": 0.0, "stops": 0, "jumps": 0,

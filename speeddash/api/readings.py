@@ -21,7 +21,6 @@ from speeddash.store import Store
 
 #: The source of readings that come by HTTP and name none.
 HTTP_SOURCE = "http"
-EVER_US = 2**60
 TAGS = [Tag(name="readings", description="Single readings, and the connections they may be sent to.")]
 
 

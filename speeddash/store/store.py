@@ -15,10 +15,10 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
-from speeddash.store import readings, rollup, sources, upkeep
+from speeddash.store import buckets, coverage, readings, rollup, sources, upkeep
 from speeddash.store.sources import Event, Upkeep
 from speeddash.store.tables import KEY_COLUMNS, TABLES, Bucket, Key, Span, speed_data, speed_dirty, speed_source
-from speeddash.stretch import HOUR_US, Stretch
+from speeddash.stretch import EVER_US, HOUR_US, Stretch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -170,7 +170,7 @@ class Store(ABC):
             to_us: The last moment, exclusive.
             width_us: The width of a bucket; its edges are multiples of it since the epoch.
         """
-        return self._ask(rollup.buckets, source, from_us, to_us, width_us)
+        return self._ask(buckets.buckets, source, from_us, to_us, width_us)
 
     def stretches(self, source: str, from_us: int, to_us: int) -> list[Stretch]:
         """The readings of a source from a moment (inclusive) to another (exclusive), none with a gap of 300 s or more inside.
@@ -181,11 +181,11 @@ class Store(ABC):
 
     def dirty_hours(self, *, quiet_s: float = QUIET_S, limit: int) -> list[Hour]:
         """Hours that got or lost readings since they were rolled up, and none any more for some time."""
-        return self._ask(rollup.dirty, self._now_us, round(quiet_s * 1e6), limit)
+        return self._ask(coverage.dirty, self._now_us, round(quiet_s * 1e6), limit)
 
     def hours(self, source: str, from_us: int, to_us: int) -> list[int]:
         """The beginnings of the hours of a source that hold readings."""
-        return self._ask(lambda connection: list(rollup.hours(connection, source, from_us, to_us)))
+        return self._ask(lambda connection: list(coverage.hours(connection, source, from_us, to_us)))
 
     def rolled_up_hours(self, source: str) -> list[int]:
         """The beginnings of the hours of a source that are rolled up."""
@@ -202,11 +202,11 @@ class Store(ABC):
 
     def unmarked_hours(self, source: str) -> list[int]:
         """The hours of a source behind its last rolled-up one that hold readings and no mark: others inserted those."""
-        return self._ask(rollup.unmarked_hours, source, rollup.ENDLESS_US)
+        return self._ask(coverage.unmarked_hours, source, EVER_US)
 
     def unrolled_hours(self, source: str, before_us: int) -> list[int]:
         """The hours of a source before a moment whose rollup is missing or not true."""
-        return self._ask(rollup.unrolled_hours, source, before_us)
+        return self._ask(coverage.unrolled_hours, source, before_us)
 
     def mark(self, source: str, hours: Collection[int]) -> None:
         """Say that these hours of a source are to be computed anew."""
@@ -227,15 +227,15 @@ class Store(ABC):
         """Remove some of the readings before a moment and leave their rollups; 0 when none is left."""
 
         def step(connection: Connection) -> int:
-            if (sources.upkeep(connection, source).raw_from_us or -rollup.ENDLESS_US) < before_us:
+            if (sources.upkeep(connection, source).raw_from_us or -EVER_US) < before_us:
                 self._upsert(connection, speed_source, [{"source": source, "raw_from_us": before_us}])
-            return len(upkeep.remove(connection, source, -rollup.ENDLESS_US, before_us))
+            return len(upkeep.remove(connection, source, -EVER_US, before_us))
 
         return self._change(step)
 
     def delete(self, source: str) -> None:
         """Remove a source with all that is kept of it."""
-        while self.remove(source, -rollup.ENDLESS_US, rollup.ENDLESS_US):
+        while self.remove(source, -EVER_US, EVER_US):
             pass
         self._change(upkeep.forget, source)
 

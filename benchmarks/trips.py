@@ -44,7 +44,7 @@ def run(folder: Path) -> Iterator[str]:
                         f"{name}, {vehicle.name}, {state}: {len(published)} trips of {len(readings):,} readings found, none "
                         f"invented; largest relative difference {worst:.1e}"
                     )
-                    Rollups(store, rolled_up=lambda *_: None).roll_up(quiet_s=-1)
+                    Rollups(store, dirty=lambda *_: None).roll_up(quiet_s=-1)
             store.close()
 
 

@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ import requests
 from speeddash.errors import StoreError
 from speeddash.reading import Reading, rfc3339
 from speeddash.store import Event, Store, Upkeep
-from speeddash.stretch import EVER_US, GAP_US, HOUR_US, Stretch
+from speeddash.stretch import EVER_US, GAP_US, HOUR_US, MINUTE_US, Stretch
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ ROUND_S: Final = 1.0
 REST: Final = 3.0
 #: Nobody is told of what is over for longer: who imports last year's drives wants no alarm.
 NEWS_US: Final = 24 * HOUR_US
+FIRST_NEWS_US: Final = MINUTE_US
 TIMEOUT_S: Final = 10.0
 FIRST_RETRY_S: Final = 5.0
 LAST_RETRY_S: Final = 3_600.0
@@ -36,7 +37,7 @@ class Alerts:
     """The background work of one process on limits.
 
     Design: events are a pure function of a source's readings and its limit. Every `ROUND_S` what is new of each source that has one
-    is looked at; where readings came late, their hour is looked at again once it is rolled up (`recheck`). Whom to tell of what is
+    is looked at; where readings came late, their hour is looked at again before it is rolled up (`recheck`). Whom to tell of what is
     stored with the event, so that a restart forgets nobody.
     """
 
@@ -50,7 +51,11 @@ class Alerts:
         self._store = store
         self._webhook_url = webhook_url
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+        # A webhook that is slow to answer delays no event.
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(work,), name=name, daemon=True)
+            for name, work in (("alerts", self.check), ("webhook", self.deliver))
+        ]
         # One at a time looks at a source: the round, or the recheck of an hour.
         self._looking = threading.Lock()
         #: Deliveries since the start, by how they ended.
@@ -59,7 +64,8 @@ class Alerts:
 
     def start(self) -> None:
         """Begin, in the background."""
-        self._thread.start()
+        for each in self._threads:
+            each.start()
 
     def stop(self) -> None:
         """End after the step under way; does not wait for it."""
@@ -72,34 +78,48 @@ class Alerts:
             StoreError: It has the limit it had.
         """
         with self._looking:
-            self._store.replace_events(source, -EVER_US, EVER_US, [], limit_kmh=limit_kmh, checked_us=None)
+            if self._store.upkeep(source).limit_kmh != limit_kmh:
+                self._store.replace_events(source, -EVER_US, EVER_US, [], limit_kmh=limit_kmh, checked_us=None)
 
     def check(self, now_us: int) -> None:
         """Look at what is new of every source that has a limit.
 
         Raises:
-            StoreError: What is left is looked at next time.
+            StoreError: The last one of some source; the others were looked at, and it is next time.
         """
-        for source, upkeep in self._store.limited().items():
-            with self._looking:
-                self._look_on(source, upkeep, now_us)
+        failed: StoreError | None = None
+        for source in self._store.limited():
+            try:
+                with self._looking:
+                    self._look_on(source, self._store.upkeep(source), now_us)
+            except StoreError as problem:
+                failed = problem
+        if failed:
+            raise failed
 
     def recheck(self, source: str, hour_us: int) -> None:
-        """Look again at an hour that was rolled up anew.
+        """Look again at an hour that got or lost readings.
 
         Raises:
             StoreError: The database cannot answer.
         """
         with self._looking:
             upkeep = self._store.upkeep(source)
-            if upkeep.limit_kmh is None or upkeep.checked_us is None or hour_us >= upkeep.checked_us:
+            kept_us = -EVER_US if upkeep.raw_from_us is None else upkeep.raw_from_us
+            if upkeep.limit_kmh is None or upkeep.checked_us is None or not kept_us <= hour_us < upkeep.checked_us:
                 return
+            now_us = time.time_ns() // 1000
             near = self._store.events(source, hour_us - GAP_US, hour_us + HOUR_US + GAP_US, MOST_READINGS)
-            begin_us = min([hour_us - GAP_US, *[each.start_us for each in near]])
+            # Of an event that begins among removed readings the beginning is not known any more: it stays as it is.
+            begin_us = max(kept_us, min([hour_us - GAP_US, *[each.start_us for each in near]]))
+            begin_us = max([begin_us, *[each.end_us + 1 for each in near if each.start_us < kept_us]])
             end_us = max([hour_us + HOUR_US + GAP_US, *[each.end_us + GAP_US for each in near]])
             end_us = min(end_us, upkeep.checked_us)
-            found = list(self._events(source, upkeep.limit_kmh, begin_us, end_us, None))
-            self._store.replace_events(source, begin_us, end_us, self._news(found, time.time_ns() // 1000))
+            found = [
+                each._replace(ongoing=each.ongoing and now_us - each.end_us < GAP_US)
+                for each in self._events(source, upkeep.limit_kmh, begin_us, end_us, None)
+            ]
+            self._store.replace_events(source, begin_us, end_us, self._news(found, now_us, NEWS_US))
 
     def deliver(self, now_us: int) -> None:
         """Tell the webhook of the events that are due.
@@ -135,12 +155,14 @@ class Alerts:
         if span is None or upkeep.limit_kmh is None:
             return
         begin_us = span.first_us if upkeep.checked_us is None else upkeep.checked_us
+        # What was there before the limit was is no news.
+        news_us = FIRST_NEWS_US if upkeep.checked_us is None else NEWS_US
         open_event = self._open(source, begin_us)
         while begin_us <= span.last_us:
             end_us = min(begin_us + CHUNK_US, span.last_us + 1)
             found = list(self._events(source, upkeep.limit_kmh, begin_us, end_us, open_event))
             first_us = begin_us if open_event is None else open_event.start_us
-            self._store.replace_events(source, first_us, end_us, self._news(found, now_us), checked_us=end_us)
+            self._store.replace_events(source, first_us, end_us, self._news(found, now_us, news_us), checked_us=end_us)
             begin_us, open_event = end_us, self._open(source, end_us)
         if open_event and open_event.ongoing and now_us - open_event.end_us >= GAP_US:
             self._store.replace_events(
@@ -170,9 +192,9 @@ class Alerts:
                 yield Reading(source, each.first_us, 0, each.first)
                 yield Reading(source, each.last_us, 0, each.last)
 
-    def _news(self, found: Sequence[Event], now_us: int) -> list[Event]:
+    def _news(self, found: Sequence[Event], now_us: int, news_us: int) -> list[Event]:
         wanted = self._webhook_url is not None
-        return [each._replace(tell=wanted and now_us - each.end_us < NEWS_US) for each in found]
+        return [each._replace(tell=wanted and now_us - each.end_us < news_us) for each in found]
 
     def _post(self, event: Event) -> str | None:
         """Why it failed; None where it was taken."""
@@ -190,13 +212,12 @@ class Alerts:
             return type(failure).__name__  # its text holds the address, which may hold a secret
         return None if answer.status_code // 100 == 2 else f"it answered {answer.status_code}"
 
-    def _run(self) -> None:
+    def _repeat(self, work: Callable[[int], None]) -> None:
         rest_s, quiet = ROUND_S, True
         while not self._stopping.wait(rest_s):
             began = time.monotonic()
             try:
-                self.check(time.time_ns() // 1000)
-                self.deliver(time.time_ns() // 1000)
+                work(time.time_ns() // 1000)
                 quiet = True
             except StoreError as problem:
                 if quiet:

@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> SpeedDash:
     webhook = settings.webhook_url
     alerts = Alerts(store, webhook.get_secret_value() if webhook else None)
     rollups = Rollups(
-        store, keep_raw_days=settings.keep_raw_days, received=lambda: ingest.received, rolled_up=alerts.recheck
+        store, keep_raw_days=settings.keep_raw_days, received=lambda: ingest.received, dirty=alerts.recheck
     )
     sock = Sockets(settings, ingest, connections).register(server)
     Live(feed, connections).register(sock)

@@ -80,10 +80,10 @@ class History:
             StoreError: The database cannot answer.
         """
         span = self._store.span(source)
-        begin_us, end_us = _within(span, from_us, to_us)
+        kept_us = self._store.upkeep(source).raw_from_us
+        begin_us, end_us = _within(span, kept_us, from_us, to_us)
         if span is None or begin_us >= end_us:
             return Series(0, [], [])
-        kept_us = self._store.upkeep(source).raw_from_us
         removed = kept_us is not None and begin_us < kept_us
         if not removed:
             readings = self._store.select_if_few(source, begin_us, end_us, points)
@@ -106,9 +106,8 @@ class History:
         Raises:
             StoreError: The database cannot answer.
         """
-        span = self._store.span(source)
-        begin_us, end_us = _within(span, from_us, None)
-        first_us, _ = _within(span, None, None)
+        begin_us, end_us = self._ends(source, from_us, None)
+        first_us, _ = self._ends(source, None, None)
         for trip in trips(self._stretches(source, self._ride_begins(source, begin_us, first_us), end_us)):
             if to_us is not None and trip.start_us >= to_us:
                 return
@@ -126,7 +125,7 @@ class History:
         Raises:
             StoreError: The database cannot answer.
         """
-        stretches = list(self._stretches(source, *_within(self._store.span(source), from_us, to_us)))
+        stretches = list(self._stretches(source, *self._ends(source, from_us, to_us)))
         return summary(reduce(merge, stretches)) if stretches else None
 
     def jumps(self, source: str, from_us: int | None, to_us: int | None) -> Iterator[Reading]:
@@ -141,7 +140,7 @@ class History:
             StoreError: The database cannot answer.
         """
         before: Stretch | None = None
-        for each in self._stretches(source, *_within(self._store.span(source), from_us, to_us)):
+        for each in self._stretches(source, *self._ends(source, from_us, to_us)):
             if each.jumps or (before and jumped(each.first_us - before.last_us, before.last, each.first)):
                 begin_us = before.last_us if before else each.first_us
                 some = self._store.select(source=source, from_us=begin_us, to_us=each.last_us + 1, limit=MOST_READINGS)
@@ -149,6 +148,9 @@ class History:
                     if b.at_us >= each.first_us and jumped(b.at_us - a.at_us, a.speed, b.speed):
                         yield b
             before = each
+
+    def _ends(self, source: str, from_us: int | None, to_us: int | None) -> tuple[int, int]:
+        return _within(self._store.span(source), self._store.upkeep(source).raw_from_us, from_us, to_us)
 
     def _stretches(self, source: str, from_us: int, to_us: int) -> Iterator[Stretch]:
         for begin_us in range(from_us - from_us % HOUR_US, to_us, CHUNK_US):
@@ -169,15 +171,22 @@ class History:
         return at_us
 
 
-def _within(span: Span | None, from_us: int | None, to_us: int | None) -> tuple[int, int]:
-    """A stretch, cut to the whole hours in which a source has readings; it ends before it begins where it has none."""
+def _within(span: Span | None, kept_us: int | None, from_us: int | None, to_us: int | None) -> tuple[int, int]:
+    """A stretch, cut to the whole hours in which a source has readings; it ends before it begins where it has none.
+
+    Before `kept_us`, where readings were removed, it is widened to whole minutes: nobody knows what is in a part of one.
+    """
     if span is None:
         return 0, 0
-    first_us, last_us = span.first_us - span.first_us % HOUR_US, span.last_us - span.last_us % HOUR_US + HOUR_US
-    return (
-        first_us if from_us is None else max(from_us, first_us),
-        last_us if to_us is None else min(to_us, last_us),
-    )
+    begin_us = span.first_us - span.first_us % HOUR_US
+    end_us = span.last_us - span.last_us % HOUR_US + HOUR_US
+    begin_us = begin_us if from_us is None else max(from_us, begin_us)
+    end_us = end_us if to_us is None else min(to_us, end_us)
+    if kept_us is not None and begin_us < kept_us:
+        begin_us -= begin_us % MINUTE_US
+    if kept_us is not None and end_us < kept_us:
+        end_us = -(-end_us // MINUTE_US) * MINUTE_US
+    return begin_us, end_us
 
 
 def bucket_width(from_us: int, to_us: int, points: int, least_us: int = 1) -> int:

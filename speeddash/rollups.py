@@ -35,7 +35,7 @@ class Rollups:
         *,
         keep_raw_days: int | None = None,
         received: Callable[[], int] = lambda: 0,
-        rolled_up: Callable[[str, int], object],
+        dirty: Callable[[str, int], object],
     ) -> None:
         """Prepare to work.
 
@@ -43,13 +43,13 @@ class Rollups:
             store: Whose history.
             keep_raw_days: Readings older than it are removed; None keeps them all.
             received: How many readings the process has taken in; while it grows the work goes slowly.
-            rolled_up: Told of each hour that was computed anew: source and beginning.
+            dirty: Told of each hour before it is computed anew: source and beginning.
         """
         self._store = store
         self._keep_raw_days = keep_raw_days
         self._received = received
         self._received_before = 0
-        self._rolled_up = rolled_up
+        self._dirty = dirty
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rollups", daemon=True)
         #: Why the last round did not end; None while all is well.
@@ -74,8 +74,9 @@ class Rollups:
         while hours := self._store.dirty_hours(quiet_s=quiet_s, limit=STEP_HOURS):
             for source, hour_us in hours:
                 began = time.monotonic()
+                # First, because the mark goes with the second: what is cut off between them is done again.
+                self._dirty(source, hour_us)
                 self._store.roll_up(source, hour_us, quiet_s=quiet_s)
-                self._rolled_up(source, hour_us)
                 self.hours += 1
                 if self._rested(began):
                     return
@@ -90,8 +91,9 @@ class Rollups:
             return
         before_us = now_us - self._keep_raw_days * DAY_S * 1_000_000
         before_us -= before_us % HOUR_US
+        moving = self._store.renames()
         for source in _sources(self._store):
-            if self._store.unrolled_hours(source, before_us):
+            if source in moving or source in moving.values() or self._store.unrolled_hours(source, before_us):
                 continue  # first their rollups, then they may go
             while not self._stopping.is_set():
                 began = time.monotonic()
@@ -99,7 +101,9 @@ class Rollups:
                     break
 
     def search(self) -> None:
-        """Mark hours behind the last rolled-up one that hold readings which nobody marked: others inserted them."""
+        """End renames that were cut off; mark hours behind the last rolled-up one with readings that nobody marked: others' ones."""
+        for source, name in self._store.renames().items():
+            self._store.rename(source, name)
         for source in _sources(self._store):
             if missing := self._store.unmarked_hours(source):
                 self._store.mark(source, missing)

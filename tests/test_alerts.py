@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from speeddash.alerts import Alerts, above
+from speeddash.errors import StoreUnavailable
 from speeddash.reading import Reading
 from speeddash.rollups import Rollups
 from speeddash.stretch import HOUR_US, SECOND_US
@@ -114,7 +115,7 @@ def test_drive_that_is_sent_again_much_later_is_not_cut_into_events(store):
 
 def test_new_limit_finds_the_events_of_all_history_anew(store):
     put(store, *drive([40, 60, 40] * 1500))
-    Rollups(store, rolled_up=lambda *_: None).roll_up(quiet_s=-1)
+    Rollups(store, dirty=lambda *_: None).roll_up(quiet_s=-1)
     alerts = Alerts(store, None)
     alerts.set_limit("car", 50.0)
     alerts.check(NOW)
@@ -129,7 +130,7 @@ def test_new_limit_finds_the_events_of_all_history_anew(store):
 
 def test_late_readings_change_the_events_of_their_hour(store):
     alerts = Alerts(store, None)
-    rollups = Rollups(store, rolled_up=alerts.recheck)
+    rollups = Rollups(store, dirty=alerts.recheck)
     alerts.set_limit("car", 50.0)
     put(store, *drive([60, 60, 60, 60]))
     put(store, *drive([0, 0], after_s=2 * 3600))
@@ -151,8 +152,76 @@ def test_event_that_crosses_an_hour_stays_one(store):
     alerts.check(NOW)
     before = events(store)
     assert len(before) == 1
-    Rollups(store, rolled_up=alerts.recheck).roll_up(quiet_s=-1)
+    Rollups(store, dirty=alerts.recheck).roll_up(quiet_s=-1)
     assert events(store) == before
+
+
+def test_events_of_removed_readings_stay_when_a_straggler_comes(store):
+    alerts = Alerts(store, None)
+    keeper = Rollups(store, keep_raw_days=1, dirty=alerts.recheck)
+    alerts.set_limit("car", 50.0)
+    put(store, *drive([60, 60, 0]), *drive([0, 0], after_s=40 * 3600))
+    alerts.check(NOW)
+    keeper.roll_up(quiet_s=-1)
+    keeper.retain(START + 60 * HOUR_US)
+    store._marked.clear()
+    put(store, *drive([10], after_s=9))
+    keeper.roll_up(quiet_s=-1)
+    assert events(store) == seconds((0, 1, 60))
+
+
+def test_late_event_is_found_although_the_database_was_away_between(store):
+    alerts = Alerts(store, None)
+    alerts.set_limit("car", 50.0)
+    put(store, *drive([0]), *drive([0], after_s=7200))
+    alerts.check(NOW)
+    put(store, *drive([60, 0], after_s=10))
+
+    def away(*_):
+        raise StoreUnavailable("away for a moment")
+
+    with pytest.raises(StoreUnavailable):
+        Rollups(store, dirty=away).roll_up(quiet_s=-1)
+    Rollups(store, dirty=alerts.recheck).roll_up(quiet_s=-1)
+    assert events(store) == seconds((10, 10, 60))
+    assert not store.events("car", -EVER, EVER, 1)[0].ongoing
+
+
+def test_source_that_fails_takes_nothing_from_the_others(store, monkeypatch):
+    alerts = Alerts(store, None)
+    for source in ("bad", "good"):
+        alerts.set_limit(source, 50.0)
+        put(store, *drive([60, 0], source=source))
+    span = store.span
+
+    def failing(source):
+        if source == "bad":
+            raise StoreUnavailable("not this one")
+        return span(source)
+
+    monkeypatch.setattr(store, "span", failing)
+    with pytest.raises(StoreUnavailable):
+        alerts.check(NOW)
+    assert len(store.events("good", -EVER, EVER, 9)) == 1
+
+
+def test_many_events_are_stored(store):
+    alerts = Alerts(store, None)
+    put(store, *drive([40, 60] * 4000))
+    alerts.set_limit("car", 50.0)
+    alerts.check(NOW)
+    assert len(store.events("car", -EVER, EVER, 9999)) == 4000
+
+
+def test_same_limit_again_is_no_news_and_another_one_none_of_the_past(store, hook):
+    alerts = Alerts(store, hook.url)
+    put(store, *drive([60, 0], after_s=0))
+    for limit_kmh in (50.0, 50.0, 40.0):
+        alerts.set_limit("car", limit_kmh)
+        alerts.check(START + 300 * SECOND_US)
+        alerts.deliver(START + 300 * SECOND_US)
+    assert len(store.events("car", -EVER, EVER, 9)) == 1
+    assert hook.got == []
 
 
 def test_webhook_is_told_of_an_event_once_when_it_is_over(store, hook):

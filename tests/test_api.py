@@ -253,6 +253,23 @@ def test_events_are_stored_stretches_and_jumps(server):
     assert wait_for(found) == [("over", 70, 50), ("jump", 400, None), ("over", 400, 50)]
 
 
+def test_events_are_paged_and_each_is_met_once(server):
+    requests.patch(f"{server.url}/api/v1/sources/pages", json={"limit_kmh": 50}, timeout=5).raise_for_status()
+    ride(server, "pages", [0, 80, 0, 80, 160, 0, 55, 0])
+    whole = wait_for(
+        lambda: (found := get(server, "/api/v1/events", source="pages").json()["events"]) and len(found) > 5 and found
+    )
+    paged, cursor = [], None
+    while True:
+        answer = get(server, "/api/v1/events", source="pages", limit=1, **({"cursor": cursor} if cursor else {})).json()
+        paged += answer["events"]
+        cursor = answer["next_cursor"]
+        if cursor is None:
+            break
+    assert paged == whole
+    assert_problem(get(server, "/api/v1/events", source="pages", cursor="x"), 400)
+
+
 def test_source_is_renamed_limited_and_deleted(server):
     ride(server, "before", [1, 2, 3])
     ride(server, "taken", [1])
@@ -277,7 +294,7 @@ def test_readings_of_a_range_are_removed(server):
     ride(server, "cut", range(10))
     assert_problem(requests.delete(f"{server.url}/api/v1/readings?source=cut", timeout=5), 400)
     ends = {"source": "cut", "from": "2026-03-01T08:00:02Z", "to": "2026-03-01T08:00:08Z"}
-    assert requests.delete(f"{server.url}/api/v1/readings", params=ends, timeout=5).json() == {"hours": 1}
+    assert requests.delete(f"{server.url}/api/v1/readings", params=ends, timeout=5).json() == {"removed": 6}
     assert [each["speed"] for each in server.readings("cut")] == [0, 1, 8, 9]
     assert get(server, "/api/v1/summary", source="cut").json()["count"] == 4
 

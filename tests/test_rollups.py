@@ -11,6 +11,7 @@ from speeddash import stretch
 from speeddash.history import History
 from speeddash.reading import Reading
 from speeddash.rollups import Rollups, rebuild
+from speeddash.store import upkeep
 from speeddash.stretch import GAP_US, HOUR_US, MINUTE_US, SECOND_US
 from tests.test_history import START, put
 
@@ -40,7 +41,7 @@ def rolled(store):
 
 
 def background(store):
-    return Rollups(store, rolled_up=lambda *_: None)
+    return Rollups(store, dirty=lambda *_: None)
 
 
 def rebuilt(store):
@@ -175,7 +176,7 @@ def test_table_from_before_rollups_is_rolled_up_before_it_is_believed(store):
 def test_readings_that_are_too_old_go_and_their_history_stays(store):
     put(store, *[Reading("car", START + n * MINUTE_US, n, float(n % 60)) for n in range(600)])
     now_us = START + 600 * MINUTE_US
-    keeper = Rollups(store, keep_raw_days=0, rolled_up=lambda *_: None)
+    keeper = Rollups(store, keep_raw_days=0, dirty=lambda *_: None)
     keeper.retain(now_us)
     assert len(store.select(source="car", limit=1000)) == 600, "not before their rollups are there"
     before = History(store).summary("car", None, None)
@@ -217,3 +218,56 @@ def test_source_that_is_deleted_leaves_nothing(store):
     assert store.span("gone") is None
     assert store.stretches("gone", -EVER, EVER) == []
     assert store.upkeep("gone").limit_kmh is None
+
+
+def test_background_leaves_a_source_alone_that_is_being_renamed(store, monkeypatch):
+    put(store, *[Reading("car", START + n * SECOND_US, n, 50.0) for n in range(110)])
+    background(store).roll_up(quiet_s=-1)
+    store._marked.clear()
+    put(store, *[Reading("car", START + n * SECOND_US, n, 90.0) for n in range(200, 250)])
+    move = upkeep.move_readings
+
+    def between(*arguments):
+        background(store).roll_up(quiet_s=-1)
+        Rollups(store, keep_raw_days=1, dirty=lambda *_: None).retain(START + 90 * 24 * HOUR_US)
+        return move(*arguments)
+
+    monkeypatch.setattr(upkeep, "move_readings", between)
+    store.rename("car", "van")
+    background(store).roll_up(quiet_s=-1)
+    assert [each.source for each in store.sources(limit=9)] == ["van"]
+    assert sum(each.n for each in store.buckets("van", -EVER, EVER, HOUR_US)) == 160
+
+
+def test_rename_that_was_cut_off_is_ended_by_the_next_round(store, monkeypatch):
+    put(store, *[Reading("car", START + n * SECOND_US, n, 50.0) for n in range(10)])
+    store.keep("car", limit_kmh=80.0)
+    with monkeypatch.context() as cut:
+        cut.setattr(upkeep, "end_rename", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.rename("car", "van")
+    background(store).search()
+    assert store.upkeep("van").limit_kmh == 80
+    assert store.renames() == {}
+    assert len(store.select(source="van", limit=99)) == 10
+
+
+def test_old_drive_that_comes_late_is_rolled_up_before_it_is_removed(store):
+    keeper = Rollups(store, keep_raw_days=30, dirty=lambda *_: None)
+    day_us = 24 * HOUR_US
+    put(store, Reading("car", START - 90 * day_us, 1, 1.0), Reading("car", START, 1, 1.0))
+    keeper.roll_up(quiet_s=-1)
+    keeper.retain(START + HOUR_US)
+    put(store, *[Reading("car", START - 60 * day_us + n * SECOND_US, n, 50.0) for n in range(100)])
+    for _ in range(2):
+        assert sum(each.n for each in store.buckets("car", -EVER, EVER, HOUR_US)) == 102
+        keeper.retain(START + HOUR_US)
+        keeper.roll_up(quiet_s=-1)
+    keeper.retain(START + HOUR_US)
+    assert len(store.select(source="car", limit=999)) == 1
+    assert sum(each.n for each in store.buckets("car", -EVER, EVER, HOUR_US)) == 102
+
+
+def test_frame_whose_readings_are_spread_over_years_is_stored(store):
+    put(store, *[Reading("car", HOUR + n * HOUR_US, 1, 1.0) for n in range(17_000)])
+    assert len(store.dirty_hours(quiet_s=-1, limit=20_000)) == 17_000

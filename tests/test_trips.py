@@ -81,7 +81,7 @@ def test_trips_are_those_that_a_person_finds_by_hand(store, seed):
         assert [{name: each[name] for name in expected[0]} for each in found] == [
             pytest.approx(each, rel=1e-12) for each in expected
         ]
-        Rollups(store, rolled_up=lambda *_: None).roll_up(quiet_s=-1)
+        Rollups(store, dirty=lambda *_: None).roll_up(quiet_s=-1)
 
 
 def test_trip_begins_at_the_last_standing_reading_and_ends_at_its_last(store):

@@ -99,9 +99,9 @@ class Sent(Stored):
 
 
 class Removed(BaseModel):
-    """In how many hours readings were removed."""
+    """How many readings were removed."""
 
-    hours: int
+    removed: int
 
 
 class ConnectionOut(BaseModel):
@@ -211,7 +211,7 @@ class EventsOut(BaseModel):
     """Events in the order of time."""
 
     events: list[EventOut]
-    next_from: Time | None
+    next_cursor: str | None
 
 
 class BadLineOut(BaseModel):

@@ -6,7 +6,7 @@ from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
 from speeddash.api.answers import EventsOut, SeriesOut, SummaryOut, TripsOut
-from speeddash.api.queries import SeriesQuery, SourcePage, SourceRange
+from speeddash.api.queries import EventsQuery, SeriesQuery, SourcePage, SourceRange
 from speeddash.api.views import view
 from speeddash.history import History
 from speeddash.reading import rfc3339
@@ -59,19 +59,22 @@ class HistoryApi:
         figures = self._history.summary(query.source, query.from_us, query.to_us)
         return jsonify(figures.as_dict() if figures else NOTHING)
 
-    def events(self, query: SourcePage) -> Response:
+    def events(self, query: EventsQuery) -> Response:
         """The stretches above the source's limit that overlap a stretch of time, and implausible jumps, in the order of time.
 
         A jump is a reading above the one before it by more than 15 m/s² and 5 km/h allow; it is left out of maxima.
         """
+        after = query.cursor or (-EVER_US, "")
         begin_us = -EVER_US if query.from_us is None else query.from_us
         end_us = EVER_US if query.to_us is None else query.to_us
-        over = self._store.events(query.source, begin_us, end_us, query.limit + 1)
-        jumps = islice(self._history.jumps(query.source, query.from_us, query.to_us), query.limit + 1)
-        events: list[tuple[int, int, str, float, float | None, bool]]
-        events = [(each.start_us, each.end_us, "over", each.peak, each.limit_kmh, each.ongoing) for each in over]
-        events += [(each.at_us, each.at_us, "jump", each.speed, None, False) for each in jumps]
-        events.sort(key=lambda each: each[:3])
+        over = self._store.events(query.source, begin_us, end_us, query.limit + 2, from_start_us=after[0])
+        jumps = islice(self._history.jumps(query.source, max(begin_us, after[0]), query.to_us), query.limit + 2)
+        found: list[tuple[int, str, int, float, float | None, bool]]
+        found = [(each.start_us, "over", each.end_us, each.peak, each.limit_kmh, each.ongoing) for each in over]
+        # Of several at one moment the highest: time and kind tell one event from the next.
+        highest = {each.at_us: each.speed for each in sorted(jumps, key=lambda each: each.speed)}
+        found += [(at_us, "jump", at_us, speed, None, False) for at_us, speed in highest.items()]
+        events = sorted(each for each in found if each[:2] > after)
         shown = events[: query.limit]
         return jsonify(
             events=[
@@ -83,7 +86,7 @@ class HistoryApi:
                     "limit_kmh": limit_kmh,
                     "ongoing": ongoing,
                 }
-                for start_us, last_us, kind, peak, limit_kmh, ongoing in shown
+                for start_us, kind, last_us, peak, limit_kmh, ongoing in shown
             ],
-            next_from=rfc3339(shown[-1][0] + 1) if len(events) > len(shown) else None,
+            next_cursor=f"{rfc3339(shown[-1][0])}/{shown[-1][1]}" if len(events) > len(shown) else None,
         )

@@ -47,6 +47,15 @@ def _cursor(text: str) -> Key | None:
     raise FrameError("bad_cursor", "cursor must be the next_cursor of an earlier answer")
 
 
+def _place(text: str) -> tuple[int, str] | None:
+    if not text:
+        return None
+    moment, _, kind = text.rpartition("/")
+    if kind not in {"jump", "over"}:
+        raise FrameError("bad_cursor", "cursor must be the next_cursor of an earlier answer")
+    return parse_time(moment), kind
+
+
 def encode_cursor(last: Reading) -> str:
     """The place behind a reading."""
     return base64.urlsafe_b64encode(json.dumps([last.source, last.at_us, last.seq]).encode()).decode()
@@ -108,12 +117,27 @@ class SeriesQuery(SourceRange):
     """A stretch of one source as wide as a screen."""
 
     points: int = Field(
-        DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="The most entries, for example the plot's width in pixels."
+        # Not one: at the epoch begins a bucket of every width.
+        DEFAULT_LIMIT,
+        ge=2,
+        le=MAX_LIMIT,
+        description="The most entries, for example the plot's width in pixels.",
     )
 
 
 class SourcePage(SourceRange, Page):
     """Some of what is in a stretch of one source."""
+
+
+class EventsQuery(SourcePage):
+    """Some of the events in a stretch of one source."""
+
+    cursor: Annotated[
+        tuple[int, str] | None,
+        BeforeValidator(_place),
+        WithJsonSchema({"type": "string"}),
+        Field(description="next_cursor of the answer before."),
+    ] = None
 
 
 class ReadingsQuery(Range, Page):

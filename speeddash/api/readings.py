@@ -92,10 +92,10 @@ class ReadingsApi:
         """Remove the readings of a source in a stretch of time; both ends must be given."""
         if query.from_us is None or query.to_us is None:
             raise FrameError("bad_range", "from and to are missing: name both ends of what is to be removed")
-        hours = 0
+        count = 0
         while removed := self._store.remove(query.source, query.from_us, query.to_us):
-            hours += removed
-        return jsonify(hours=hours)
+            count += removed
+        return jsonify(removed=count)
 
     def _commit(self, readings: list[Reading]) -> None:
         refused = self._ingest.commit([readings], self._settings.store_timeout_s)

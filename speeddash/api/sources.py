@@ -65,7 +65,8 @@ class SourcesApi:
         name, limit_kmh = _checked(wanted)
         source = path.source
         if name is not None and name != source:
-            if self._store.span(source) is None:
+            begun = self._store.upkeep(source).renamed_to == name  # and cut off behind the last reading
+            if not begun and self._store.span(source) is None:
                 return problem(404, "there is no such source; GET /api/v1/sources lists them")
             self._store.rename(source, name)
             source = name

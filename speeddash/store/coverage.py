@@ -34,9 +34,16 @@ def hours(connection: Connection, source: str, from_us: int, to_us: int) -> Iter
 
 def dirty(connection: Connection, now_us: ColumnElement[int], quiet_us: int, limit: int) -> list[tuple[str, int]]:
     """Hours that were marked, and not again for some time: (source, beginning)."""
-    d = speed_dirty.c
-    query = select(d.source, d.hour_us).where(d.marked_us <= now_us - quiet_us).order_by(d.source, d.hour_us)
-    return [(source, hour_us) for source, hour_us in connection.execute(query.limit(limit))]
+    d, s = speed_dirty.c, speed_source.c
+    # A source that is being renamed is half here, half there.
+    moving = (
+        select(s.source)
+        .where(s.renamed_to.is_not(None))
+        .union_all(select(s.renamed_to).where(s.renamed_to.is_not(None)))
+    )
+    due = (d.marked_us <= now_us - quiet_us, d.source.not_in(moving))
+    query = select(d.source, d.hour_us).where(*due).order_by(d.source, d.hour_us).limit(limit)
+    return [(source, hour_us) for source, hour_us in connection.execute(query)]
 
 
 def unmarked_hours(connection: Connection, source: str, before_us: int) -> list[int]:
@@ -53,10 +60,22 @@ def unmarked_hours(connection: Connection, source: str, before_us: int) -> list[
 
 def unrolled_hours(connection: Connection, source: str, before_us: int) -> list[int]:
     """See `Store.unrolled_hours`."""
+    return [*_marked(connection, source, -EVER_US, before_us), *unmarked_hours(connection, source, before_us)]
+
+
+def kept(connection: Connection, source: str, hour_us: int) -> bool:
+    """Whether an hour's readings are all there: they were not removed, or it never was rolled up before."""
+    r = speed_rollup.c
+    hour = select(r.at_us).where(r.source == source, r.width_s == seconds(HOUR_US), r.at_us == hour_us)
+    return hour_us >= raw_from(connection, source) or connection.execute(hour).first() is None
+
+
+def _marked(connection: Connection, source: str, from_us: int, to_us: int) -> list[int]:
+    """The dirty hours that overlap a range and can be computed from readings."""
     d = speed_dirty.c
-    inside = (d.source == source, d.hour_us < before_us, d.hour_us >= raw_from(connection, source))
-    marked = connection.execute(select(d.hour_us).where(*inside)).scalars()
-    return [*marked, *unmarked_hours(connection, source, before_us)]
+    inside = (d.source == source, d.hour_us > from_us - HOUR_US, d.hour_us < to_us)
+    marked = connection.execute(select(d.hour_us).where(*inside).order_by(d.hour_us)).scalars().all()
+    return [each for each in marked if kept(connection, source, each)]
 
 
 def raw_from(connection: Connection, source: str) -> int:
@@ -76,12 +95,8 @@ def _frontier(connection: Connection, source: str) -> int:
 
 def unrolled(connection: Connection, source: str, from_us: int, to_us: int) -> list[Range]:
     """Where readings must be asked themselves: dirty hours, and all behind the last rolled-up one."""
-    d = speed_dirty.c
-    inside = (d.source == source, d.hour_us > from_us - HOUR_US, d.hour_us < to_us)
-    marked = connection.execute(select(d.hour_us).where(*inside).order_by(d.hour_us)).scalars()
-    kept_us = raw_from(connection, source)
-    ranges = [(each, each + HOUR_US) for each in marked if each >= kept_us]
-    ranges.append((max(kept_us, _frontier(connection, source)), EVER_US))
+    ranges = [(each, each + HOUR_US) for each in _marked(connection, source, from_us, to_us)]
+    ranges.append((max(raw_from(connection, source), _frontier(connection, source)), EVER_US))
     joined: list[Range] = []
     for begin_us, end_us in sorted(ranges):
         if joined and begin_us <= joined[-1][1]:

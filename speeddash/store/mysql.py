@@ -15,7 +15,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from speeddash.errors import ReadingsRefused, SettingsError, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.files import shipped
 from speeddash.reading import Reading, rfc3339
-from speeddash.store.store import Chunk, Durability, Hour, Statement, Store, hours_of
+from speeddash.store.store import ROWS_A_STATEMENT, Chunk, Durability, Hour, Statement, Store, hours_of
 
 CONNECT_TIMEOUT_S: Final = 5.0
 #: The longest row: a source of 64, a time, a seq of 20 digits, a speed of 24 characters, quotes and commas.
@@ -100,9 +100,10 @@ class MySQLStore(Store):
         )
 
     def _upsert(self, connection: Connection, table: TableClause, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            statement = mysql.insert(table).values(rows)
-            connection.execute(statement.on_duplicate_key_update({name: statement.inserted[name] for name in rows[0]}))
+        for at in range(0, len(rows), ROWS_A_STATEMENT):
+            statement = mysql.insert(table).values(rows[at : at + ROWS_A_STATEMENT])
+            changed = {name: statement.inserted[name] for name in rows[0]}
+            connection.execute(statement.on_duplicate_key_update(changed))
 
     def _begin(self, connection: Connection) -> None:
         """REPEATABLE READ, the default, holds on to it from the first SELECT on."""

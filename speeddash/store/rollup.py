@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, delete, func, insert, literal, select
 
-from speeddash.store.coverage import RAW, hours, parts, raw_from, seconds, unmarked_hours, unrolled
+from speeddash.store.coverage import RAW, hours, kept, parts, seconds, unmarked_hours, unrolled
 from speeddash.store.tables import (
     Micros,
     begin_of,
@@ -42,7 +42,7 @@ def stretches(connection: Connection, source: str, from_us: int, to_us: int) -> 
 def computed(connection: Connection, source: str, hour_us: int) -> tuple[list[int], list[Stretch] | None]:
     """Earlier hours that nobody has marked, and the minutes of this one from its readings; None where those were removed."""
     missing = unmarked_hours(connection, source, hour_us)
-    if hour_us < raw_from(connection, source):
+    if not kept(connection, source, hour_us):
         return missing, None
     return missing, list(_computed(connection, source, hour_us, hour_us + HOUR_US))
 

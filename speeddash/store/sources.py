@@ -63,6 +63,13 @@ def upkeep(connection: Connection, source: str) -> Upkeep:
     return Upkeep(*row) if row else _NOTHING
 
 
+def renames(connection: Connection) -> dict[str, str]:
+    """See `Store.renames`."""
+    s = speed_source.c
+    rows = connection.execute(select(s.source, s.renamed_to).where(s.renamed_to.is_not(None)))
+    return {row[0]: row[1] for row in rows}
+
+
 def limited(connection: Connection) -> dict[str, Upkeep]:
     """See `Store.limited`."""
     s = speed_source.c
@@ -70,10 +77,12 @@ def limited(connection: Connection) -> dict[str, Upkeep]:
     return {row[0]: Upkeep(*row[1:]) for row in connection.execute(query)}
 
 
-def events(connection: Connection, source: str, from_us: int, to_us: int, limit: int) -> list[Event]:
+def events(
+    connection: Connection, source: str, from_us: int, to_us: int, limit: int, from_start_us: int
+) -> list[Event]:
     """See `Store.events`."""
     e = speed_event.c
-    inside = (e.source == source, e.end_us >= from_us, e.start_us < to_us)
+    inside = (e.source == source, e.end_us >= from_us, e.start_us < to_us, e.start_us >= from_start_us)
     return _events(connection, select(speed_event).where(*inside).order_by(e.start_us).limit(limit))
 
 
@@ -87,16 +96,19 @@ def untold(connection: Connection, now_us: int, limit: int) -> list[Event]:
 def replace_events(
     connection: Connection, source: str, from_us: int, to_us: int, found: Sequence[Event], upsert: Upsert
 ) -> None:
-    """Put events in the place of those that begin in a range; who was told of one stays told."""
+    """Put events in the place of those that begin in a range; who was told of one stays told, also where it begins elsewhere now."""
     e = speed_event.c
     inside = (e.source == source, e.start_us >= from_us, e.start_us < to_us)
-    known = {each.start_us: each for each in _events(connection, select(speed_event).where(*inside))}
-    connection.execute(delete(speed_event).where(*inside, e.start_us.not_in([each.start_us for each in found])))
+    known = _events(connection, select(speed_event).where(*inside).order_by(e.start_us))
+    connection.execute(delete(speed_event).where(*inside))
     rows = []
     for each in found:
-        before = known.get(each.start_us)
-        kept = each if before is None else each._replace(tell=before.tell, tries=before.tries, try_us=before.try_us)
-        rows.append({name: int(value) if isinstance(value, bool) else value for name, value in kept._asdict().items()})
+        while known and known[0].end_us < each.start_us:
+            known.pop(0)
+        if known and known[0].start_us <= each.end_us:
+            before = known[0]
+            each = each._replace(tell=before.tell, tries=before.tries, try_us=before.try_us)
+        rows.append({name: int(value) if isinstance(value, bool) else value for name, value in each._asdict().items()})
     upsert(connection, speed_event, rows)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
-from speeddash.store.store import Chunk, Durability, Hour, Statement, Store, hours_of
+from speeddash.store.store import ROWS_A_STATEMENT, Chunk, Durability, Hour, Statement, Store, hours_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,7 +64,7 @@ CREATE TABLE IF NOT EXISTS speed_event (
 """,
 )
 #: 4 variables a row; SQLite takes 32,766 a statement.
-ROWS_A_STATEMENT: Final = 8_191
+READINGS_A_STATEMENT: Final = 8_191
 #: One for each number of rows; a large one weighs hundreds of KB.
 STATEMENTS_KEPT: Final = 32
 #: A batch touches a page for each of its sources. Small pages and a checkpoint every 32 MB make a commit of 50 sources a third
@@ -88,7 +88,7 @@ class SQLiteStore(Store):
 
     _driver_errors = (sqlite3.Error, OverflowError)
     _ignore_duplicates = "OR IGNORE"
-    _rows_a_statement = ROWS_A_STATEMENT
+    _rows_a_statement = READINGS_A_STATEMENT
     _now_us: ColumnElement[int] = literal_column(NOW_US)
 
     def __init__(self, url: URL, timeout_s: float) -> None:
@@ -106,7 +106,7 @@ class SQLiteStore(Store):
 
     def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
         """Rows as one flat list of values."""
-        parts = [readings[at : at + ROWS_A_STATEMENT] for at in range(0, len(readings), ROWS_A_STATEMENT)]
+        parts = [readings[at : at + READINGS_A_STATEMENT] for at in range(0, len(readings), READINGS_A_STATEMENT)]
         return [Chunk(len(part), list(chain.from_iterable(part)), hours_of(part)) for part in parts]
 
     def _statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:
@@ -148,11 +148,10 @@ class SQLiteStore(Store):
         )
 
     def _upsert(self, connection: Connection, table: TableClause, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            statement = sqlite.insert(table).values(rows)
-            connection.execute(
-                statement.on_conflict_do_update(set_={name: statement.excluded[name] for name in rows[0]})
-            )
+        for at in range(0, len(rows), ROWS_A_STATEMENT):
+            statement = sqlite.insert(table).values(rows[at : at + ROWS_A_STATEMENT])
+            changed = {name: statement.excluded[name] for name in rows[0]}
+            connection.execute(statement.on_conflict_do_update(set_=changed))
 
     def _begin(self, connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")

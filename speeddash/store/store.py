@@ -1,5 +1,6 @@
 """What every store promises, and the SQL that is the same in all of them."""
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -34,6 +35,10 @@ MARK_S: Final = 60.0
 QUIET_S: Final = 2 * MARK_S
 #: When more are remembered, the old ones are forgotten.
 MARKS_KEPT: Final = 20_000
+#: SQLite takes 32,766 variables a statement.
+MARKS_A_STATEMENT: Final = 5_000
+#: Rows of other tables that are written with one statement.
+ROWS_A_STATEMENT: Final = 500
 
 
 class Chunk(NamedTuple):
@@ -69,6 +74,8 @@ class Store(ABC):
         self._url = url
         self._engine = engine
         self._writer: PoolProxiedConnection | None = None
+        # Held while a source is renamed: a second one would move the same rows.
+        self._renaming = threading.Lock()
         # When an hour was last marked dirty, and those that got readings since marks were last renewed (`time.time`).
         self._marked: dict[Hour, float] = {}
         self._touched: set[Hour] = set()
@@ -93,7 +100,9 @@ class Store(ABC):
         hours: set[Hour] = set().union(*[chunk.hours for chunk in chunks])
         marks = self._due_marks(hours)
         statements = self._statements(chunks)
-        self._call(self._insert, [self._mark(sorted(marks)), *statements] if marks else statements)
+        ordered = sorted(marks)
+        marking = [self._mark(ordered[at : at + MARKS_A_STATEMENT]) for at in range(0, len(ordered), MARKS_A_STATEMENT)]
+        self._call(self._insert, [*marking, *statements])
         self._touched |= hours
         if marks:
             self._renewed(marks)
@@ -210,16 +219,17 @@ class Store(ABC):
 
     def mark(self, source: str, hours: Collection[int]) -> None:
         """Say that these hours of a source are to be computed anew."""
-        if hours:
-            self._change(lambda connection: self._mark_all(connection, source, hours))
+        ordered = sorted(hours)
+        for at in range(0, len(ordered), ROWS_A_STATEMENT):  # so that nobody who stores waits for all of them
+            self._change(self._mark_all, source, ordered[at : at + ROWS_A_STATEMENT])
 
     def remove(self, source: str, from_us: int, to_us: int) -> int:
-        """Remove some of the readings in a range, the oldest first; how many hours that changed, 0 when none is left."""
+        """Remove some of the readings in a range, the oldest first; how many, 0 when none is left."""
 
         def step(connection: Connection) -> int:
-            hours = upkeep.remove(connection, source, from_us, to_us)
-            self._mark_all(connection, source, hours)
-            return len(hours)
+            keys = upkeep.remove(connection, source, from_us, to_us)
+            self._mark_all(connection, source, {each.at_us - each.at_us % HOUR_US for each in keys})
+            return len(keys)
 
         return self._change(step)
 
@@ -245,13 +255,19 @@ class Store(ABC):
         Raises:
             SourceTaken: The name has something of its own.
         """
-        before_us = time.time_ns() // 1000 + HOUR_US  # whoever still sends under the old name does not keep us here
-        self._change(upkeep.begin_rename, source, name, self._upsert)
-        while self._change(upkeep.move_rollups, source, name):
-            pass
-        while self._change(upkeep.move_readings, source, name, before_us, self._ignore_duplicates):
-            pass
-        self._change(upkeep.end_rename, source, name, self._upsert)
+        with self._renaming:
+            self._change(upkeep.begin_rename, source, name, self._upsert)
+            while self._change(upkeep.move_rollups, source, name):
+                pass
+            span = self.span(source)  # whoever still sends under the old name does not keep us here
+            end_us = span.last_us + 1 if span else -EVER_US
+            while self._change(upkeep.move_readings, source, name, end_us, self._ignore_duplicates):
+                pass
+            self._change(upkeep.end_rename, source, name, self._upsert)
+
+    def renames(self) -> dict[str, str]:
+        """The new names of sources whose renaming has begun and not ended."""
+        return self._ask(sources.renames)
 
     def upkeep(self, source: str) -> Upkeep:
         """What a source has besides readings."""
@@ -265,9 +281,11 @@ class Store(ABC):
         """Change some of what a source has besides readings; see `Upkeep` for the names."""
         self._change(lambda connection: self._upsert(connection, speed_source, [{"source": source, **values}]))
 
-    def events(self, source: str, from_us: int, to_us: int, limit: int) -> list[Event]:
-        """The stretches above its limit that overlap a range, in the order of time."""
-        return self._ask(sources.events, source, from_us, to_us, limit)
+    def events(
+        self, source: str, from_us: int, to_us: int, limit: int, *, from_start_us: int = -EVER_US
+    ) -> list[Event]:
+        """The stretches above its limit that overlap a range, and begin at a moment or later, in the order of time."""
+        return self._ask(sources.events, source, from_us, to_us, limit, from_start_us)
 
     def replace_events(self, source: str, from_us: int, to_us: int, found: Sequence[Event], **values: Any) -> None:
         """Put events in the place of those that begin in a range, and change what a source has, in one transaction."""
@@ -379,8 +397,7 @@ class Store(ABC):
 
     def _mark_all(self, connection: Connection, source: str, hours: Collection[int]) -> None:
         rows = [{"source": source, "hour_us": hour_us, "marked_us": self._now_us} for hour_us in sorted(hours)]
-        for row in rows:
-            self._upsert(connection, speed_dirty, [row])
+        self._upsert(connection, speed_dirty, rows)
 
     def _check_writable(self) -> None:
         probe = {"source": "", "timestamp": 0, "seq": 0, "speed": 0.0}
@@ -436,7 +453,7 @@ class Store(ABC):
 
     @abstractmethod
     def _upsert(self, connection: Connection, table: TableClause, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows, or change those columns of the rows that are there."""
+        """Insert rows, or change those columns of the rows that are there. Every row has the same columns."""
 
     @abstractmethod
     def _begin(self, connection: Connection) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, insert, literal, select, update
 from speeddash.errors import SourceTaken
 from speeddash.store.readings import first_ones, span, up_to
 from speeddash.store.sources import Upsert, upkeep
-from speeddash.store.tables import speed_data, speed_dirty, speed_event, speed_rollup, speed_source
+from speeddash.store.tables import Key, speed_data, speed_dirty, speed_event, speed_rollup, speed_source
 from speeddash.stretch import HOUR_US
 
 STEP_READINGS: Final = 5_000
@@ -16,12 +16,12 @@ STEP_US: Final = 30 * 24 * HOUR_US
 KEPT: Final = (speed_event, speed_source)
 
 
-def remove(connection: Connection, source: str, from_us: int, to_us: int) -> set[int]:
-    """Remove the oldest readings of a range; the hours they were in, none when nothing is left."""
+def remove(connection: Connection, source: str, from_us: int, to_us: int) -> list[Key]:
+    """Remove the oldest readings of a range; their keys, none when nothing is left."""
     keys = first_ones(connection, source, from_us, to_us, STEP_READINGS)
     if keys:
         connection.execute(delete(speed_data).where(speed_data.c.timestamp >= from_us, up_to(keys[-1])))
-    return {each.at_us - each.at_us % HOUR_US for each in keys}
+    return keys
 
 
 def forget(connection: Connection, source: str) -> None:
@@ -33,7 +33,7 @@ def forget(connection: Connection, source: str) -> None:
 def begin_rename(connection: Connection, source: str, name: str, upsert: Upsert) -> None:
     """Say where a source is going; see `Store.rename`."""
     if upkeep(connection, source).renamed_to != name:
-        if span(connection, name) or connection.execute(select(1).where(speed_source.c.source == name)).first():
+        if span(connection, name) or upkeep(connection, name).limit_kmh is not None:
             raise SourceTaken(name)
         upsert(connection, speed_source, [{"source": source, "renamed_to": name}])
 
@@ -71,4 +71,5 @@ def end_rename(connection: Connection, source: str, name: str, upsert: Upsert) -
     upsert(connection, speed_dirty, [{"source": name, "hour_us": hour, "marked_us": when} for hour, when in marks])
     connection.execute(update(speed_source).where(speed_source.c.source == source).values(renamed_to=None))
     for each in KEPT:
+        connection.execute(delete(each).where(each.c.source == name))  # made meanwhile by what works beside
         connection.execute(update(each).where(each.c.source == source).values(source=name))

@@ -36,14 +36,14 @@ window.speeddash.rest = (() => {
         return read(await reached(BASE + what, {method, ...content}));
     };
 
-    // All of a list that comes in pages, `next_from` after `next_from`.
+    // All of a list that comes in pages, cursor after cursor.
     const all = async (what, parameters) => {
         const found = [];
-        let from = parameters.from;
-        for (let pages = 0; from !== null && pages < MOST_PAGES; pages += 1) {
-            const answer = await ask(what, {...parameters, from});
+        let cursor = '';
+        for (let pages = 0; cursor !== null && pages < MOST_PAGES; pages += 1) {
+            const answer = await ask(what, {...parameters, ...(cursor && {cursor})});
             found.push(...answer[what]);
-            from = answer.next_from;
+            cursor = answer.next_cursor;
         }
         return found;
     };

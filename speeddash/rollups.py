@@ -12,7 +12,7 @@ from speeddash.stretch import EVER_US, HOUR_US
 log = logging.getLogger(__name__)
 
 ROUND_S = 15.0
-#: Rows that others insert are looked for so often.
+#: Rows that others insert, and readings that are too old, are looked for so often.
 SEARCH_S = 600.0
 #: Rests for so many times as long as a step took: what works beside people must not be in their way.
 REST_BUSY = 9.0
@@ -74,9 +74,7 @@ class Rollups:
         while hours := self._store.dirty_hours(quiet_s=quiet_s, limit=STEP_HOURS):
             for source, hour_us in hours:
                 began = time.monotonic()
-                # First, because the mark goes with the second: what is cut off between them is done again.
-                self._dirty(source, hour_us)
-                self._store.roll_up(source, hour_us, quiet_s=quiet_s)
+                self._store.roll_up(source, hour_us, quiet_s=quiet_s, first=self._dirty)
                 self.hours += 1
                 if self._rested(began):
                     return
@@ -93,20 +91,24 @@ class Rollups:
         before_us -= before_us % HOUR_US
         moving = self._store.renames()
         for source in _sources(self._store):
-            if source in moving or source in moving.values() or self._store.unrolled_hours(source, before_us):
-                continue  # first their rollups, then they may go
-            while not self._stopping.is_set():
+            began = time.monotonic()
+            waiting = source in moving or source in moving.values() or self._store.unrolled_hours(source, before_us)
+            while not waiting and self._store.retain(source, before_us):  # first their rollups, then they may go
+                if self._rested(began):
+                    return
                 began = time.monotonic()
-                if not self._store.retain(source, before_us) or self._rested(began):
-                    break
+            if self._rested(began):
+                return
 
     def search(self) -> None:
         """End renames that were cut off; mark hours behind the last rolled-up one with readings that nobody marked: others' ones."""
         for source, name in self._store.renames().items():
             self._store.rename(source, name)
         for source in _sources(self._store):
-            if missing := self._store.unmarked_hours(source):
-                self._store.mark(source, missing)
+            began = time.monotonic()
+            self._store.mark(source, self._store.unmarked_hours(source))
+            if self._rested(began):
+                return
 
     def _rested(self, began: float) -> bool:
         """Rest in proportion to a step; True if the process stops."""
@@ -119,11 +121,11 @@ class Rollups:
         searched = -SEARCH_S
         while not self._stopping.wait(ROUND_S):
             try:
+                self.roll_up()
                 if time.monotonic() - searched >= SEARCH_S:
                     self.search()
+                    self.retain(time.time_ns() // 1000)
                     searched = time.monotonic()
-                self.roll_up()
-                self.retain(time.time_ns() // 1000)
                 self.problem = None
             except StoreError as problem:
                 if self.problem is None:

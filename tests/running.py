@@ -65,7 +65,7 @@ class RunningServer:
         assert self.process.poll() is None, self.output
         try:
             return requests.get(self.url + path, timeout=5).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def connect(self, path: str = "/ws", **options: object) -> ClientConnection:

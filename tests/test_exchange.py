@@ -13,7 +13,7 @@ from speeddash.store import open_store
 from tests.running import ROOT
 
 NOON_US = 1_769_860_800_000_000
-ROWS = 200_000
+ROWS = 100_000
 #: Half of what a million rows may take.
 MAX_MB = 128
 

@@ -30,7 +30,7 @@ def test_trips_are_listed_the_newest_first_and_a_click_shows_one(visit, page_ser
         drive(page_server, "commuter", moving, until_ms=NOON - 4 * DAY_MS * n, step_ms=10_000)
     page = visit("?source=commuter").page
     rows = page.locator("#trips tbody tr")
-    expect(rows).to_have_count(10)
+    expect(rows).to_have_count(10, timeout=20_000)
     assert page.locator("#trips caption").inner_text() == "Trips, the newest first"
     row = "Mon 1 Jun, 11:39 – 11:59\t13.3 km\t20 min 10 s\t40.0\t39.3\t40.0\t1"
     assert rows.nth(0).inner_text() == row

@@ -219,9 +219,10 @@ def test_driving_mode_has_huge_digits_and_a_mirror(visit):
     assert size > 500
     assert not visit.page.is_visible("#live-graph")
     visit.page.click("#mirror")
-    mirrored = visit.page.evaluate("getComputedStyle(document.querySelector('.digits')).transform")
-    assert mirrored.startswith("matrix(-1")
-    assert "drive=1&mirror=1" in visit.page.url
+    visit.page.wait_for_function(
+        "getComputedStyle(document.querySelector('.digits')).transform.startsWith('matrix(-1')"
+    )
+    visit.page.wait_for_url("**drive=1&mirror=1**")
     visit.page.keyboard.press("Escape")
     assert visit.page.is_visible("#live-graph")
 

@@ -58,7 +58,7 @@ def computed_by_hand(store, width_us):
     ]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(changes, max_size=8))
 def test_rollups_end_as_a_rebuild_makes_them_whatever_happens(store, steps):
     store.delete("car")
@@ -88,7 +88,7 @@ def test_rollups_end_as_a_rebuild_makes_them_whatever_happens(store, steps):
     assert rolled(store) == kept
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(readings, min_size=1, max_size=60, unique_by=lambda each: each[:3]), st.data())
 def test_history_is_the_same_before_and_after_rolling_up(store, some, data):
     store.delete("car")

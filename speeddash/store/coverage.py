@@ -75,7 +75,8 @@ def _marked(connection: Connection, source: str, from_us: int, to_us: int) -> li
     d = speed_dirty.c
     inside = (d.source == source, d.hour_us > from_us - HOUR_US, d.hour_us < to_us)
     marked = connection.execute(select(d.hour_us).where(*inside).order_by(d.hour_us)).scalars().all()
-    return [each for each in marked if kept(connection, source, each)]
+    kept_us = raw_from(connection, source)
+    return [each for each in marked if each >= kept_us or kept(connection, source, each)]
 
 
 def raw_from(connection: Connection, source: str) -> int:

@@ -74,8 +74,8 @@ class Store(ABC):
         self._url = url
         self._engine = engine
         self._writer: PoolProxiedConnection | None = None
-        # Held while a source is renamed: a second one would move the same rows.
-        self._renaming = threading.Lock()
+        # Held while a source as a whole is renamed or deleted, and while an hour is rolled up: neither sees the other's half.
+        self._whole = threading.Lock()
         # When an hour was last marked dirty, and those that got readings since marks were last renewed (`time.time`).
         self._marked: dict[Hour, float] = {}
         self._touched: set[Hour] = set()
@@ -200,14 +200,30 @@ class Store(ABC):
         """The beginnings of the hours of a source that are rolled up."""
         return self._ask(rollup.rolled_up_hours, source)
 
-    def roll_up(self, source: str, hour_us: int, *, quiet_s: float = QUIET_S) -> None:
+    def roll_up(
+        self, source: str, hour_us: int, *, quiet_s: float = QUIET_S, first: Callable[[str, int], object] | None = None
+    ) -> None:
         """Compute an hour anew from its readings. Before that, earlier hours that nobody has rolled up are marked dirty.
 
-        Where the readings of the hour were removed (`retain`), what they left stays as it is.
+        Where the readings of the hour were removed (`retain`), what they left stays as it is. While a source is renamed or deleted
+        nothing is done: the mark stays.
+
+        Args:
+            source: Whose.
+            hour_us: The beginning of the hour.
+            quiet_s: Its mark goes if it is older.
+            first: Called before, with source and hour; what it raises leaves the mark.
         """
-        missing, minutes = self._ask(rollup.computed, source, hour_us)
-        self.mark(source, missing)
-        self._change(rollup.write, source, hour_us, minutes, self._now_us, round(quiet_s * 1e6))
+        if not self._whole.acquire(blocking=False):
+            return
+        try:
+            if first:
+                first(source, hour_us)
+            missing, minutes = self._ask(rollup.computed, source, hour_us)
+            self.mark(source, missing)
+            self._change(rollup.write, source, hour_us, minutes, self._now_us, round(quiet_s * 1e6))
+        finally:
+            self._whole.release()
 
     def unmarked_hours(self, source: str) -> list[int]:
         """The hours of a source behind its last rolled-up one that hold readings and no mark: others inserted those."""
@@ -245,9 +261,10 @@ class Store(ABC):
 
     def delete(self, source: str) -> None:
         """Remove a source with all that is kept of it."""
-        while self.remove(source, -EVER_US, EVER_US):
-            pass
-        self._change(upkeep.forget, source)
+        with self._whole:
+            while self.remove(source, -EVER_US, EVER_US):
+                pass
+            self._change(upkeep.forget, source)
 
     def rename(self, source: str, name: str) -> None:
         """Give everything that is stored of a source another name. What was cut off goes on when it is called again.
@@ -255,7 +272,7 @@ class Store(ABC):
         Raises:
             SourceTaken: The name has something of its own.
         """
-        with self._renaming:
+        with self._whole:
             self._change(upkeep.begin_rename, source, name, self._upsert)
             while self._change(upkeep.move_rollups, source, name):
                 pass
@@ -263,7 +280,7 @@ class Store(ABC):
             end_us = span.last_us + 1 if span else -EVER_US
             while self._change(upkeep.move_readings, source, name, end_us, self._ignore_duplicates):
                 pass
-            self._change(upkeep.end_rename, source, name, self._upsert)
+            self._change(upkeep.end_rename, source, name, self._upsert, self._now_us)
 
     def renames(self) -> dict[str, str]:
         """The new names of sources whose renaming has begun and not ended."""

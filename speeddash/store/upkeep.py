@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, update
 
 from speeddash.errors import SourceTaken
 from speeddash.store.readings import first_ones, span, up_to
@@ -64,11 +64,12 @@ def move_readings(connection: Connection, source: str, name: str, before_us: int
     return True
 
 
-def end_rename(connection: Connection, source: str, name: str, upsert: Upsert) -> None:
+def end_rename(connection: Connection, source: str, name: str, upsert: Upsert, now_us: ColumnElement[int]) -> None:
     """What came into the old name meanwhile makes its hours dirty under the new one; the settings and events go there as well."""
     d = speed_dirty.c
-    marks = connection.execute(select(d.hour_us, d.marked_us).where(d.source == source)).all()
-    upsert(connection, speed_dirty, [{"source": name, "hour_us": hour, "marked_us": when} for hour, when in marks])
+    hours = connection.execute(select(d.hour_us).where(d.source == source)).scalars().all()
+    # From now: somebody may be sending under the new name already, and count on a mark of their own.
+    upsert(connection, speed_dirty, [{"source": name, "hour_us": each, "marked_us": now_us} for each in hours])
     connection.execute(update(speed_source).where(speed_source.c.source == source).values(renamed_to=None))
     for each in KEPT:
         connection.execute(delete(each).where(each.c.source == name))  # made meanwhile by what works beside

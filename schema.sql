@@ -46,10 +46,11 @@ CREATE TABLE IF NOT EXISTS speed_dirty (
     PRIMARY KEY (source, hour_us)
 ) ENGINE = InnoDB;
 
--- What a source has besides readings: its limit, how far its readings were held against it, from when on they are still there.
+-- What a source has besides readings: its limit and since when, how far its readings were held against it, from when on they are still there.
 CREATE TABLE IF NOT EXISTS speed_source (
     source      VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     limit_kmh   DOUBLE NULL,
+    limited_us  BIGINT NULL,
     checked_us  BIGINT NULL,
     raw_from_us BIGINT NULL,
     renamed_to  VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,

@@ -22,14 +22,13 @@ ROUND_S: Final = 1.0
 REST: Final = 3.0
 #: Nobody is told of what is over for longer: who imports last year's drives wants no alarm.
 NEWS_US: Final = 24 * HOUR_US
-FIRST_NEWS_US: Final = MINUTE_US
 TIMEOUT_S: Final = 10.0
 FIRST_RETRY_S: Final = 5.0
 LAST_RETRY_S: Final = 3_600.0
 #: With back-off that is more than a day.
 MOST_TRIES: Final = 32
 MOST_TOLD: Final = 20
-CHUNK_US: Final = 31 * 24 * HOUR_US
+CHUNK_US: Final = 24 * HOUR_US
 MOST_READINGS: Final = 3_600_000
 
 
@@ -71,7 +70,7 @@ class Alerts:
         """End after the step under way; does not wait for it."""
         self._stopping.set()
 
-    def set_limit(self, source: str, limit_kmh: float | None) -> None:
+    def set_limit(self, source: str, limit_kmh: float | None, now_us: int) -> None:
         """Give a source a limit, None for none: its events are found anew, from its first reading on.
 
         Raises:
@@ -79,7 +78,8 @@ class Alerts:
         """
         with self._looking:
             if self._store.upkeep(source).limit_kmh != limit_kmh:
-                self._store.replace_events(source, -EVER_US, EVER_US, [], limit_kmh=limit_kmh, checked_us=None)
+                values = {"limit_kmh": limit_kmh, "limited_us": now_us, "checked_us": None}
+                self._store.replace_events(source, -EVER_US, EVER_US, [], **values)
 
     def check(self, now_us: int) -> None:
         """Look at what is new of every source that has a limit.
@@ -90,8 +90,8 @@ class Alerts:
         failed: StoreError | None = None
         for source in self._store.limited():
             try:
-                with self._looking:
-                    self._look_on(source, self._store.upkeep(source), now_us)
+                while not self._stopping.is_set() and self._look_on(source, now_us):
+                    pass
             except StoreError as problem:
                 failed = problem
         if failed:
@@ -117,9 +117,11 @@ class Alerts:
             end_us = min(end_us, upkeep.checked_us)
             found = [
                 each._replace(ongoing=each.ongoing and now_us - each.end_us < GAP_US)
-                for each in self._events(source, upkeep.limit_kmh, begin_us, end_us, None)
+                for each in self._events(
+                    source, upkeep.limit_kmh, self._store.stretches(source, begin_us, end_us), None
+                )
             ]
-            self._store.replace_events(source, begin_us, end_us, self._news(found, now_us, NEWS_US))
+            self._store.replace_events(source, begin_us, end_us, self._news(found, upkeep, now_us))
 
     def deliver(self, now_us: int) -> None:
         """Tell the webhook of the events that are due.
@@ -135,7 +137,8 @@ class Alerts:
             why = self._post(event)
             if why is None:
                 self.delivered += 1
-                self._store.told(event._replace(tell=False, tries=event.tries + 1))
+                with self._looking:
+                    self._store.told(event._replace(tell=False, tries=event.tries + 1))
                 continue
             self.failed += 1
             tries = event.tries + 1
@@ -148,25 +151,37 @@ class Alerts:
                     "gave up" if tries > 1 else "trying again",
                 )
             retry_s = min(FIRST_RETRY_S * 2**event.tries, LAST_RETRY_S) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
-            self._store.told(event._replace(tell=tries < MOST_TRIES, tries=tries, try_us=now_us + round(retry_s * 1e6)))
+            with self._looking:
+                self._store.told(
+                    event._replace(tell=tries < MOST_TRIES, tries=tries, try_us=now_us + round(retry_s * 1e6))
+                )
 
-    def _look_on(self, source: str, upkeep: Upkeep, now_us: int) -> None:
-        span = self._store.span(source)
-        if span is None or upkeep.limit_kmh is None:
-            return
-        begin_us = span.first_us if upkeep.checked_us is None else upkeep.checked_us
-        # What was there before the limit was is no news.
-        news_us = FIRST_NEWS_US if upkeep.checked_us is None else NEWS_US
-        open_event = self._open(source, begin_us)
-        while begin_us <= span.last_us:
-            end_us = min(begin_us + CHUNK_US, span.last_us + 1)
-            found = list(self._events(source, upkeep.limit_kmh, begin_us, end_us, open_event))
+    def _look_on(self, source: str, now_us: int) -> bool:
+        """Look at what is new of a source, a day at the most; whether there is more."""
+        with self._looking:
+            upkeep, span = self._store.upkeep(source), self._store.span(source)
+            if span is None or upkeep.limit_kmh is None:
+                return False
+            begin_us = max(span.first_us, -EVER_US if upkeep.checked_us is None else upkeep.checked_us)
+            open_event = self._open(source, begin_us)
+            # A reading ahead of its time waits until then: what comes meanwhile is looked at as it comes.
+            last_us = min(span.last_us, now_us + MINUTE_US)
+            begin_us = max(begin_us, self._store.next_hour(source, begin_us) or begin_us)
+            stretches = self._store.stretches(source, begin_us, min(begin_us + CHUNK_US, last_us + 1))
+            if not stretches:
+                self._close(open_event, now_us)
+                return False
+            end_us = stretches[-1].last_us + 1
+            found = list(self._events(source, upkeep.limit_kmh, stretches, open_event))
             first_us = begin_us if open_event is None else open_event.start_us
-            self._store.replace_events(source, first_us, end_us, self._news(found, now_us, news_us), checked_us=end_us)
-            begin_us, open_event = end_us, self._open(source, end_us)
-        if open_event and open_event.ongoing and now_us - open_event.end_us >= GAP_US:
+            self._store.replace_events(source, first_us, end_us, self._news(found, upkeep, now_us), checked_us=end_us)
+            return end_us <= last_us  # the next look finds out if there is anything
+
+    def _close(self, event: Event | None, now_us: int) -> None:
+        """An event is over when nothing has come for long enough."""
+        if event and event.ongoing and now_us - event.end_us >= GAP_US:
             self._store.replace_events(
-                source, open_event.start_us, open_event.start_us + 1, [open_event._replace(ongoing=False)]
+                event.source, event.start_us, event.start_us + 1, [event._replace(ongoing=False)]
             )
 
     def _open(self, source: str, at_us: int) -> Event | None:
@@ -176,9 +191,8 @@ class Alerts:
         return near[-1] if near and (near[-1].ongoing or near[-1].end_us == at_us - 1) else None
 
     def _events(
-        self, source: str, limit_kmh: float, from_us: int, to_us: int, open_event: Event | None
+        self, source: str, limit_kmh: float, stretches: Iterable[Stretch], open_event: Event | None
     ) -> Iterator[Event]:
-        stretches = self._store.stretches(source, from_us, to_us)
         return above(source, limit_kmh, self._telling(source, limit_kmh, stretches), open_event)
 
     def _telling(self, source: str, limit_kmh: float, stretches: Iterable[Stretch]) -> Iterator[Reading]:
@@ -192,9 +206,10 @@ class Alerts:
                 yield Reading(source, each.first_us, 0, each.first)
                 yield Reading(source, each.last_us, 0, each.last)
 
-    def _news(self, found: Sequence[Event], now_us: int, news_us: int) -> list[Event]:
-        wanted = self._webhook_url is not None
-        return [each._replace(tell=wanted and now_us - each.end_us < news_us) for each in found]
+    def _news(self, found: Sequence[Event], upkeep: Upkeep, now_us: int) -> list[Event]:
+        # What was over before there was a limit is no news.
+        since_us = max(now_us - NEWS_US, (upkeep.limited_us or 0) - MINUTE_US)
+        return [each._replace(tell=self._webhook_url is not None and each.end_us > since_us) for each in found]
 
     def _post(self, event: Event) -> str | None:
         """Why it failed; None where it was taken."""

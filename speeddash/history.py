@@ -131,6 +131,8 @@ class History:
     def jumps(self, source: str, from_us: int | None, to_us: int | None) -> Iterator[Reading]:
         """The readings in a stretch that are implausible jumps (`stretch.jumped`), in the order of time.
 
+        Of several at one moment it is the last, which is the highest.
+
         Args:
             source: Whose.
             from_us: The first moment, inclusive, microseconds since the epoch; None begins with the first reading.
@@ -144,17 +146,25 @@ class History:
             if each.jumps or (before and jumped(each.first_us - before.last_us, before.last, each.first)):
                 begin_us = before.last_us if before else each.first_us
                 some = self._store.select(source=source, from_us=begin_us, to_us=each.last_us + 1, limit=MOST_READINGS)
-                for a, b in pairwise(some):
-                    if b.at_us >= each.first_us and jumped(b.at_us - a.at_us, a.speed, b.speed):
-                        yield b
+                found = {
+                    b.at_us: b
+                    for a, b in pairwise(some)
+                    if b.at_us >= each.first_us and jumped(b.at_us - a.at_us, a.speed, b.speed)
+                }
+                yield from found.values()
             before = each
 
     def _ends(self, source: str, from_us: int | None, to_us: int | None) -> tuple[int, int]:
         return _within(self._store.span(source), self._store.upkeep(source).raw_from_us, from_us, to_us)
 
     def _stretches(self, source: str, from_us: int, to_us: int) -> Iterator[Stretch]:
-        for begin_us in range(from_us - from_us % HOUR_US, to_us, CHUNK_US):
-            yield from self._store.stretches(source, max(begin_us, from_us), min(begin_us + CHUNK_US, to_us))
+        begin_us: int | None = from_us
+        while begin_us is not None and begin_us < to_us:
+            end_us = begin_us - begin_us % HOUR_US + CHUNK_US
+            found = self._store.stretches(source, begin_us, min(end_us, to_us))
+            yield from found
+            # A clock that was wrong once may have left a thousand years of nothing.
+            begin_us = end_us if found else self._store.next_hour(source, end_us)
 
     def _ride_begins(self, source: str, at_us: int, first_us: int) -> int:
         """A moment at or before another, with nothing in the 300 s before it."""

@@ -4,8 +4,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
-from speeddash.errors import StoreError
+from speeddash.errors import SourceTaken, StoreError
 from speeddash.store import QUIET_S, Store
 from speeddash.stretch import EVER_US, HOUR_US
 
@@ -19,6 +20,8 @@ REST_BUSY = 9.0
 REST_IDLE = 1.0
 STEP_HOURS = 100
 MAX_SOURCES = 1_000
+#: No mark is so old.
+NEVER_S = 1e10
 DAY_S = 86_400
 
 
@@ -103,7 +106,8 @@ class Rollups:
     def search(self) -> None:
         """End renames that were cut off; mark hours behind the last rolled-up one with readings that nobody marked: others' ones."""
         for source, name in self._store.renames().items():
-            self._store.rename(source, name)
+            with suppress(SourceTaken):  # somebody else has ended it, and the name is in use
+                self._store.rename(source, name)
         for source in _sources(self._store):
             began = time.monotonic()
             self._store.mark(source, self._store.unmarked_hours(source))
@@ -152,7 +156,7 @@ class Rebuild:
 
     def __iter__(self) -> Iterator[int]:
         for hour_us in self._hours:
-            self._store.roll_up(self._source, hour_us)
+            self._store.roll_up(self._source, hour_us, quiet_s=NEVER_S)  # its mark stays: a server looks at its events
             yield hour_us
 
 

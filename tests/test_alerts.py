@@ -17,7 +17,7 @@ from tests.test_history import START, put
 from tests.test_trips import drive
 
 EVER = 2**60
-NOW = START + 4000 * SECOND_US
+NOW = START + 3 * HOUR_US
 
 
 class Hook:
@@ -81,7 +81,7 @@ def test_gap_ends_an_event():
 
 def test_events_are_found_as_readings_come(store):
     alerts = Alerts(store, None)
-    alerts.set_limit("car", 50.0)
+    alerts.set_limit("car", 50.0, START)
     put(store, *drive([40, 60, 70]))
     alerts.check(START + 3 * SECOND_US)
     assert events(store) == seconds((1, 2, 70))
@@ -96,7 +96,7 @@ def test_events_are_found_as_readings_come(store):
 
 def test_event_of_a_source_that_fell_silent_is_over(store):
     alerts = Alerts(store, None)
-    alerts.set_limit("car", 50.0)
+    alerts.set_limit("car", 50.0, START)
     put(store, *drive([60]))
     alerts.check(START + SECOND_US)
     assert store.events("car", -EVER, EVER, 1)[0].ongoing
@@ -106,7 +106,7 @@ def test_event_of_a_source_that_fell_silent_is_over(store):
 
 def test_drive_that_is_sent_again_much_later_is_not_cut_into_events(store):
     alerts = Alerts(store, None)
-    alerts.set_limit("car", 50.0)
+    alerts.set_limit("car", 50.0, START)
     for n in range(3):
         put(store, *drive([60 + n], after_s=n))
         alerts.check(NOW)
@@ -117,13 +117,13 @@ def test_new_limit_finds_the_events_of_all_history_anew(store):
     put(store, *drive([40, 60, 40] * 1500))
     Rollups(store, dirty=lambda *_: None).roll_up(quiet_s=-1)
     alerts = Alerts(store, None)
-    alerts.set_limit("car", 50.0)
+    alerts.set_limit("car", 50.0, START)
     alerts.check(NOW)
     assert len(store.events("car", -EVER, EVER, 5000)) == 1500
-    alerts.set_limit("car", 30.0)
+    alerts.set_limit("car", 30.0, START)
     alerts.check(NOW)
     assert events(store) == seconds((0, 4499, 60))
-    alerts.set_limit("car", None)
+    alerts.set_limit("car", None, START)
     alerts.check(NOW)
     assert events(store) == []
 
@@ -131,7 +131,7 @@ def test_new_limit_finds_the_events_of_all_history_anew(store):
 def test_late_readings_change_the_events_of_their_hour(store):
     alerts = Alerts(store, None)
     rollups = Rollups(store, dirty=alerts.recheck)
-    alerts.set_limit("car", 50.0)
+    alerts.set_limit("car", 50.0, START)
     put(store, *drive([60, 60, 60, 60]))
     put(store, *drive([0, 0], after_s=2 * 3600))
     alerts.check(NOW)
@@ -147,7 +147,7 @@ def test_late_readings_change_the_events_of_their_hour(store):
 def test_event_that_crosses_an_hour_stays_one(store):
     alerts = Alerts(store, None)
     edge_s = (START // HOUR_US * HOUR_US + HOUR_US - START) // SECOND_US
-    alerts.set_limit("car", 50.0)
+    alerts.set_limit("car", 50.0, START)
     put(store, *drive([60] * 120, after_s=edge_s - 60), *drive([0], after_s=edge_s + 60))
     alerts.check(NOW)
     before = events(store)
@@ -159,7 +159,7 @@ def test_event_that_crosses_an_hour_stays_one(store):
 def test_events_of_removed_readings_stay_when_a_straggler_comes(store):
     alerts = Alerts(store, None)
     keeper = Rollups(store, keep_raw_days=1, dirty=alerts.recheck)
-    alerts.set_limit("car", 50.0)
+    alerts.set_limit("car", 50.0, START)
     put(store, *drive([60, 60, 0]), *drive([0, 0], after_s=40 * 3600))
     alerts.check(NOW)
     keeper.roll_up(quiet_s=-1)
@@ -172,7 +172,7 @@ def test_events_of_removed_readings_stay_when_a_straggler_comes(store):
 
 def test_late_event_is_found_although_the_database_was_away_between(store):
     alerts = Alerts(store, None)
-    alerts.set_limit("car", 50.0)
+    alerts.set_limit("car", 50.0, START)
     put(store, *drive([0]), *drive([0], after_s=7200))
     alerts.check(NOW)
     put(store, *drive([60, 0], after_s=10))
@@ -190,7 +190,7 @@ def test_late_event_is_found_although_the_database_was_away_between(store):
 def test_source_that_fails_takes_nothing_from_the_others(store, monkeypatch):
     alerts = Alerts(store, None)
     for source in ("bad", "good"):
-        alerts.set_limit(source, 50.0)
+        alerts.set_limit(source, 50.0, START)
         put(store, *drive([60, 0], source=source))
     span = store.span
 
@@ -208,7 +208,7 @@ def test_source_that_fails_takes_nothing_from_the_others(store, monkeypatch):
 def test_many_events_are_stored(store):
     alerts = Alerts(store, None)
     put(store, *drive([40, 60] * 4000))
-    alerts.set_limit("car", 50.0)
+    alerts.set_limit("car", 50.0, START)
     alerts.check(NOW)
     assert len(store.events("car", -EVER, EVER, 9999)) == 4000
 
@@ -217,7 +217,7 @@ def test_same_limit_again_is_no_news_and_another_one_none_of_the_past(store, hoo
     alerts = Alerts(store, hook.url)
     put(store, *drive([60, 0], after_s=0))
     for limit_kmh in (50.0, 50.0, 40.0):
-        alerts.set_limit("car", limit_kmh)
+        alerts.set_limit("car", limit_kmh, START + 200 * SECOND_US)
         alerts.check(START + 300 * SECOND_US)
         alerts.deliver(START + 300 * SECOND_US)
     assert len(store.events("car", -EVER, EVER, 9)) == 1
@@ -226,7 +226,7 @@ def test_same_limit_again_is_no_news_and_another_one_none_of_the_past(store, hoo
 
 def test_webhook_is_told_of_an_event_once_when_it_is_over(store, hook):
     alerts = Alerts(store, hook.url)
-    alerts.set_limit("car", 50.0)
+    alerts.set_limit("car", 50.0, START)
     put(store, *drive([60, 70]))
     alerts.check(START + 2 * SECOND_US)
     alerts.deliver(START + 2 * SECOND_US)
@@ -243,10 +243,39 @@ def test_webhook_is_told_of_an_event_once_when_it_is_over(store, hook):
     ]  # fmt: skip
 
 
+def test_first_event_of_a_limit_that_was_there_before_the_readings_is_told(store, hook):
+    alerts = Alerts(store, hook.url)
+    alerts.set_limit("car", 50.0, START - HOUR_US)
+    put(store, *drive([60, 0]))  # from a phone that was offline
+    alerts.check(START + 600 * SECOND_US)
+    alerts.deliver(START + 600 * SECOND_US)
+    assert len(hook.got) == 1
+
+
+def test_reading_ahead_of_its_time_hides_no_event(store):
+    alerts = Alerts(store, None)
+    alerts.set_limit("car", 50.0, START)
+    put(store, *drive([10]), *drive([0], after_s=40 * 365 * 86_400))
+    alerts.check(START + SECOND_US)
+    put(store, *drive([60, 10], after_s=5))
+    alerts.check(START + 8 * SECOND_US)
+    assert events(store) == seconds((5, 5, 60))
+
+
+def test_events_are_found_behind_days_of_nothing(store):
+    alerts = Alerts(store, None)
+    alerts.set_limit("car", 50.0, START)
+    put(store, *drive([10]))
+    alerts.check(START + SECOND_US)
+    put(store, *drive([60, 10], after_s=5 * 86_400), *drive([70, 10], after_s=11 * 86_400))
+    alerts.check(START + 12 * 24 * HOUR_US)
+    assert [each[2] for each in events(store)] == [60, 70]
+
+
 def test_webhook_that_is_away_is_tried_again_later_and_its_address_stays_secret(store, hook, caplog):
     hook.answers = [500, 302]
     alerts = Alerts(store, hook.url)
-    alerts.set_limit("car", 50.0)
+    alerts.set_limit("car", 50.0, START)
     put(store, *drive([60, 0]))
     now = START + 2 * SECOND_US
     alerts.check(now)
@@ -264,7 +293,7 @@ def test_webhook_that_is_away_is_tried_again_later_and_its_address_stays_secret(
 
 def test_nobody_is_told_of_what_is_long_over(store, hook):
     alerts = Alerts(store, hook.url)
-    alerts.set_limit("car", 50.0)
+    alerts.set_limit("car", 50.0, START)
     put(store, *drive([60, 0]))
     alerts.check(START + 25 * HOUR_US)
     alerts.deliver(START + 25 * HOUR_US)

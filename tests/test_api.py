@@ -352,10 +352,11 @@ def test_bad_lines_of_an_import_are_named_and_the_good_ones_stored(server):
 
 
 def test_upload_may_be_larger_than_a_frame(server):
-    lines = "".join(f"{1_772_000_000 + n},{n % 90}\n" for n in range(80_000))
-    answer = requests.post(f"{server.url}/api/v1/import?name=large.csv", data="time,speed\n" + lines, timeout=60)
-    assert answer.json()["stored"] == 80_000
-    assert get(server, "/api/v1/summary", source="large").json()["count"] == 80_000
+    lines = "".join(f"{1_772_000_000 + n},{n % 90},{'x' * 400}\n" for n in range(3_000))
+    assert len(lines) > 1 << 20
+    answer = requests.post(f"{server.url}/api/v1/import?name=large.csv", data="time,speed,note\n" + lines, timeout=60)
+    assert answer.json()["stored"] == 3_000
+    assert get(server, "/api/v1/summary", source="large").json()["count"] == 3_000
     assert requests.delete(f"{server.url}/api/v1/sources/large", timeout=60).status_code == 204
 
 

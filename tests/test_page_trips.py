@@ -54,9 +54,9 @@ def test_trips_are_listed_the_newest_first_and_a_click_shows_one(visit, page_ser
     assert Axe().run(page).response["violations"] == []
     # A link into the past brings the trips around it.
     other = visit(page.url.split("/", 3)[3].replace("2026-05-24", "2026-04-18"), status=None).page
-    expect(other.locator("#trips [aria-current]")).to_contain_text("Sat 18 Apr")
+    expect(other.locator("#trips [aria-current]")).to_contain_text("Sat 18 Apr", timeout=20_000)
     other.click("text=Latest trips")
-    expect(other.locator("#trips tbody tr").first).to_contain_text("Mon 1 Jun")
+    expect(other.locator("#trips tbody tr").first).to_contain_text("Mon 1 Jun", timeout=20_000)
 
 
 def test_no_trips_are_said_and_what_failed_is_tried_again(visit, page_server):

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from speeddash.history import History
-from speeddash.reading import Reading
+from speeddash.reading import EARLIEST_US, LATEST_US, Reading
 from speeddash.rollups import Rollups
 from speeddash.stretch import SECOND_US
 from tests.test_history import START, put
@@ -129,3 +129,13 @@ def test_summary_is_of_exactly_the_window(store):
     assert figures.distance_km == pytest.approx(22 / 3600)
     assert History(store).summary("nobody", None, None) is None
     assert History(store).summary("car", START - 10 * SECOND_US, START) is None
+
+
+def test_clock_that_was_wrong_once_makes_nobody_wait(store):
+    put(store, *drive([10, 20]), Reading("car", EARLIEST_US, 1, 1.0), Reading("car", LATEST_US - SECOND_US, 1, 1.0))
+    asked = []
+    stretches = store.stretches
+    store.stretches = lambda *what: asked.append(what) or stretches(*what)
+    assert [each.max_speed for each in History(store).trips("car", None, None)] == [1, 20, 1]
+    assert History(store).summary("car", None, None).readings == 4
+    assert len(asked) < 20

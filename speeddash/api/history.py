@@ -71,9 +71,7 @@ class HistoryApi:
         jumps = islice(self._history.jumps(query.source, max(begin_us, after[0]), query.to_us), query.limit + 2)
         found: list[tuple[int, str, int, float, float | None, bool]]
         found = [(each.start_us, "over", each.end_us, each.peak, each.limit_kmh, each.ongoing) for each in over]
-        # Of several at one moment the highest: time and kind tell one event from the next.
-        highest = {each.at_us: each.speed for each in sorted(jumps, key=lambda each: each.speed)}
-        found += [(at_us, "jump", at_us, speed, None, False) for at_us, speed in highest.items()]
+        found += [(each.at_us, "jump", each.at_us, each.speed, None, False) for each in jumps]
         events = sorted(each for each in found if each[:2] > after)
         shown = events[: query.limit]
         return jsonify(

@@ -40,7 +40,13 @@ def _cursor(text: str) -> Key | None:
         return None
     try:
         name, at_us, seq = json.loads(base64.urlsafe_b64decode(text))
-        if isinstance(name, str) and isinstance(at_us, int) and isinstance(seq, int) and 0 <= seq <= 2 * MAX_SEQ + 1:
+        if (
+            isinstance(name, str)
+            and name.isascii()
+            and isinstance(at_us, int)
+            and isinstance(seq, int)
+            and 0 <= seq <= 2 * MAX_SEQ + 1
+        ):
             return Key(name, parse_time(rfc3339(at_us)), seq)
     except (ValueError, TypeError, OverflowError):
         pass  # said below, together with a cursor of the right form and wrong types
@@ -51,9 +57,13 @@ def _place(text: str) -> tuple[int, str] | None:
     if not text:
         return None
     moment, _, kind = text.rpartition("/")
+    try:
+        at_us = parse_time(moment)
+    except FrameError:
+        kind = ""  # said below
     if kind not in {"jump", "over"}:
         raise FrameError("bad_cursor", "cursor must be the next_cursor of an earlier answer")
-    return parse_time(moment), kind
+    return at_us, kind
 
 
 def encode_cursor(last: Reading) -> str:

@@ -1,5 +1,6 @@
 """The sources, their names and limits."""
 
+import time
 from collections import Counter
 from typing import Any
 
@@ -71,7 +72,7 @@ class SourcesApi:
             self._store.rename(source, name)
             source = name
         if "limit_kmh" in wanted:
-            self._alerts.set_limit(source, limit_kmh)
+            self._alerts.set_limit(source, limit_kmh, time.time_ns() // 1000)
         return jsonify(self._whole(source))
 
     def delete_source(self, path: SourcePath) -> Response:

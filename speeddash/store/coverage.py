@@ -32,6 +32,15 @@ def hours(connection: Connection, source: str, from_us: int, to_us: int) -> Iter
         from_us = at_us - at_us % HOUR_US + HOUR_US
 
 
+def next_hour(connection: Connection, source: str, from_us: int) -> int | None:
+    """See `Store.next_hour`."""
+    r = speed_rollup.c
+    here = next(hours(connection, source, from_us, EVER_US), None)
+    rolled = select(func.min(r.at_us)).where(r.source == source, r.width_s == seconds(HOUR_US), r.at_us >= from_us)
+    found = [each for each in (here, connection.execute(rolled).scalar()) if each is not None]
+    return min(found, default=None)
+
+
 def dirty(connection: Connection, now_us: ColumnElement[int], quiet_us: int, limit: int) -> list[tuple[str, int]]:
     """Hours that were marked, and not again for some time: (source, beginning)."""
     d, s = speed_dirty.c, speed_source.c

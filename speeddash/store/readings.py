@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, tuple_
 
-from speeddash.reading import Reading
+from speeddash.reading import MAX_SEQ, Reading
 from speeddash.store.tables import Key, Micros, Span, speed_data, speed_rollup
 from speeddash.stretch import HOUR_US
 
@@ -71,7 +71,7 @@ def _behind(connection: Connection, key: Key) -> ColumnElement[bool]:
     c = speed_data.c
     if connection.dialect.name != "mysql":
         # As MySQL wants it, every page reads its source from the beginning (measured: 25 ms against 5 ms behind 190,000 rows).
-        return tuple_(c.source, c.timestamp, c.seq) > tuple_(*key)
+        return tuple_(c.source, c.timestamp, c.seq) > tuple_(key.source, key.at_us, min(key.seq, MAX_SEQ))
     later = or_(c.timestamp > key.at_us, and_(c.timestamp == key.at_us, c.seq > key.seq))
     return and_(c.source >= key.source, or_(c.source > key.source, and_(c.source == key.source, later)))
 

@@ -15,12 +15,14 @@ class Upkeep(NamedTuple):
 
     Attributes:
         limit_kmh: Above it is an event; None is no limit.
+        limited_us: When that was said.
         checked_us: Up to here its readings were held against the limit; None is from the beginning.
         raw_from_us: Readings before it were removed; None where none was.
         renamed_to: Its new name, while a rename is under way.
     """
 
     limit_kmh: float | None = None
+    limited_us: int | None = None
     checked_us: int | None = None
     raw_from_us: int | None = None
     renamed_to: str | None = None
@@ -58,7 +60,7 @@ _NOTHING: Final = Upkeep()
 def upkeep(connection: Connection, source: str) -> Upkeep:
     """See `Store.upkeep`."""
     s = speed_source.c
-    query = select(s.limit_kmh, s.checked_us, s.raw_from_us, s.renamed_to).where(s.source == source)
+    query = select(*[s[name] for name in Upkeep._fields]).where(s.source == source)
     row = connection.execute(query).first()
     return Upkeep(*row) if row else _NOTHING
 
@@ -70,11 +72,10 @@ def renames(connection: Connection) -> dict[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def limited(connection: Connection) -> dict[str, Upkeep]:
+def limited(connection: Connection) -> list[str]:
     """See `Store.limited`."""
     s = speed_source.c
-    query = select(s.source, s.limit_kmh, s.checked_us, s.raw_from_us, s.renamed_to).where(s.limit_kmh.is_not(None))
-    return {row[0]: Upkeep(*row[1:]) for row in connection.execute(query)}
+    return list(connection.execute(select(s.source).where(s.limit_kmh.is_not(None)).order_by(s.source)).scalars())
 
 
 def events(
@@ -115,7 +116,8 @@ def replace_events(
 def told(connection: Connection, event: Event) -> None:
     """See `Store.told`."""
     e = speed_event.c
-    this = update(speed_event).where(e.source == event.source, e.start_us == event.start_us)
+    # Late readings may have moved its ends meanwhile.
+    this = update(speed_event).where(e.source == event.source, e.start_us <= event.end_us, e.end_us >= event.start_us)
     connection.execute(this.values(tell=int(event.tell), tries=event.tries, try_us=event.try_us))
 
 

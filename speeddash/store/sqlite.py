@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS speed_dirty (
 """,
     """
 CREATE TABLE IF NOT EXISTS speed_source (
-    source TEXT NOT NULL, limit_kmh REAL, checked_us INTEGER, raw_from_us INTEGER, renamed_to TEXT,
+    source TEXT NOT NULL, limit_kmh REAL, limited_us INTEGER, checked_us INTEGER, raw_from_us INTEGER, renamed_to TEXT,
     PRIMARY KEY (source)
 ) STRICT, WITHOUT ROWID
 """,

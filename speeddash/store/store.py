@@ -196,6 +196,10 @@ class Store(ABC):
         """The beginnings of the hours of a source that hold readings."""
         return self._ask(lambda connection: list(coverage.hours(connection, source, from_us, to_us)))
 
+    def next_hour(self, source: str, from_us: int) -> int | None:
+        """The beginning of the first hour from a moment on that holds readings or what they left; None where none does."""
+        return self._ask(coverage.next_hour, source, from_us)
+
     def rolled_up_hours(self, source: str) -> list[int]:
         """The beginnings of the hours of a source that are rolled up."""
         return self._ask(rollup.rolled_up_hours, source)
@@ -205,8 +209,7 @@ class Store(ABC):
     ) -> None:
         """Compute an hour anew from its readings. Before that, earlier hours that nobody has rolled up are marked dirty.
 
-        Where the readings of the hour were removed (`retain`), what they left stays as it is. While a source is renamed or deleted
-        nothing is done: the mark stays.
+        Where the readings of the hour were removed (`retain`), what they left stays as it is.
 
         Args:
             source: Whose.
@@ -214,16 +217,12 @@ class Store(ABC):
             quiet_s: Its mark goes if it is older.
             first: Called before, with source and hour; what it raises leaves the mark.
         """
-        if not self._whole.acquire(blocking=False):
-            return
-        try:
+        with self._whole:
             if first:
                 first(source, hour_us)
             missing, minutes = self._ask(rollup.computed, source, hour_us)
             self.mark(source, missing)
             self._change(rollup.write, source, hour_us, minutes, self._now_us, round(quiet_s * 1e6))
-        finally:
-            self._whole.release()
 
     def unmarked_hours(self, source: str) -> list[int]:
         """The hours of a source behind its last rolled-up one that hold readings and no mark: others inserted those."""
@@ -290,7 +289,7 @@ class Store(ABC):
         """What a source has besides readings."""
         return self._ask(sources.upkeep, source)
 
-    def limited(self) -> dict[str, Upkeep]:
+    def limited(self) -> list[str]:
         """The sources that have a limit."""
         return self._ask(sources.limited)
 

@@ -61,6 +61,7 @@ speed_source: Final = table(
     "speed_source",
     column("source", String),
     column("limit_kmh", Double),
+    column("limited_us", BigInteger),
     column("checked_us", BigInteger),
     column("raw_from_us", BigInteger),
     column("renamed_to", String),

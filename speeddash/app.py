@@ -19,8 +19,8 @@ from speeddash.sockets import Sockets
 from speeddash.store import Store, open_store
 
 #: What a stop may take: the sockets' answers first, then the ingest's last commit.
-DRAIN_S = 1.0
-FLUSH_S = 0.5
+DRAIN_S = 0.8
+FLUSH_S = 0.4
 
 
 @dataclass(frozen=True)

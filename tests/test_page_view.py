@@ -132,7 +132,7 @@ def test_stretches_above_the_limit_are_listed_with_duration_and_peak(context, pa
     visit.page.keyboard.press("Enter")
     rows = visit.page.locator("#events tbody tr")
     # As the server keeps them: from the first reading above to the last.
-    expect(rows.nth(1)).to_contain_text("9 s")
+    expect(rows.nth(1)).to_contain_text("9 s", timeout=20_000)
     assert [row.inner_text().split("\t")[1:] for row in rows.all()] == [["2 s", "130.0 km/h"], ["9 s", "100.0 km/h"]]
     above = visit.page.evaluate(
         "document.querySelector('#live-graph .js-plotly-plot').data.find(({name}) => name === 'above the limit').y"

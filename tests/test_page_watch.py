@@ -48,12 +48,13 @@ def visit(context, page_server):
         assert each.problems == []
 
 
+@pytest.mark.alone
 def test_what_was_stored_and_what_comes_join_without_gap_or_double(visit, page_server):
     with device(page_server, "seam") as echoed:
         time.sleep(2)
         page = visit("?source=seam")
         page.wait_until(f"() => ({DRAWN}).length > {len(echoed) + 20}")
-    page.wait_until(f"() => ({DRAWN}).length === {len(echoed)}", 10)
+    page.wait_until(f"() => ({DRAWN}).length === {len(echoed)}")
     assert [speed for _, speed in page.drawn()] == [n % 90 for n in range(len(echoed))]
 
 

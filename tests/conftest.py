@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
 from speeddash.store import Store, open_store
 from tests.mariadb import MariaDB
@@ -132,6 +132,7 @@ def own_context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
     require(CHROMIUM_OPTIONS["executable_path"], "Chromium")
+    expect.set_options(timeout=20_000)  # a deadline, not a promise: two browsers share the machine with two databases
     with sync_playwright() as playwright:
         yield playwright
 

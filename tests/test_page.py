@@ -198,7 +198,8 @@ def test_database_that_stands_still_is_told_and_nothing_is_lost(run, mariadb, co
     visit.wait_until_drawn(2)
     mariadb.process.send_signal(19)
     try:
-        visit.wait_for_status("Storage paused")
+        # The database's own time to answer is 10 s.
+        visit.wait_for_status("Storage paused", 30)
         assert "The server cannot store" in visit.page.inner_text("#notice")
         held = len(visit.drawn())
         visit.wait_until_waiting(3)

@@ -2,17 +2,20 @@
 
 import difflib
 import os
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from speeddash.errors import SettingsError
+from speeddash.errors import FrameError, SettingsError
+from speeddash.reading import parse_source
 
 PREFIX = "SPEEDDASH_"
 #: Never shown, not even when they are wrong.
-SECRETS = {"database_url", "webhook_url"}
+SECRETS = {"database_url", "webhook_url", "token", "read_token", "source_tokens"}
+#: A shorter one could be guessed.
+MIN_TOKEN = 16
 
 
 class Settings(BaseSettings):
@@ -59,6 +62,82 @@ class Settings(BaseSettings):
     )
     max_import_bytes: int = Field(1 << 30, ge=1024, description="A file that is sent to be imported may have so many")
 
+    token: SecretStr | None = Field(
+        None, description="Who has it may do everything; with it set, nobody gets in without one"
+    )
+    read_token: SecretStr | None = Field(None, description="Who has it may watch everything and change nothing")
+    source_tokens: Annotated[dict[str, SecretStr] | None, NoDecode] = Field(
+        None, description="`SOURCE=TOKEN,SOURCE=TOKEN`: who has one may send readings of that source, and nothing else"
+    )
+    allowed_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
+        None,
+        description="`https://HOST,https://HOST`: pages of other addresses that may open sockets and write; "
+        "the server answers to these hosts too",
+    )
+    proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many proxies stand before the server: so many `X-Forwarded-For` and `-Proto` are believed",
+    )
+    max_address_connections: int = Field(
+        1_000, ge=1, description="Sockets open at once from one address; one more is answered 429"
+    )
+    max_readings_per_s: float | None = Field(
+        None, gt=0, description="Readings a second on one socket; one that sends more is closed with 1013"
+    )
+    max_address_readings_per_s: float | None = Field(
+        None,
+        gt=0,
+        description="Readings a second from one address, over HTTP too; more are answered 429 or closed with 1013",
+    )
+    request_timeout_s: float = Field(
+        20.0,
+        gt=0,
+        le=3600,
+        description="The head of a request must be here within it, and its body may not pause for longer",
+    )
+
+    @field_validator("token", "read_token")
+    @classmethod
+    def _is_token(cls, token: SecretStr | None) -> SecretStr | None:
+        return None if token is None else _token(token.get_secret_value())
+
+    @field_validator("source_tokens", mode="before")
+    @classmethod
+    def _are_source_tokens(cls, text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        tokens: dict[str, SecretStr] = {}
+        for number, pair in enumerate(text.split(","), 1):
+            source, is_pair, token = pair.strip().partition("=")
+            try:
+                name = parse_source(source)
+            except FrameError:
+                is_pair = ""
+            if not is_pair:
+                raise ValueError(f"entry {number} is not SOURCE=TOKEN")
+            if name in tokens:
+                raise ValueError(f"there are two tokens of {name}")
+            tokens[name] = _token(token)
+        return tokens
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _are_origins(cls, text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        origins = tuple(each.strip().rstrip("/").lower() for each in text.split(","))
+        for each in origins:
+            parts = urlsplit(each)
+            if (
+                parts.scheme not in {"http", "https"}
+                or each != f"{parts.scheme}://{parts.netloc}"
+                or not parts.hostname
+            ):
+                raise ValueError(f"{each!r} is not an origin, such as https://speed.example.com")
+        return origins
+
     @field_validator("webhook_url")
     @classmethod
     def _is_web(cls, url: SecretStr | None) -> SecretStr | None:
@@ -86,4 +165,11 @@ class Settings(BaseSettings):
             name = str(first["loc"][0])
             key = f"--{name.replace('_', '-')}" if name in chosen else PREFIX + name.upper()
             shown = "" if name in SECRETS else f", got {first['input']!r}"
-            raise SettingsError(key, first["msg"].lower() + shown) from None
+            why = first["msg"].removeprefix("Value error, ")
+            raise SettingsError(key, why[:1].lower() + why[1:] + shown) from None
+
+
+def _token(token: str) -> SecretStr:
+    if len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable() or " " in token or "," in token:
+        raise ValueError(f"a token must be {MIN_TOKEN} or more characters of ASCII without spaces and commas")
+    return SecretStr(token)

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from flask_openapi3 import OpenAPI
 
+from speeddash.access import Access
 from speeddash.alerts import Alerts
+from speeddash.allowance import Rates
 from speeddash.api import Api
 from speeddash.connections import Connections
 from speeddash.feed import Feed
+from speeddash.guard import Guard
 from speeddash.history import History
 from speeddash.ingest import Ingest
 from speeddash.live import Live
@@ -69,9 +72,13 @@ def create_app(settings: Settings) -> SpeedDash:
     rollups = Rollups(
         store, keep_raw_days=settings.keep_raw_days, received=lambda: ingest.received, dirty=alerts.recheck
     )
-    sock = Sockets(settings, ingest, connections).register(server)
+    rates = Rates(settings.max_readings_per_s, settings.max_address_readings_per_s)
+    guard = Guard(settings, Access.of(settings), connections)
+    # Before all others: what is registered first is asked first.
+    guard.register(server)
+    sock = Sockets(settings, ingest, connections, rates).register(server)
     Live(feed, connections).register(sock)
     metrics = Metrics(ingest, connections, feed, rollups, alerts)
-    Api(settings, store, history, ingest, connections, alerts, metrics).register(server)
-    Page(store).register(server)
+    Api(settings, store, history, ingest, connections, alerts, metrics, rates).register(server)
+    guard.allow_scripts(Page(store).register(server))
     return SpeedDash(settings, server, store, ingest, connections, rollups, alerts)

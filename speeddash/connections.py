@@ -2,8 +2,11 @@
 
 import threading
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from speeddash.allowance import Allowance, site
 from speeddash.safe_server import SafeServer
 
 
@@ -14,6 +17,9 @@ class Connection:
     Attributes:
         source: Named on the URL, else the connection's id.
         opened_us: Microseconds since the epoch.
+        address: Where it comes from.
+        only: The one source that it may send; None where any.
+        allowances: What limits its readings a second: its own, and that of its address.
         readings: How many of its readings were stored.
     """
 
@@ -21,6 +27,9 @@ class Connection:
     source: str
     opened_us: int
     socket: SafeServer = field(repr=False)
+    address: str = ""
+    only: str | None = None
+    allowances: Sequence[Allowance] = ()
     readings: int = 0
 
 
@@ -28,8 +37,9 @@ class Connections:
     """The senders that are connected, by connection id, and the watchers; each is here from handshake to close."""
 
     def __init__(self) -> None:
-        self.watchers: set[SafeServer] = set()
+        self.watchers: dict[SafeServer, str] = {}  # and where each comes from
         self._by_id: dict[str, Connection] = {}
+        self._by_site: Counter[str] = Counter()
         self._left = threading.Event()
         self._stopping = threading.Event()
 
@@ -40,6 +50,10 @@ class Connections:
         """The open connection of that id."""
         return self._by_id.get(connection_id)
 
+    def of_address(self, address: str) -> int:
+        """How many come from there, senders and watchers."""
+        return self._by_site[site(address)]
+
     def all(self) -> list[Connection]:
         """Those open now, the oldest first."""
         return list(self._by_id.values())
@@ -47,23 +61,31 @@ class Connections:
     def add(self, connection: Connection) -> None:
         """Show it from now on."""
         self._by_id[connection.id] = connection
+        self._by_site[site(connection.address)] += 1
         if self._stopping.is_set():  # its handshake ended after `drain`
             connection.socket.drain()
 
     def remove(self, connection: Connection) -> None:
         """Show it no longer."""
         del self._by_id[connection.id]
-        self._left.set()
+        self._leave(connection.address)
 
-    def add_watcher(self, socket: SafeServer) -> None:
+    def add_watcher(self, socket: SafeServer, address: str) -> None:
         """Count it from now on."""
-        self.watchers.add(socket)
+        self.watchers[socket] = address
+        self._by_site[site(address)] += 1
         if self._stopping.is_set():
             socket.drain()
 
     def remove_watcher(self, socket: SafeServer) -> None:
         """Count it no longer."""
-        self.watchers.discard(socket)
+        self._leave(self.watchers.pop(socket))
+
+    def _leave(self, address: str) -> None:
+        place = site(address)
+        self._by_site[place] -= 1
+        if not self._by_site[place]:
+            del self._by_site[place]
         self._left.set()
 
     def drain(self) -> None:

@@ -28,17 +28,21 @@ class Intake:
         failure: Why the drive could not be read to its end; None where it was.
     """
 
-    def __init__(self, store: Callable[[list[Reading]], object], *, source: str, max_speed_kmh: float) -> None:
+    def __init__(
+        self, store: Callable[[list[Reading]], object], *, source: str, max_speed_kmh: float, only: str | None = None
+    ) -> None:
         """Prepare.
 
         Args:
             store: Returns when its readings are durable; called for up to 2,000 at a time. What it raises ends the intake.
             source: For rows that name none.
             max_speed_kmh: A faster row is a bad line.
+            only: A row of another source is a bad line; None takes all.
         """
         self._store = store
         self._source = source
         self._max_speed_kmh = max_speed_kmh
+        self._only = only
         self._batch: list[Reading] = []
         self.read = 0
         self.stored = 0
@@ -65,6 +69,8 @@ class Intake:
                 elif not 0.0 <= line.speed <= self._max_speed_kmh:
                     why = f"speed must be 0 to {self._max_speed_kmh:g} km/h, got {line.speed!r}"
                     self._refuse(BadLine(line.line, why))
+                elif self._only is not None and (line.source or self._source) != self._only:
+                    self._refuse(BadLine(line.line, f"the token sends readings of {self._only} alone"))
                 else:
                     self._keep(line)
         except DriveError as unreadable:

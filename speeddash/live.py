@@ -41,7 +41,7 @@ class Live:
         """Answer one watcher's pulls until either side closes."""
         pulls = Pulls(socket)
         pulls.watcher = self._feed.watch(request.args.getlist("source"), pulls.answer)
-        self._connections.add_watcher(socket)
+        self._connections.add_watcher(socket, request.remote_addr or "")
         try:
             socket.run(pulls.receive)
         finally:

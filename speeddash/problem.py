@@ -1,5 +1,6 @@
 """The one shape of an HTTP error: `application/problem+json` (RFC 9457)."""
 
+import math
 from http import HTTPStatus
 
 from flask import Response, json
@@ -15,3 +16,16 @@ def problem(status: int, detail: str, **members: str | int) -> Response:
     """
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **members}
     return Response(json.dumps(body), status, content_type="application/problem+json")
+
+
+def too_many(why: str, wait_s: float) -> Response:
+    """429, and when to try again.
+
+    Args:
+        why: What there is too much of.
+        wait_s: Seconds until it is worth another try.
+    """
+    wait = math.ceil(wait_s)
+    answer = problem(429, f"{why}; try again in {wait} s")
+    answer.headers["Retry-After"] = str(wait)
+    return answer

@@ -57,7 +57,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         self.heard_at = time.monotonic()
         self.owed_bytes = 0
         self._pinged = False
-        self._draining = False
+        self._draining: tuple[int, str] | None = None
         self._partial = bytearray()
         self._fragmented = False
         self._ended = Event()
@@ -92,7 +92,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         self.owed_bytes -= size_bytes
         self._read_on()
         if self._draining and not self.owed_bytes:
-            self.close(CloseReason.SERVICE_RESTART, "the server stops")
+            self.close(*self._draining)
 
     def send_all(self, texts: Iterable[str]) -> None:
         """Send texts as one frame each, in one system call where the socket takes it. Never waits.
@@ -118,11 +118,11 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
                 super().close(reason, message)
             self._finish()
 
-    def drain(self) -> None:
-        """Take no more frames, and close with 1012 when those taken are answered."""
-        self._draining = True
+    def drain(self, reason: int = CloseReason.SERVICE_RESTART, message: str = "the server stops") -> None:
+        """Take no more frames, and close when those taken are answered."""
+        self._draining = self._draining or (reason, message)
         if not self.owed_bytes:
-            self.close(CloseReason.SERVICE_RESTART, "the server stops")
+            self.close(*self._draining)
 
     def check(self, now: float, interval_s: float) -> None:
         """Ping a peer that has been silent for an interval, close on one that stayed silent for another.

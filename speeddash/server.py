@@ -1,21 +1,26 @@
 """`python run.py`: listens, says where, and stops without losing a reading."""
 
 import gc
+import ipaddress
 import logging
 import os
 import resource
+import secrets
 import signal
 import socket
 import sys
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import click
 import gevent
 from flask import Flask
 from gevent import pywsgi
 from gevent.event import Event
+from pydantic import SecretStr
 
 from speeddash.app import SpeedDash, create_app
+from speeddash.console import log_to_console
 from speeddash.errors import SettingsError, StoreMisconfigured
 from speeddash.settings import Settings
 
@@ -27,6 +32,9 @@ FILES_A_SOCKET = 2
 OTHER_FILES = 200
 #: Allocations before the youngest generation is searched, and how often the older ones are (Python's own: 700, 10, 10).
 COLLECT_AFTER = (20_000, 20, 20)
+#: Listened to, these are all addresses; opened in a browser, none.
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+DATABASE_SETTING = "SPEEDDASH_DATABASE_URL"
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +58,10 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
 )
 def main(host: str | None, port: str | None, database_url: str | None) -> None:
     """Serve SpeedDash: the page, the WebSocket and the REST interface, on one port."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_console()
     try:
-        settings = Settings.load(host=host, port=port, database_url=database_url)
+        _hide_password(database_url)
+        settings = _with_token(Settings.load(host=host, port=port, database_url=database_url))
         app = create_app(settings)
     except SettingsError as wrong:
         _refuse(str(wrong))
@@ -95,6 +104,32 @@ def serve(app: SpeedDash, listener: socket.socket) -> None:
     app.store.close()
 
 
+def _hide_password(database_url: str | None) -> None:
+    """Everybody on the machine can read a command line: begin again with the password in the environment."""
+    if database_url and urlsplit(database_url).password:
+        os.environ[DATABASE_SETTING] = database_url
+        at = next(at for at, word in enumerate(sys.orig_argv) if word.startswith("--database-url"))
+        rest = at + (1 if "=" in sys.orig_argv[at] else 2)
+        os.execv(sys.executable, [*sys.orig_argv[:at], *sys.orig_argv[rest:]])  # noqa: S606 - what was started, once more
+
+
+def _with_token(settings: Settings) -> Settings:
+    """Whoever can be reached by other machines asks for a token; where none is set, one is made for this run."""
+    if settings.token or _is_loopback(settings.host):
+        return settings
+    made = settings.model_copy(update={"token": SecretStr(secrets.token_urlsafe(24))})
+    made.model_fields_set.discard("token")
+    return made
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        return False  # `_listen` says what is wrong with it
+    return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -110,8 +145,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _say_where(app: SpeedDash, port: int) -> None:
-    host = app.settings.host
-    host = f"[{host}]" if ":" in host else host
+    host, elsewhere = app.settings.host, ""
     durability = app.ingest.durability
     if durability is None:
         commits = f"waiting for the database ({app.ingest.problem or 'no answer yet'}); the page is served meanwhile"
@@ -119,9 +153,16 @@ def _say_where(app: SpeedDash, port: int) -> None:
         commits = f"durable ({durability.detail})"
     else:
         commits = f"NOT DURABLE: an echo is no receipt with these settings ({durability.detail})"
+    made = app.settings.token if "token" not in app.settings.model_fields_set else None
+    query = f"?token={made.get_secret_value()}" if made else ""
+    if host in ANY_ADDRESS:
+        elsewhere = f"  elsewhere http://{socket.gethostname()}:{port}/{query}\n"
+        host = ANY_ADDRESS[host]
+    host = f"[{host}]" if ":" in host else host
     click.echo(
         f"SpeedDash is running; Ctrl-C stops it.\n"
-        f"  page      http://{host}:{port}/\n"
+        f"  page      http://{host}:{port}/{query}\n"
+        f"{elsewhere}"
         f"  socket    ws://{host}:{port}/ws\n"
         f"  database  {app.store.shown_url}\n"
         f"  commits   {commits}"

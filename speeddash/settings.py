@@ -159,7 +159,7 @@ class Settings(BaseSettings):
                 raise SettingsError(key, "there is no such setting" + (f"; did you mean {near[0]}?" if near else ""))
         chosen = {name: value for name, value in given.items() if value is not None}
         try:
-            return cls(**chosen)
+            settings = cls(**chosen)
         except ValidationError as invalid:
             first = invalid.errors(include_url=False)[0]
             name = str(first["loc"][0])
@@ -167,6 +167,20 @@ class Settings(BaseSettings):
             shown = "" if name in SECRETS else f", got {first['input']!r}"
             why = first["msg"].removeprefix("Value error, ")
             raise SettingsError(key, why[:1].lower() + why[1:] + shown) from None
+        settings._check_tokens()
+        return settings
+
+    def _check_tokens(self) -> None:
+        """Each token says who somebody is: no two are the same, and there is always one that may do everything."""
+        others = [("READ_TOKEN", self.read_token)] if self.read_token else []
+        others += [("SOURCE_TOKENS", each) for each in (self.source_tokens or {}).values()]
+        taken = {self.token}
+        for name, token in others:
+            if self.token is None:
+                raise SettingsError(PREFIX + name, f"set {PREFIX}TOKEN too: without it nobody could do the rest")
+            if token in taken:
+                raise SettingsError(PREFIX + name, "a token is there twice; each must be of its own")
+            taken.add(token)
 
 
 def _token(token: str) -> SecretStr:

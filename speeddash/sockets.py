@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import secrets
 import time
 from functools import partial
@@ -12,8 +13,11 @@ from simple_websocket import ConnectionClosed
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
+from speeddash.access import check_source, current_role
+from speeddash.allowance import Rates, spend
 from speeddash.connections import Connection, Connections
 from speeddash.errors import FrameError, NotStored, ReadingsRefused
+from speeddash.guard import is_handshake
 from speeddash.ingest import Ingest, Ticket
 from speeddash.problem import problem
 from speeddash.reading import Reading, parse_frame, parse_source
@@ -23,16 +27,18 @@ from speeddash.settings import Settings
 log = logging.getLogger(__name__)
 
 ENDPOINTS = ("/", "/ws")
+TOO_MANY = "too many readings a second"
 
 
 class Sockets:
     """Serves the endpoints of one Flask application. Each connection has one greenlet, which runs `serve`."""
 
-    def __init__(self, settings: Settings, ingest: Ingest, connections: Connections) -> None:
+    def __init__(self, settings: Settings, ingest: Ingest, connections: Connections, rates: Rates) -> None:
         self._settings = settings
         self._max_speed_kmh = settings.max_speed_kmh
         self._ingest = ingest
         self._connections = connections
+        self._rates = rates
 
     def register(self, app: Flask) -> flask_sock.Sock:
         """Add the endpoints to an application; more may be added to what is returned."""
@@ -50,7 +56,7 @@ class Sockets:
         return sock
 
     def _check_handshake(self) -> Response | None:
-        if request.headers.get("Upgrade", "").lower() != "websocket":
+        if not is_handshake():
             return None
         if len(self._connections) >= self._settings.max_connections:
             answer = problem(503, f"all {self._settings.max_connections} connections are in use")
@@ -59,15 +65,19 @@ class Sockets:
         try:
             for source in request.args.getlist("source"):
                 if source or request.path != "/ws/live":  # what was stored without a source may be watched
-                    parse_source(source)
+                    check_source(parse_source(source), current_role().source)
         except FrameError as bad:
-            return problem(400, bad.message, code=bad.code)
+            return problem(403 if bad.code == "foreign_source" else 400, bad.message, code=bad.code)
         return None
 
     def serve(self, socket: SafeServer) -> None:
         """Echo one sender's frames after their commit until either side closes."""
         identity = secrets.token_hex(8)
-        connection = Connection(identity, request.args.get("source") or identity, time.time_ns() // 1000, socket)
+        only = current_role().source
+        address = request.remote_addr or ""
+        source = request.args.get("source") or only or identity
+        allowances = self._rates.of_socket(address)
+        connection = Connection(identity, source, time.time_ns() // 1000, socket, address, only, allowances)
         self._connections.add(connection)
         try:
             socket.run(partial(self._receive, connection))
@@ -78,6 +88,11 @@ class Sockets:
         """Queue what came together; `_settle` answers it after the commit."""
         try:
             answers, parsed, places = self._parse(connection, frames)
+            if connection.allowances and (wait_s := spend(connection.allowances, sum(map(len, parsed)))):
+                # What came before is still answered; these get no echo, and their sender keeps them.
+                connection.socket.drain(CloseReason.TRY_AGAIN_LATER, f"{TOO_MANY}; try again in {math.ceil(wait_s)} s")
+                connection.socket.answered(size_bytes)
+                return
             if parsed or connection.socket.owed_bytes > size_bytes:
                 self._ingest.submit(parsed, partial(self._settle, connection, answers, places, size_bytes))
             else:  # only errors, and nothing before them that has to be answered first
@@ -97,13 +112,15 @@ class Sockets:
         places: list[int] = []
         for place, frame in enumerate(frames):
             try:
-                parsed.append(
-                    parse_frame(frame, connection.source, received_us, self._ingest.seqs, self._max_speed_kmh)
-                )
+                readings = parse_frame(frame, connection.source, received_us, self._ingest.seqs, self._max_speed_kmh)
+                if connection.only is not None:
+                    for at, reading in enumerate(readings):
+                        check_source(reading.source, connection.only, at)
             except FrameError as bad:
                 self._ingest.rejected[bad.code] += 1
                 answers.append(error_frame(bad))
             else:
+                parsed.append(readings)
                 places.append(place)
                 answers.append(str(frame))
         return answers, parsed, places

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from speeddash.alerts import Alerts
+from speeddash.allowance import Rates
 from speeddash.api.answers import PROBLEM, Problem
 from speeddash.api.files import FilesApi
 from speeddash.api.history import HistoryApi
@@ -36,7 +37,7 @@ DESCRIPTION = (
     "History carries an ETag: what has not changed is answered 304. Every list has a limit."
 )
 #: What an error may be, wherever it comes from.
-PROBLEMS: ResponseDict = dict.fromkeys((400, 404, 405, 409, 413, 415, 422, 503), Problem)
+PROBLEMS: ResponseDict = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 503), Problem)
 
 
 class Api:
@@ -51,6 +52,7 @@ class Api:
         connections: Connections,
         alerts: Alerts,
         metrics: Metrics,
+        rates: Rates,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -58,7 +60,7 @@ class Api:
         self._registry = CollectorRegistry()
         self._registry.register(metrics)
         self._parts = (
-            ReadingsApi(settings, store, ingest, connections),
+            ReadingsApi(settings, store, ingest, connections, rates),
             SourcesApi(store, connections, alerts),
             HistoryApi(history, store),
             FilesApi(settings, store, ingest),
@@ -124,7 +126,7 @@ class Api:
         return problem(STATUS.get(error.code, 422 if posted else 400), error.message, **members)
 
 
-STATUS = {"not_json": 400, "not_json_type": 415}
+STATUS = {"not_json": 400, "not_json_type": 415, "foreign_source": 403}
 
 
 def _document(app: OpenAPI) -> Response:

@@ -8,6 +8,7 @@ from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 from flask_openapi3.models import RawModel
 
+from speeddash.access import current_role
 from speeddash.api.answers import ImportOut
 from speeddash.api.queries import ExportQuery, ImportQuery
 from speeddash.api.views import view
@@ -71,9 +72,9 @@ class FilesApi:
         """
         request.max_content_length = self._settings.max_import_bytes
         start_us = time.time_ns() // 1000 if query.start_us is None else query.start_us
-        intake = Intake(
-            self._commit, source=query.source or source_of(query.name), max_speed_kmh=self._settings.max_speed_kmh
-        )
+        only = current_role().source
+        source = query.source or only or source_of(query.name)
+        intake = Intake(self._commit, source=source, max_speed_kmh=self._settings.max_speed_kmh, only=only)
         intake.take(read_drive(request.stream, name=query.name, form=query.format, unit=query.unit, start_us=start_us))
         if intake.failure and not intake.stored:
             return problem(422, intake.failure, code="bad_file")

@@ -7,16 +7,18 @@ from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 from simple_websocket import ConnectionClosed
 
+from speeddash.access import check_source, current_role
+from speeddash.allowance import Rates, spend
 from speeddash.api.answers import ConnectionsOut, Readings, ReadingsIn, Removed, SendIn, Sent, Stored
 from speeddash.api.queries import Page, ReadingsQuery, SourceOnly, SourceRange, encode_cursor
 from speeddash.api.views import view
 from speeddash.connections import Connections
 from speeddash.errors import FrameError
 from speeddash.ingest import Ingest
-from speeddash.problem import problem
+from speeddash.problem import problem, too_many
 from speeddash.reading import Reading, decode, parse_frame, parse_reading, rfc3339
 from speeddash.settings import Settings
-from speeddash.sockets import refused_frame
+from speeddash.sockets import TOO_MANY, refused_frame
 from speeddash.store import Store
 
 #: The source of readings that come by HTTP and name none.
@@ -27,11 +29,14 @@ TAGS = [Tag(name="readings", description="Single readings, and the connections t
 class ReadingsApi:
     """The endpoints about single readings."""
 
-    def __init__(self, settings: Settings, store: Store, ingest: Ingest, connections: Connections) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, ingest: Ingest, connections: Connections, rates: Rates
+    ) -> None:
         self._settings = settings
         self._store = store
         self._ingest = ingest
         self._connections = connections
+        self._rates = rates
 
     def register(self, api: APIBlueprint) -> None:
         """Add the endpoints."""
@@ -69,8 +74,13 @@ class ReadingsApi:
 
     def add_readings(self, query: SourceOnly, body: ReadingsIn) -> tuple[Response, int]:  # noqa: ARG002 - it describes what `json_text` reads
         """Store one reading or an array of them, all or nothing; answered after the commit."""
-        source = query.source or HTTP_SOURCE
+        only = current_role().source
+        source = query.source or only or HTTP_SOURCE
         readings = parse_frame(json_text(), source, _now_us(), self._ingest.seqs, self._settings.max_speed_kmh)
+        for at, reading in enumerate(readings):
+            check_source(reading.source, only, at)
+        if wait_s := spend(self._rates.of_address(request.remote_addr or ""), len(readings)):
+            return too_many(TOO_MANY, wait_s), 429
         self._commit(readings)
         return jsonify(stored=len(readings)), 201
 

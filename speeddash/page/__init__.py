@@ -1,6 +1,7 @@
 """The page: what is stored, drawn."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,8 +70,8 @@ class Page:
         self._spans: list[Span] = []
         self._read_again = 0.0
 
-    def register(self, server: Flask) -> None:
-        """Serve the page at `/`."""
+    def register(self, server: Flask) -> Sequence[str]:
+        """Serve the page at `/`; the hashes of its inline scripts."""
         server.config.update(
             COMPRESS_ALGORITHM=["br", "gzip"],
             COMPRESS_BR_LEVEL=5,
@@ -113,6 +114,8 @@ class Page:
         app.callback(Output("sources", "data"), Input("sources-poll", "n_intervals"), prevent_initial_call=True)(
             self.options
         )
+        hashes: Sequence[str] = app.csp_hashes()
+        return hashes
 
     def options(self, _polls: int) -> list[dict[str, Any]]:
         """The sources that can be watched, the latest first.

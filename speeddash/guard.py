@@ -1,0 +1,135 @@
+"""Stands before every request: by which name, from whose page, by whom; and says what a browser may do with the answer."""
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from speeddash.access import SAFE_METHODS, Access
+from speeddash.connections import Connections
+from speeddash.problem import problem, too_many
+from speeddash.settings import Settings
+from speeddash.sign_in import SIGN_IN, SignIn
+
+#: Open to everyone: it says that the process is alive, and nothing else.
+ALIVE: Final = "/healthz"
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not no-referrer: a browser would send a form of our own with `Origin: null`.
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(self), screen-wake-lock=(self), fullscreen=(self), camera=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+POLICY: Final = (
+    "default-src 'self'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+class Guard:
+    """The checks of one Flask application, in this order: by which name it is asked, from whose page, by whom, how often."""
+
+    def __init__(self, settings: Settings, access: Access, connections: Connections) -> None:
+        self._access = access
+        self._sign_in = SignIn(access)
+        self._connections = connections
+        self._proxies = settings.proxies
+        self._most = settings.max_address_connections
+        self._origins = frozenset(settings.allowed_origins or ())
+        self._hosts = {
+            settings.host.lower(),
+            socket.gethostname().lower(),
+            *(urlsplit(each).hostname for each in self._origins),
+        }
+        self._policy = POLICY.format(scripts="")
+
+    def register(self, app: Flask) -> None:
+        """Stand before an application's requests; what was registered before is asked first."""
+        if self._proxies:
+            app.wsgi_app = ProxyFix(app.wsgi_app, x_for=self._proxies, x_proto=self._proxies, x_host=0)  # type: ignore[method-assign]
+        app.before_request(self._check)
+        app.after_request(self._harden)
+        self._sign_in.register(app)
+
+    def allow_scripts(self, hashes: Iterable[str]) -> None:
+        """Let inline scripts run, by their hashes as a Content-Security-Policy names them."""
+        self._policy = POLICY.format(scripts=" ".join(hashes))
+
+    def _check(self) -> Response | None:
+        return self._check_host() or self._check_origin() or self._check_role() or self._check_sockets()
+
+    def _check_host(self) -> Response | None:
+        """A page whose name was made to point here (DNS rebinding) asks by that name."""
+        host = urlsplit(f"//{request.environ.get('HTTP_HOST', '')}").hostname
+        if host and (host in self._hosts or _is_private_name(host)):
+            return None
+        why = "this server does not answer to that Host; SPEEDDASH_ALLOWED_ORIGINS names the addresses of its page"
+        return problem(403, why, code="unknown_host")
+
+    def _check_origin(self) -> Response | None:
+        """Another site's page can read nothing of an answer, but it could still use a socket or a write."""
+        origin = request.headers.get("Origin")
+        if origin is None or (request.method in SAFE_METHODS and not is_handshake()) or self._is_ours(origin.lower()):
+            return None
+        why = "this page may not use the server; SPEEDDASH_ALLOWED_ORIGINS names those that may"
+        return problem(403, why, code="foreign_origin")
+
+    def _is_ours(self, origin: str) -> bool:
+        parts = urlsplit(origin)
+        same_scheme = parts.scheme == "https" or not request.is_secure
+        return origin in self._origins or (parts.netloc == request.host.lower() and same_scheme)
+
+    def _check_role(self) -> Response | None:
+        if not self._access.required:
+            if _is_near():
+                return None
+            return problem(
+                403, "other machines need a token, and this server has none: set SPEEDDASH_TOKEN", code="no_token"
+            )
+        if request.path in (ALIVE, SIGN_IN):
+            return None
+        role = self._sign_in.who()
+        if isinstance(role, Response):
+            return role
+        if not role.allows(request.method, request.path, socket=is_handshake()):
+            return problem(403, "the token does not allow it", code="not_allowed")
+        g.role = role
+        return None
+
+    def _check_sockets(self) -> Response | None:
+        if is_handshake() and self._connections.of_address(request.remote_addr or "") >= self._most:
+            return too_many(f"all {self._most} connections of this address are in use", 10)
+        return None
+
+    def _harden(self, response: Response) -> Response:
+        response.headers.update(HEADERS)
+        response.headers["Content-Security-Policy"] = self._policy
+        return response
+
+
+def is_handshake() -> bool:
+    """The request under way asks for a WebSocket."""
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def _is_private_name(host: str) -> bool:
+    """A name that nobody can make point here from elsewhere: an address, this machine's, a local network's."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".local"))
+    return True
+
+
+def _is_near() -> bool:
+    """The request comes from this machine."""
+    try:
+        return ipaddress.ip_address((request.remote_addr or "").partition("%")[0]).is_loopback
+    except ValueError:
+        return not request.remote_addr  # a socket in the file system

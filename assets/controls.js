@@ -39,7 +39,7 @@ window.speeddash.Controls = class {
             ArrowRight: this.actions.later,
             l: this.actions['go-live'],
             u: () => page.look({unit: this.next(Object.keys(page.looks.units), page.view.unit)}),
-            i: () => page.stored.import.open(),
+            i: () => page.looks.maySend && page.stored.import.open(),
             t: () => page.look({theme: this.next(View.THEMES, page.view.theme)}),
             d: () => page.look({drive: !page.view.drive, mirror: false}),
             m: this.actions.mirror,

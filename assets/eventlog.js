@@ -90,7 +90,7 @@ window.speeddash.EventLog = (() => {
             return found.filter((each) => each.to >= from && each.from <= to);
         }
 
-        write(events, {limit, several, unit}) {
+        write(events, {limit, several, unit, mayStore}) {
             const box = document.getElementById('events');
             const {failed} = this;
             const written = JSON.stringify([events.slice(0, ROWS), events.length, limit, several, unit, failed]);
@@ -99,7 +99,7 @@ window.speeddash.EventLog = (() => {
             }
             this.written = written;
             const {el, table, fill} = window.speeddash.dom;
-            const word = limit === null ? 'Set a limit to see when it is passed.' : 'Never in what is shown.';
+            const word = limit === null ? (mayStore ? 'Set a limit to see when it is passed.' : 'No limit is set.') : 'Never in what is shown.';
             fill(box,
                 failed && el('p', {class: 'problem'}, `Stored events cannot be read: ${failed}.`),
                 !events.some(({kind}) => kind === 'over') && el('p', {}, word),

@@ -17,6 +17,9 @@ window.speeddash.Page = (() => {
         // looks: figures.looks(); view and problems: what the link asks for, and what in it makes no sense.
         constructor(looks, {view, problems}) {
             const {Screen, Tracks, Sender, Watcher, GpsSession, Painter, Stored, Controls, drive} = window.speeddash;
+            if (!looks.maySend && view.mode !== 'watch') {
+                Object.assign(view, {mode: 'watch', sources: []});
+            }
             Object.assign(this, {looks, view, problems});
             this.screen = new Screen();
             this.painter = new Painter(this);
@@ -47,6 +50,8 @@ window.speeddash.Page = (() => {
             this.receipts = 0; // readings stored in this visit
             this.fresh = 0; // readings that came while the view stood still
             this.storage = null; // why the server cannot store, in its words
+            this.signedOut = false; // the server does not know this browser any more
+            this.askedAttempt = 0; // which try to connect the server was last asked about
         }
 
         async start() {
@@ -54,11 +59,13 @@ window.speeddash.Page = (() => {
             if (this.view.mode === 'gps') {
                 this.gps.start();
             }
-            if (this.view.mode !== 'watch' || this.sender.outbox.waiting.length) {
+            if (this.looks.maySend && (this.view.mode !== 'watch' || this.sender.outbox.waiting.length)) {
                 this.sender.wake();
             }
             this.controls.listen();
-            this.stored.import.listen();
+            if (this.looks.maySend) {
+                this.stored.import.listen();
+            }
             darkness.addEventListener('change', () => this.painter.draw());
             document.addEventListener('visibilitychange', () => {
                 this.gps.stayAwake();
@@ -140,7 +147,7 @@ window.speeddash.Page = (() => {
             this.screen.controls(this.view, this.unit, this.limit);
             this.screen.picker(this.view.mode === 'watch' ? this.view.sources : [], this.listed);
             this.watcher.watch(this.view.mode === 'watch' ? this.view.sources : []);
-            this.stored.manage.about(this.view.mode === 'watch' ? this.only : null);
+            this.stored.manage.about(this.view.mode === 'watch' && this.looks.maySend ? this.only : null);
             this.painter.draw();
             this.showState();
         }
@@ -230,11 +237,16 @@ window.speeddash.Page = (() => {
         async askStorage() {
             const flight = this.sender.outbox.inFlight;
             const stuck = flight && Date.now() - flight.sentAt > ASK_STORAGE_AFTER_MS;
-            if (!stuck && !(this.view.mode === 'watch' && this.tracks.failed) && !this.storage) {
+            // A socket cannot say why it was refused.
+            const refused = this.link.phase === 'lost' && this.link.attempt !== this.askedAttempt;
+            if (!stuck && !refused && !this.signedOut && !(this.view.mode === 'watch' && this.tracks.failed) && !this.storage) {
                 return;
             }
+            this.askedAttempt = this.link.attempt;
             const answer = await fetch('/readyz').catch(() => null); // the server is gone: the socket says so
-            this.storage = answer && !answer.ok ? (await answer.json()).detail : null;
+            this.signedOut = answer?.status === 401;
+            this.screen.set('sources-poll', {disabled: this.signedOut || this.view.mode !== 'watch'});
+            this.storage = answer && !answer.ok && !this.signedOut ? (await answer.json()).detail : null;
         }
 
         // -- what is said
@@ -249,7 +261,7 @@ window.speeddash.Page = (() => {
                 : Link.describe(this.link, {storage, online: navigator.onLine, fixed: this.isFixed, now});
             const waiting = sender.outbox.waiting.length;
             const problems = [...this.problems, this.stored.limits.problem, view.mode === 'gps' && this.gps.problem];
-            const notice = Words.notice({problems, storage, refused: sender.refused, overflow: sender.overflow, waiting});
+            const notice = Words.notice({problems, storage, signedOut: this.signedOut, refused: sender.refused, overflow: sender.overflow, waiting});
             this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', notice, now);
             this.screen.still(this.isFixed, this.fresh);
         }

@@ -46,7 +46,7 @@ window.speeddash.Stored = class {
         page.screen.downloads(only, range, view.unit);
         const slack = Math.max(0, ...shown.series.map(({points}) => points.width));
         const own = page.painter.above(shown);
-        this.events.write(this.events.events(range, own, slack, view.limit === null), {limit, several: sources.length > 1, unit});
+        this.events.write(this.events.events(range, own, slack, view.limit === null), {limit, several: sources.length > 1, unit, mayStore: page.looks.maySend});
     }
 
     // Other sources, or the same anew: what is held of them may not be what is stored.

@@ -32,11 +32,13 @@ window.speeddash.words = (() => {
     // What a person should know beyond the state of the connection, as one line; empty when all is well.
     //   problems    sentences of whoever had one
     //   storage     why the server cannot store, or null
+    //   signedOut   the server asks for a token
     //   refused     {count, why} of readings that the server would never take, or null
     //   overflow    the browser's memory is full; waiting: so many readings have no receipt
-    const notice = ({problems, storage, refused, overflow, waiting}) =>
+    const notice = ({problems, storage, signedOut, refused, overflow, waiting}) =>
         [
             ...problems,
+            signedOut && 'You are signed out. Reload the page to sign in; readings wait here until then.',
             storage && `The server cannot store: ${storage.replace(/\.?$/, '.')} Readings wait here until it can.`,
             refused && `${refused.count} refused: ${refused.why}`,
             overflow && `This browser’s memory is full: ${waiting} readings wait in this tab alone. Leave it open.`,

@@ -62,6 +62,7 @@ def create_app(settings: Settings) -> SpeedDash:
         SettingsError: The database URL cannot be used.
     """
     server = OpenAPI("speeddash", static_folder=None, doc_ui=False)
+    server.debug = False  # whatever FLASK_DEBUG says
     store = open_store(settings.database_url.get_secret_value(), timeout_s=settings.database_timeout_s)
     history = History(store)
     feed = Feed()

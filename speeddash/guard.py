@@ -1,6 +1,7 @@
 """Stands before every request: by which name, from whose page, by whom; and says what a browser may do with the answer."""
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from typing import Final
@@ -17,6 +18,7 @@ from speeddash.sign_in import SIGN_IN, SignIn
 
 #: Open to everyone: it says that the process is alive, and nothing else.
 ALIVE: Final = "/healthz"
+HOST_NAME: Final = re.compile(r"[a-z0-9._-]+")
 HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -66,7 +68,7 @@ class Guard:
 
     def _check_host(self) -> Response | None:
         """A page whose name was made to point here (DNS rebinding) asks by that name."""
-        host = urlsplit(f"//{request.environ.get('HTTP_HOST', '')}").hostname
+        host = _host_name()
         if host and (host in self._hosts or _is_private_name(host)):
             return None
         why = "this server does not answer to that Host; SPEEDDASH_ALLOWED_ORIGINS names the addresses of its page"
@@ -118,12 +120,19 @@ def is_handshake() -> bool:
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
+def _host_name() -> str | None:
+    try:
+        return urlsplit(f"//{request.environ.get('HTTP_HOST', '')}").hostname
+    except ValueError:  # half an IPv6 address
+        return None
+
+
 def _is_private_name(host: str) -> bool:
     """A name that nobody can make point here from elsewhere: an address, this machine's, a local network's."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return "." not in host or host.endswith((".localhost", ".local"))
+        return bool(HOST_NAME.fullmatch(host)) and ("." not in host or host.endswith((".localhost", ".local")))
     return True
 
 

@@ -119,7 +119,10 @@ def _site() -> str | None:
 
 
 def _who_are_you() -> Response:
-    if request.method == "GET" and request.accept_mimetypes.best == "text/html":
+    if (
+        request.method == "GET"
+        and request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
+    ):
         return _form(request.full_path if request.query_string else request.path)
     answer = problem(401, "a token is needed: Authorization: Bearer TOKEN", code="no_token")
     answer.headers["WWW-Authenticate"] = 'Bearer realm="SpeedDash"'

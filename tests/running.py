@@ -38,6 +38,8 @@ class RunningServer:
         self.database_url = database_url
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
+        token = settings.get("SPEEDDASH_TOKEN")
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._command = command or [sys.executable, "run.py"]
         self._env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SPEEDDASH_")},
@@ -64,15 +66,18 @@ class RunningServer:
     def answers(self, path: str) -> bool:
         assert self.process.poll() is None, self.output
         try:
-            return requests.get(self.url + path, timeout=5).ok
+            return requests.get(self.url + path, headers=self.headers, timeout=5).ok
         except (requests.ConnectionError, requests.Timeout):
             return False
 
     def connect(self, path: str = "/ws", **options: object) -> ClientConnection:
+        options = {"additional_headers": self.headers, **options}
         return connect(f"ws://localhost:{self.port}{path}", compression=None, max_size=None, **options)
 
     def readings(self, source: str) -> list[dict]:
-        answer = requests.get(f"{self.url}/api/v1/readings", {"source": source, "limit": 10_000}, timeout=10)
+        answer = requests.get(
+            f"{self.url}/api/v1/readings", {"source": source, "limit": 10_000}, headers=self.headers, timeout=10
+        )
         answer.raise_for_status()
         return answer.json()["readings"]
 

@@ -21,6 +21,7 @@ from speeddash.api.sources import SourcesApi
 from speeddash.api.views import view
 from speeddash.connections import Connections
 from speeddash.errors import FrameError, NotStored, SourceTaken, StoreError
+from speeddash.files import shipped
 from speeddash.history import History
 from speeddash.ingest import Ingest
 from speeddash.metrics import Metrics
@@ -89,7 +90,8 @@ class Api:
         api.register_error_handler(HTTPException, _http_problem)
         api.after_request(_tag)
         app.register_api(api)
-        app.config["SWAGGER_CONFIG"] = {"layout": "BaseLayout"}  # without the bar that explores other addresses
+        # The package's own page has inline scripts, which no page of ours may have.
+        app.config["SWAGGER_HTML_STRING"] = shipped("assets/api.html").read_text(encoding="utf-8")
         app.register_blueprint(RegisterPlugin.register(doc_url="/openapi.json"), url_prefix="/api")
         # Raised by the router, before a blueprint is known.
         app.register_error_handler(405, _http_problem)

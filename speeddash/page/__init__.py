@@ -7,9 +7,11 @@ from typing import Any
 
 import dash
 from dash import ClientsideFunction, Input, Output
+from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
-from flask import Flask
+from flask import Flask, g, has_request_context
 
+from speeddash.access import ALL, current_role
 from speeddash.errors import StoreError
 from speeddash.files import shipped
 from speeddash.page.layout import layout
@@ -33,6 +35,8 @@ INDEX = """<!DOCTYPE html>
     </body>
 </html>
 """
+#: What in assets/ belongs to other pages.
+NOT_THE_PAGE = "^api[.]js$"
 #: A source whose last reading is younger is called live.
 LIVE_S = 10
 MAX_SOURCES = 1_000
@@ -85,6 +89,7 @@ class Page:
             title="SpeedDash",
             update_title="",
             index_string=INDEX,
+            assets_ignore=NOT_THE_PAGE,
             assets_folder=str(shipped("assets")),
             meta_tags=[
                 {"name": "viewport", "content": "width=device-width, initial-scale=1"},
@@ -92,7 +97,17 @@ class Page:
                 {"name": "description", "content": "A live speed dashboard: every point drawn is stored."},
             ],
         )
-        app.layout = layout
+        app.layout = _layout
+        # Else the environment could turn them on.
+        app.enable_dev_tools(
+            debug=False,
+            dev_tools_ui=False,
+            dev_tools_props_check=False,
+            dev_tools_serve_dev_bundles=False,
+            dev_tools_hot_reload=False,
+            dev_tools_silence_routes_logging=False,
+            dev_tools_disable_version_check=True,
+        )
         # No Output: the functions show what they decide through set_props.
         for function, trigger in (
             ("start", Input("looks", "data")),
@@ -130,6 +145,12 @@ class Page:
                 raise PreventUpdate from None  # the list stays as it is; the page asks /readyz and says what is wrong
             self._read_again = time.monotonic() + REST * (time.monotonic() - began)
         return options(self._spans, time.time_ns() // 1000)
+
+
+def _layout() -> Component:
+    if not has_request_context():  # Dash looks at it once before there is a visitor
+        return layout()
+    return layout(may_send=current_role() == ALL, signed_in=g.get("signed_in", False))
 
 
 def options(spans: list[Span], now_us: int) -> list[dict[str, Any]]:

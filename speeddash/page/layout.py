@@ -25,8 +25,13 @@ KEYS = {
 }
 
 
-def layout() -> Component:
-    """A fresh component tree, made anew for every visitor."""
+def layout(*, may_send: bool = True, signed_in: bool = False) -> Component:
+    """A fresh component tree, made anew for every visitor.
+
+    Args:
+        may_send: The visitor may send and change; else watch only.
+        signed_in: There is something to sign out of.
+    """
     return html.Div(
         id="page",
         className="page",
@@ -34,12 +39,12 @@ def layout() -> Component:
             WebSocket(id="socket"),
             WebSocket(id="live-socket"),
             dcc.Interval(id="sources-poll", interval=3000, disabled=True),
-            dcc.Store(id="looks", data=looks() | {"help": help_()}),
+            dcc.Store(id="looks", data=looks() | {"help": help_(), "maySend": may_send}),
             dcc.Store(id="sources"),
-            _header(),
+            _header(may_send, signed_in),
             html.P(id="notice", className="notice", hidden=True),
             html.P(id="announce", className="unseen", **aria(live="polite")),
-            html.Main([_now(), _chart(), _trips(), _events()]),
+            html.Main([_now(may_send), _chart(), _trips(), _events(may_send)]),
             _driving(),
             html.Dialog(
                 id="keys", **aria(label="Keys"), children=[html.Div(id="keys-text"), button("close-help", "Close")]
@@ -50,7 +55,7 @@ def layout() -> Component:
     )
 
 
-def _header() -> Component:
+def _header(may_send: bool, signed_in: bool) -> Component:
     return html.Header(
         [
             html.Div(
@@ -68,15 +73,21 @@ def _header() -> Component:
                     choice("theme", "Theme", {"light": "Light", "dark": "Dark", "system": "System"}),
                     button("driving", "Driving", hint="Huge digits (d)"),
                     button("fullscreen", "Full screen", hint="Full screen (f)"),
-                    button("open-import", "Import", hint="A recorded drive, as a file (i)"),
+                    button("open-import", "Import", hint="A recorded drive, as a file (i)", hidden=not may_send),
                     button("help", "?", label="Keys and help"),
+                    *([_sign_out()] if signed_in else []),
                 ],
             ),
         ]
     )
 
 
-def _now() -> Component:
+def _sign_out() -> Component:
+    return html.Form(action="/sign-out", method="post", children=html.Button("Sign out"))
+
+
+def _now(may_send: bool) -> Component:
+    modes = {"simulate": "Simulate", "gps": "This device’s GPS", "watch": "Watch"}
     return html.Section(
         className="card now",
         **aria(label="Speed now"),
@@ -84,11 +95,7 @@ def _now() -> Component:
             html.Div(
                 className="source",
                 children=[
-                    choice(
-                        "source",
-                        "Source",
-                        {"simulate": "Simulate", "gps": "This device’s GPS", "watch": "Watch"},
-                    ),
+                    choice("source", "Source", modes if may_send else {"watch": modes["watch"]}),
                     html.Div(
                         id="sending",
                         children=[
@@ -206,7 +213,7 @@ def _trips() -> Component:
     )
 
 
-def _events() -> Component:
+def _events(may_send: bool) -> Component:
     return html.Section(
         className="card events",
         **aria(label="Events"),
@@ -215,7 +222,15 @@ def _events() -> Component:
                 className="toolbar",
                 children=[
                     html.H2("Above the limit"),
-                    field("limit", "Limit", type="number", min=0, className="amount", placeholder="none"),
+                    field(
+                        "limit",
+                        "Limit",
+                        type="number",
+                        min=0,
+                        className="amount",
+                        placeholder="none",
+                        disabled=not may_send,
+                    ),
                 ],
             ),
             html.Div(id="events", role="region", tabIndex=0, **aria(label="Times above the limit")),

@@ -1,0 +1,78 @@
+import pytest
+
+from speeddash import allowance
+from speeddash.allowance import MAX_ADDRESSES, Allowance, Allowances, Rates, site, spend
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Moves only when a test moves it."""
+
+    class Clock:
+        now = 1000.0
+
+    monkeypatch.setattr(allowance.time, "monotonic", lambda: Clock.now)
+    return Clock
+
+
+def test_what_is_saved_up_may_be_spent_at_once_and_then_so_much_a_second(clock):
+    bucket = Allowance(per_s=2, most=4)
+    for _ in range(4):
+        assert bucket.wait_s() == 0
+        bucket.take(1)
+    assert bucket.wait_s() == pytest.approx(0.0005)
+    clock.now += 0.5
+    assert bucket.wait_s() == 0
+    clock.now += 3600
+    assert bucket.wait_s() == 0
+    bucket.take(4)
+    assert bucket.wait_s() > 0
+
+
+def test_large_batch_passes_and_is_paid_off_afterwards(clock):
+    bucket = Allowance(per_s=10, most=10)
+    bucket.take(500)
+    assert bucket.wait_s() == pytest.approx(49, abs=0.01)
+    clock.now += 49.1
+    assert bucket.wait_s() == 0
+
+
+def test_nothing_is_taken_where_one_of_several_has_nothing_left(clock):
+    empty, full = Allowance(1, 1), Allowance(1, 10)
+    empty.take(5)
+    assert spend([full, empty], 10) == pytest.approx(4, abs=0.01)
+    assert full.wait_s() == 0
+    assert spend([full], 10) == 0
+    assert full.wait_s() > 0
+
+
+def test_no_limit_takes_everything():
+    assert spend(Rates(None, None).of_socket("192.0.2.1"), 10**9) == 0
+
+
+def test_sockets_of_an_address_share_its_allowance(clock):
+    rates = Rates(None, 5)
+    assert spend(rates.of_socket("192.0.2.1"), 6) == 0
+    assert spend(rates.of_socket("192.0.2.1"), 1) > 0
+    assert spend(rates.of_socket("192.0.2.2"), 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_ipv6_addresses_of_one_site_are_one(address, place):
+    assert site(address) == place
+
+
+def test_remembered_addresses_are_bounded():
+    known = Allowances(1, 1)
+    for number in range(MAX_ADDRESSES + 10):
+        known.of(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}").take(1)
+    assert len(known._by_key) == MAX_ADDRESSES

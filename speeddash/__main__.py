@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from speeddash.drive import FORMS, BadLine, Row, read_drive, source_of
-from speeddash.errors import DriveError, FrameError
+from speeddash.errors import DriveError, FrameError, SettingsError
 from speeddash.exchange import export_readings, import_drives, rebuild_rollups, tell_bad_lines
 from speeddash.reading import parse_source, parse_time
 from speeddash.replay import Replay
+from speeddash.settings import Settings
 from speeddash.units import KMH_IN
 
 
@@ -64,20 +65,29 @@ def replay(
 ) -> None:
     """Send a recorded drive through the WebSocket: a FILE of CSV, GPX, NDJSON or NMEA, as `import` takes it.
 
+    Where the server asks for a token, SPEEDDASH_TOKEN of the environment is sent; that of the source is enough.
     A reading's seq is its row number where the file says none: a drive that is sent again under the same source adds nothing.
     """
     try:
+        token = Settings.load().token
         name = parse_source(source if source is not None else source_of(file.name))
         start_us = parse_time(start) if start else time.time_ns() // 1000
         with file.open("rb") as opened:
             lines = list(read_drive(opened, name=str(file), form=form, unit=unit, start_us=start_us))
     except FrameError as wrong:
         raise click.UsageError(wrong.message) from None
-    except (DriveError, OSError) as unreadable:
+    except (DriveError, SettingsError, OSError) as unreadable:
         raise click.UsageError(str(unreadable)) from None
     rows = [line for line in lines if isinstance(line, Row)]
     bad = [line for line in lines if isinstance(line, BadLine)]
-    sender = Replay(url, name, rows, speed_up=None if fast else speed_up, patience_s=patience)
+    sender = Replay(
+        url,
+        name,
+        rows,
+        speed_up=None if fast else speed_up,
+        patience_s=patience,
+        token=token.get_secret_value() if token else None,
+    )
     failure = None
     try:
         with click.progressbar(length=len(rows), label=f"{file.name} as {name}") as bar:

@@ -36,7 +36,14 @@ class Replay:
     """
 
     def __init__(
-        self, url: str, source: str, rows: Iterable[Row], *, speed_up: float | None, patience_s: float
+        self,
+        url: str,
+        source: str,
+        rows: Iterable[Row],
+        *,
+        speed_up: float | None,
+        patience_s: float,
+        token: str | None = None,
     ) -> None:
         """Prepare to send.
 
@@ -45,9 +52,11 @@ class Replay:
             source: The name under which rows that name none are stored.
             rows: In the order in which they are sent.
             speed_up: How many seconds of the drive pass in one second; None sends as fast as receipts come.
+            token: What the server asks for; None sends none.
             patience_s: For how long to try again when the server is away.
         """
         self._url = f"{url}{'&' if '?' in url else '?'}{urlencode({'source': source})}"
+        self._headers = {"Authorization": f"Bearer {token}"} if token else None
         self._waiting = deque(rows)
         self._in_flight: deque[tuple[str, list[Row]]] = deque()
         self._speed_up = speed_up
@@ -70,7 +79,7 @@ class Replay:
         while self._waiting or self._in_flight:
             before = self.echoed
             try:
-                with connect(self._url, compression=None, max_size=None) as socket:
+                with connect(self._url, compression=None, max_size=None, additional_headers=self._headers) as socket:
                     self._exchange(socket, progress)
             except InvalidURI as wrong:
                 raise DriveError(f"{self._url}: {wrong}") from wrong

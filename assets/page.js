@@ -3,6 +3,7 @@ window.speeddash = window.speeddash || {};
 
 window.speeddash.Page = (() => {
     const ASK_STORAGE_AFTER_MS = 2_000;
+    const ASK_STORAGE_EVERY_MS = 60_000;
     const BEHIND_MS = 2_000;
 
     const darkness = window.matchMedia('(prefers-color-scheme: dark)');
@@ -47,6 +48,8 @@ window.speeddash.Page = (() => {
             this.receipts = 0; // readings stored in this visit
             this.fresh = 0; // readings that came while the view stood still
             this.storage = null; // why the server cannot store, in its words
+            this.fickle = null; // the settings with which a commit is not durable
+            Object.assign(this, {asking: false, askedAt: -Infinity});
         }
 
         async start() {
@@ -227,21 +230,31 @@ window.speeddash.Page = (() => {
             this.painter.drawSoon();
         }
 
+        // At the start, rarely, and while something suggests that the server cannot store.
         async askStorage() {
+            const now = Date.now();
             const flight = this.sender.outbox.inFlight;
-            const stuck = flight && Date.now() - flight.sentAt > ASK_STORAGE_AFTER_MS;
-            if (!stuck && !(this.view.mode === 'watch' && this.tracks.failed) && !this.storage) {
+            const stuck = flight && now - flight.sentAt > ASK_STORAGE_AFTER_MS;
+            const doubtful = stuck || (this.view.mode === 'watch' && this.tracks.failed) || this.storage;
+            if (this.asking || (!doubtful && now - this.askedAt < ASK_STORAGE_EVERY_MS)) {
                 return;
             }
+            Object.assign(this, {asking: true, askedAt: now});
             const answer = await fetch('/readyz').catch(() => null); // the server is gone: the socket says so
-            this.storage = answer && !answer.ok ? (await answer.json()).detail : null;
+            const said = answer && (await answer.json().catch(() => ({})));
+            this.asking = false;
+            if (answer) {
+                this.storage = answer.ok ? null : said.detail ?? null;
+                } else {
+                this.storage = null;
+            }
         }
 
         // -- what is said
 
         showState() {
             const {link: Link, words: Words} = window.speeddash;
-            const {sender, storage, view} = this;
+            const {sender, storage, fickle, view} = this;
             const now = Date.now();
             const resting = view.mode === 'watch' && !view.sources.length;
             const state = resting
@@ -249,7 +262,7 @@ window.speeddash.Page = (() => {
                 : Link.describe(this.link, {storage, online: navigator.onLine, fixed: this.isFixed, now});
             const waiting = sender.outbox.waiting.length;
             const problems = [...this.problems, this.stored.limits.problem, view.mode === 'gps' && this.gps.problem];
-            const notice = Words.notice({problems, storage, refused: sender.refused, overflow: sender.overflow, waiting});
+            const notice = Words.notice({problems, storage, fickle, refused: sender.refused, overflow: sender.overflow, waiting});
             this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', notice, now);
             this.screen.still(this.isFixed, this.fresh);
         }

@@ -32,12 +32,14 @@ window.speeddash.words = (() => {
     // What a person should know beyond the state of the connection, as one line; empty when all is well.
     //   problems    sentences of whoever had one
     //   storage     why the server cannot store, or null
+    //   fickle      the database's settings with which a commit is not durable, or null
     //   refused     {count, why} of readings that the server would never take, or null
     //   overflow    the browser's memory is full; waiting: so many readings have no receipt
-    const notice = ({problems, storage, refused, overflow, waiting}) =>
+    const notice = ({problems, storage, fickle, refused, overflow, waiting}) =>
         [
             ...problems,
             storage && `The server cannot store: ${storage.replace(/\.?$/, '.')} Readings wait here until it can.`,
+            fickle && `The database’s settings do not make a commit durable: an echo is no receipt (${fickle}).`,
             refused && `${refused.count} refused: ${refused.why}`,
             overflow && `This browser’s memory is full: ${waiting} readings wait in this tab alone. Leave it open.`,
         ].filter(Boolean).join(' · ');

@@ -163,6 +163,9 @@ class SQLiteStore(Store):
         # NORMAL (1) does not sync the log at commit: https://sqlite.org/pragma.html#pragma_synchronous
         return Durability(synchronous >= 2, f"journal_mode={journal_mode}, synchronous={synchronous}")
 
+    def _learn_limits(self, connection: PoolProxiedConnection) -> None:
+        """They are part of the library: `READINGS_A_STATEMENT`."""
+
     def _translate(self, error: BaseException) -> StoreError:
         # The low byte is the primary code, the rest says more: https://sqlite.org/rescode.html
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF

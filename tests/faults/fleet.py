@@ -46,7 +46,9 @@ class Frame:
 class Sender(threading.Thread):
     """One client: makes a frame every `pace_s`, and keeps it until its echo is there. Sends again, in order, on a new connection."""
 
-    def __init__(self, source: str, port: Callable[[], int], pace_s: float, step_ms: int, echo_deadline_s: float) -> None:
+    def __init__(
+        self, source: str, port: Callable[[], int], pace_s: float, step_ms: int, echo_deadline_s: float
+    ) -> None:
         super().__init__(name=source, daemon=True)
         self.source, self._port, self._pace_s, self._step_ms = source, port, pace_s, step_ms
         self._echo_deadline_s = echo_deadline_s
@@ -86,7 +88,10 @@ class Sender(threading.Thread):
             seq = len(self.made)
             rows.append((self.source, (self._first_ms + seq * self._step_ms) * 1000, seq, speed))
             self.made.append(rows[-1])
-        shown = [{"speed": speed, "timestamp": at_us // 1000, "seq": seq, "n\u00e4me": "\u00fc"} for _, at_us, seq, speed in rows]
+        shown = [
+            {"speed": speed, "timestamp": at_us // 1000, "seq": seq, "n\u00e4me": "\u00fc"}
+            for _, at_us, seq, speed in rows
+        ]
         text = json.dumps(shown[0] if len(shown) == 1 else shown, ensure_ascii=self._random.random() < 0.5)
         self.outbox.append(Frame((" " * self._random.randrange(3) + text).encode(), rows))
         return self.outbox[-1]
@@ -103,7 +108,7 @@ class Sender(threading.Thread):
         try:
             while not self.ending.is_set():
                 self._make_due()
-                waiting = list(self.outbox)[flying : IN_FLIGHT] if flying < IN_FLIGHT else []
+                waiting = list(self.outbox)[flying:IN_FLIGHT] if flying < IN_FLIGHT else []
                 if waiting:
                     heard_at = heard_at if flying else time.monotonic()
                     self._socket.socket.sendall(b"".join(self._socket.frame(each.text) for each in waiting))
@@ -183,14 +188,19 @@ class Fleet:
     def under_way(self, readings: int = 5) -> None:
         """Wait until everybody has echoes for so many readings more."""
         before = [len(each.echoed) for each in self.senders]
-        wait_for(lambda: all(len(each.echoed) - was >= readings for each, was in zip(self.senders, before)), 30)
+        wait_for(
+            lambda: all(len(each.echoed) - was >= readings for each, was in zip(self.senders, before, strict=True)), 30
+        )
 
     def heal(self, deadline_s: float = HEAL_DEADLINE_S) -> float:
         """Wait until everything that was made up to now has its answer; the seconds until then."""
         began = time.monotonic()
         made = [len(each.made) for each in self.senders]
         wait_for(
-            lambda: all(len(each.echoed) + len(each.refused) >= count for each, count in zip(self.senders, made)), deadline_s
+            lambda: all(
+                len(each.echoed) + len(each.refused) >= count for each, count in zip(self.senders, made, strict=True)
+            ),
+            deadline_s,
         )
         return time.monotonic() - began
 
@@ -223,7 +233,9 @@ class Fleet:
             wrong=sum(len(each.wrong) for each in self.senders),
         )
 
-    def settle(self, database_url: str, record: Callable[[str, object], None], deadline_s: float = HEAL_DEADLINE_S) -> Account:
+    def settle(
+        self, database_url: str, record: Callable[[str, object], None], deadline_s: float = HEAL_DEADLINE_S
+    ) -> Account:
         """The end of a test: nothing waits any more, and the promise was kept."""
         self.rest(deadline_s)
         account = self.verify(database_url)

@@ -24,14 +24,16 @@ def footprint(server: RunningServer) -> Footprint:
         counts = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
     pid = server.process.pid
     return Footprint(
-        files=len(os.listdir(f"/proc/{pid}/fd")),
+        files=len(list(Path(f"/proc/{pid}/fd").iterdir())),
         greenlets=int(float(counts["speeddash_greenlets"])),
         sockets=sum(int(float(value)) for name, value in counts.items() if name.startswith("speeddash_sockets_open")),
         memory_mib=int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES / (1 << 20),
     )
 
 
-def assert_back(server: RunningServer, before: Footprint, *, files: int = 4, greenlets: int = 4, memory_mib: float = 24) -> Footprint:
+def assert_back(
+    server: RunningServer, before: Footprint, *, files: int = 4, greenlets: int = 4, memory_mib: float = 24
+) -> Footprint:
     """Within 10 s nothing of the fault is left: neither descriptors nor greenlets nor sockets, and no memory that counts.
 
     A pool of database connections and the threads of a thread pool may have grown by a few.

@@ -243,10 +243,9 @@ window.speeddash.Page = (() => {
             const answer = await fetch('/readyz').catch(() => null); // the server is gone: the socket says so
             const said = answer && (await answer.json().catch(() => ({})));
             this.asking = false;
-            if (answer) {
-                this.storage = answer.ok ? null : said.detail ?? null;
-                } else {
-                this.storage = null;
+            this.storage = answer && !answer.ok ? said.detail ?? null : null;
+            if (answer?.ok) {
+                this.fickle = said.durable === false ? said.durability : null;
             }
         }
 

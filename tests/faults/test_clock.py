@@ -1,0 +1,80 @@
+"""The wall clock is set while the server runs."""
+
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.conftest import require
+from tests.faults.fleet import Fleet
+from tests.faults.footprint import assert_back, footprint
+
+HOUR_S = 3600
+LIBRARIES = [str(each) for each in Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1")]
+PING_S = 1.0
+#: An echo takes a few ms; what a ping, a deadline or a frozen loop would cost is far above.
+SLOWEST_S = 0.5
+
+
+class Clock:
+    """The wall clock of one server; its monotonic one is left alone, as it is when a person sets a machine's clock."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.set(0)
+        self.command = [
+            "env", f"LD_PRELOAD={LIBRARIES[0]}", f"FAKETIME_TIMESTAMP_FILE={file}", "FAKETIME_NO_CACHE=1",
+            "DONT_FAKE_MONOTONIC=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", sys.executable, "run.py",
+        ]  # fmt: skip
+
+    def set(self, offset_s: int) -> None:
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{offset_s:+d}")
+        new.rename(self._file)
+
+
+@pytest.fixture
+def clock(tmp_path):
+    require(LIBRARIES[0] if LIBRARIES else None, "libfaketime")
+    return Clock(tmp_path / "clock")
+
+
+def clock_of(server):
+    """What the server takes for now: the time of a reading that came without one."""
+    source = f"now-{time.monotonic_ns()}"
+    requests.post(f"{server.url}/api/v1/readings?source={source}", json={"speed": 1}, timeout=5).raise_for_status()
+    return datetime.fromisoformat(server.readings(source)[0]["timestamp"]).timestamp()
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("offset_s", [HOUR_S, -HOUR_S], ids=["forward", "back"])
+def test_clock_that_steps_an_hour_delays_and_closes_nothing(run, database_url, clock, offset_s, record_property):
+    """Wall clock steps by an hour, forward and back: readings go on at their pace, no ping and no deadline fires or freezes"""
+    server = run(database_url, command=clock.command, SPEEDDASH_PING_INTERVAL_S=str(PING_S))
+    slowest_s = []
+    with Fleet(server.port) as fleet, server.connect("/ws?source=silent") as silent:
+        fleet.under_way(20)
+        before = footprint(server)
+        for step_s in (offset_s, 0):
+            clock.set(step_s)
+            slowest_s.append(slowest_gap_s(fleet, 3.0 * PING_S))
+            assert abs(clock_of(server) - time.time() - step_s) < 10, "the clock was not set"
+        assert_back(server, before)
+        assert [each.connections for each in fleet.senders] == [1] * len(fleet.senders)
+        silent.send('{"speed": 1}')
+        assert silent.recv(5) == '{"speed": 1}'
+        fleet.settle(database_url, record_property)
+    record_property("longest_gap_between_echoes_s", round(max(slowest_s), 3))
+    assert max(slowest_s) < SLOWEST_S
+
+
+def slowest_gap_s(fleet, seconds):
+    """The longest time in which nobody got an echo."""
+    slowest_s, began = 0.0, time.monotonic()
+    while (now := time.monotonic()) - began < seconds:
+        slowest_s = max(slowest_s, now - max(each.last_echo_at for each in fleet.senders))
+        time.sleep(0.005)  # the rate at which it is looked at
+    return slowest_s

@@ -195,8 +195,14 @@ def _insert(rows: int) -> str:
 
 def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    for table in SCHEMA:  # also when the file was removed while the server runs
-        cursor.execute(table)
+    try:
+        for pragma in PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        for table in SCHEMA:  # also when the file was removed while the server runs
+            cursor.execute(table)
+    except sqlite3.Error:
+        # SQLAlchemy forgets a connection that fails here, and as long as anyone holds the error it would hold its lock.
+        cursor.close()
+        connection.close()
+        raise
     cursor.close()

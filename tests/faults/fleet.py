@@ -14,8 +14,6 @@ from tests.rawsocket import CLOSE, PING, PONG, TEXT, RawSocket
 from tests.running import wait_for
 
 HEAL_DEADLINE_S = 10.0
-FIRST_RETRY_S, LAST_RETRY_S = 0.05, 0.5
-IN_FLIGHT = 16
 MINUTE_MS = 60_000
 Row = tuple[str, int, int, float]
 
@@ -37,6 +35,25 @@ class Account:
         return not (self.lost or self.foreign or self.doubled or self.wrong)
 
 
+@dataclass(frozen=True)
+class Habits:
+    """How a client behaves: frames in flight at once, and its back-off, of which it waits a random share."""
+
+    in_flight: int = 16
+    first_retry_s: float = 0.05
+    last_retry_s: float = 0.5
+    shortest_share: float = 1.0
+
+    def wait_s(self, failures: int, chance: random.Random) -> float:
+        backoff_s = min(self.last_retry_s, self.first_retry_s * 2 ** min(failures, 20))
+        return backoff_s * chance.uniform(self.shortest_share, 1)
+
+
+#: What a device's program would do, and what the page does (assets/link.js, assets/outbox.js).
+DEVICE = Habits()
+PAGE = Habits(in_flight=1, first_retry_s=0.5, last_retry_s=15.0, shortest_share=0.5)
+
+
 @dataclass
 class Frame:
     text: bytes
@@ -47,11 +64,11 @@ class Sender(threading.Thread):
     """One client: makes a frame every `pace_s`, and keeps it until its echo is there. Sends again, in order, on a new connection."""
 
     def __init__(
-        self, source: str, port: Callable[[], int], pace_s: float, step_ms: int, echo_deadline_s: float
+        self, source: str, port: int, pace_s: float, step_ms: int, echo_deadline_s: float, habits: Habits
     ) -> None:
         super().__init__(name=source, daemon=True)
         self.source, self._port, self._pace_s, self._step_ms = source, port, pace_s, step_ms
-        self._echo_deadline_s = echo_deadline_s
+        self._echo_deadline_s, self._habits = echo_deadline_s, habits
         self._random = random.Random(source)
         self._first_ms = int(time.time() * 1000) // MINUTE_MS * MINUTE_MS
         self.outbox: deque[Frame] = deque()
@@ -67,19 +84,19 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         self._next_at = time.monotonic()
-        retry_s = FIRST_RETRY_S
+        failures = 0
         while not self.ending.is_set():
             before = len(self.echoed)
             try:
-                self._socket = RawSocket(self._port(), f"/ws?source={self.source}")
+                self._socket = RawSocket(self._port, f"/ws?source={self.source}")
             except (OSError, EOFError):
                 pass
             else:
                 with self._socket:
                     self._talk()
-            retry_s = FIRST_RETRY_S if len(self.echoed) > before else min(2 * retry_s, LAST_RETRY_S)
+            failures = 0 if len(self.echoed) > before else failures + 1
             self._make_due()
-            self.ending.wait(retry_s)
+            self.ending.wait(self._habits.wait_s(failures, self._random))
 
     def put(self, *speeds: float) -> Frame:
         """Make one frame of so many readings."""
@@ -108,7 +125,7 @@ class Sender(threading.Thread):
         try:
             while not self.ending.is_set():
                 self._make_due()
-                waiting = list(self.outbox)[flying:IN_FLIGHT] if flying < IN_FLIGHT else []
+                waiting = list(self.outbox)[flying : self._habits.in_flight]
                 if waiting:
                     heard_at = heard_at if flying else time.monotonic()
                     self._socket.socket.sendall(b"".join(self._socket.frame(each.text) for each in waiting))
@@ -155,16 +172,16 @@ class Fleet:
 
     def __init__(
         self,
-        port: int | Callable[[], int],
+        port: int,
         *,
         senders: int = 8,
         pace_s: float = 0.02,
         step_ms: int = 1,
         echo_deadline_s: float = 30.0,
+        habits: Habits = DEVICE,
         name: str = "fleet",
     ) -> None:
-        where = port if callable(port) else lambda: port
-        self.senders = [Sender(f"{name}-{at}", where, pace_s, step_ms, echo_deadline_s) for at in range(senders)]
+        self.senders = [Sender(f"{name}-{at}", port, pace_s, step_ms, echo_deadline_s, habits) for at in range(senders)]
 
     def __enter__(self) -> "Fleet":
         for each in self.senders:

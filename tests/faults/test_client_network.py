@@ -9,20 +9,22 @@ from tests.running import wait_for
 
 PING_S = 0.5
 ECHO_DEADLINE_S = 2.0
+#: For a network that is slow and whole: what is late is not lost.
+SLOW_PING_S, SLOW_ECHO_DEADLINE_S = 3.0, 15.0
 
 
 @pytest.fixture
-def network(run, database_url):
+def network(run, database_url, request):
     """A server, and the network before it."""
-    server = run(database_url, SPEEDDASH_PING_INTERVAL_S=str(PING_S))
+    server = run(database_url, SPEEDDASH_PING_INTERVAL_S=str(getattr(request, "param", PING_S)))
     with Network(server.port) as network:
         network.server = server
         yield network
     hang_up()
 
 
-def fleet_over(network, **options):
-    return Fleet(network.port, senders=4, echo_deadline_s=ECHO_DEADLINE_S, **options)
+def fleet_over(network, echo_deadline_s=ECHO_DEADLINE_S, **options):
+    return Fleet(network.port, senders=4, echo_deadline_s=echo_deadline_s, **options)
 
 
 def survive(network, database_url, record_property, fault, end=lambda: None, rounds=3):
@@ -71,25 +73,31 @@ def test_black_hole(network, database_url, record_property):
 
 
 def slow(network, database_url, record_property, **options):
-    with fleet_over(network, **options) as fleet:
+    with fleet_over(network, SLOW_ECHO_DEADLINE_S, **options) as fleet:
         fleet.under_way(10)
         record_property("longest_heal_s", round(fleet.heal(), 2))
         fleet.settle(database_url, record_property, 15)
         assert sum(each.connections for each in fleet.senders) == len(fleet.senders), "a slow network is no broken one"
 
 
+slowly = pytest.mark.parametrize("network", [pytest.param(SLOW_PING_S, id="slow")], indirect=True)
+
+
+@slowly
 def test_one_byte_at_a_time(network, database_url, record_property):
     """Network that carries one byte at a time"""
     network.piece_bytes = 1
     slow(network, database_url, record_property, pace_s=0.1)
 
 
+@slowly
 def test_late_by_200_ms(network, database_url, record_property):
     """Network that is late by 200 ms each way"""
     network.delay_s = 0.2
-    slow(network, database_url, record_property)
+    slow(network, database_url, record_property, pace_s=0.05)
 
 
+@slowly
 def test_10_kb_a_second(network, database_url, record_property):
     """Network of 10 KB/s for each client"""
     network.bytes_per_s = 10_000

@@ -1,5 +1,6 @@
 """The wall clock is set while the server runs."""
 
+import statistics
 import sys
 import time
 from datetime import datetime
@@ -15,8 +16,11 @@ from tests.faults.footprint import assert_back, footprint
 HOUR_S = 3600
 LIBRARIES = [str(each) for each in Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1")]
 PING_S = 1.0
-#: An echo takes a few ms; what a ping, a deadline or a frozen loop would cost is far above.
-SLOWEST_S = 0.5
+STEPS = 6
+WATCHED_S = 0.7
+#: An echo takes a few ms. A loop that trusts the wall clock stands still for up to 0.5 s behind a step (libev looks at its
+#: clocks twice a second), half of that in the middle; a machine that is busy may hold up a step or two.
+MEDIAN_GAP_S, LONGEST_GAP_S = 0.12, 3.0
 
 
 class Clock:
@@ -52,29 +56,32 @@ def clock_of(server):
 @pytest.mark.alone
 @pytest.mark.parametrize("offset_s", [HOUR_S, -HOUR_S], ids=["forward", "back"])
 def test_clock_that_steps_an_hour_delays_and_closes_nothing(run, database_url, clock, offset_s, record_property):
-    """Wall clock steps by an hour, forward and back: readings go on at their pace, no ping and no deadline fires or freezes"""
+    """Wall clock steps by an hour again and again, forward and back: readings go on at their pace, no ping and no deadline fires or freezes"""
     server = run(database_url, command=clock.command, SPEEDDASH_PING_INTERVAL_S=str(PING_S))
-    slowest_s = []
+    gaps_s = []
     with Fleet(server.port) as fleet, server.connect("/ws?source=silent") as silent:
         fleet.under_way(20)
         before = footprint(server)
-        for step_s in (offset_s, 0):
-            clock.set(step_s)
-            slowest_s.append(slowest_gap_s(fleet, 3.0 * PING_S))
-            assert abs(clock_of(server) - time.time() - step_s) < 10, "the clock was not set"
+        usual_s = statistics.median([longest_gap_s(fleet, WATCHED_S) for _ in range(STEPS // 2)])
+        for step in range(1, STEPS + 1):
+            clock.set(step * offset_s)
+            gaps_s.append(longest_gap_s(fleet, WATCHED_S))
+            assert abs(clock_of(server) - time.time() - step * offset_s) < 10, "the clock was not set"
         assert_back(server, before)
         assert [each.connections for each in fleet.senders] == [1] * len(fleet.senders)
         silent.send('{"speed": 1}')
         assert silent.recv(5) == '{"speed": 1}'
         fleet.settle(database_url, record_property)
-    record_property("longest_gap_between_echoes_s", round(max(slowest_s), 3))
-    assert max(slowest_s) < SLOWEST_S
+    record_property("steps", STEPS)
+    record_property("median_gap_between_echoes_s", round(statistics.median(gaps_s), 3))
+    assert statistics.median(gaps_s) < max(MEDIAN_GAP_S, 2 * usual_s), (usual_s, gaps_s)
+    assert max(gaps_s) < LONGEST_GAP_S, gaps_s
 
 
-def slowest_gap_s(fleet, seconds):
+def longest_gap_s(fleet, seconds):
     """The longest time in which nobody got an echo."""
-    slowest_s, began = 0.0, time.monotonic()
+    longest_s, began = 0.0, time.monotonic()
     while (now := time.monotonic()) - began < seconds:
-        slowest_s = max(slowest_s, now - max(each.last_echo_at for each in fleet.senders))
+        longest_s = max(longest_s, now - max(each.last_echo_at for each in fleet.senders))
         time.sleep(0.005)  # the rate at which it is looked at
-    return slowest_s
+    return longest_s

@@ -61,7 +61,7 @@ class Probe:
 
     def outcome(self) -> Durability:
         """The answer, if it comes in time."""
-        self.ended.wait(PATIENCE_S)
+        self.ended.wait(max(0.0, self._began + PATIENCE_S - time.monotonic()))
         if self._problem:
             raise self._problem
         if self._durability is None:

@@ -92,7 +92,7 @@ def test_nothing_is_echoed_while_the_database_stands_still(
                 time.sleep(0.2)  # the pause is what is tested; this asks five times a second meanwhile
             assert fleet.echoed == echoed
         record_property("paused_s", round(time.monotonic() - began, 1))
-        record_property("seconds_to_heal", round(fleet.heal(), 2))
+        record_property("healed_in_s", round(fleet.heal(), 2))
         assert wait_for(lambda: readiness(server)[0] == 200)
         fleet.settle(database_url, record_property)
         assert_back(server, before)
@@ -116,7 +116,7 @@ def test_page_says_storage_paused_and_sends_what_waited(run, mariadb, context, r
     began = time.monotonic()
     visit.wait_for_status("Live", 10)
     visit.wait_until("() => document.querySelector('#waiting').textContent === '0 waiting'", 10)
-    record_property("seconds_to_heal", round(time.monotonic() - began, 2))
+    record_property("healed_in_s", round(time.monotonic() - began, 2))
     visit.wait_until_drawn(drawn + 3)
     visit.assert_drawn_is_stored()
     assert visit.problems == []

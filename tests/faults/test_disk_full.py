@@ -63,7 +63,7 @@ def fill_and_make_room(run, url, ballast, words, record_property):
         wait_for(lambda: fleet.waiting > 3 * len(fleet.senders))
         assert fleet.echoed == echoed
         ballast.unlink()
-        record_property("seconds_to_heal", round(fleet.heal(), 2))
+        record_property("healed_in_s", round(fleet.heal(), 2))
         assert wait_for(lambda: server.answers("/readyz"))
         fleet.settle(url, record_property)
 

@@ -108,7 +108,7 @@ def synced(calls, log, after, before):
 
 
 def test_sqlite_syncs_its_log_between_write_and_echo(run, tmp_path, record_property):
-    """Proof by strace: an fsync of the log, begun after the reading was written to it, returns before the echo is sent (SQLite)"""
+    """Proof by strace: an fsync of the log, begun after the reading was written to it, returns before the echo is sent"""
     require(shutil.which("strace"), "strace")
     server = run(f"sqlite:///{tmp_path}/speed.db")
     trace = Trace(server.process.pid, tmp_path / "trace")

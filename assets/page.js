@@ -3,6 +3,7 @@ window.speeddash = window.speeddash || {};
 
 window.speeddash.Page = (() => {
     const ASK_STORAGE_AFTER_MS = 2_000;
+    const ASK_STORAGE_EVERY_MS = 60_000;
     const BEHIND_MS = 2_000;
 
     const darkness = window.matchMedia('(prefers-color-scheme: dark)');
@@ -52,6 +53,8 @@ window.speeddash.Page = (() => {
             this.storage = null; // why the server cannot store, in its words
             this.signedOut = false; // the server does not know this browser any more
             this.askedAttempt = 0; // which try to connect the server was last asked about
+            this.fickle = null; // the settings with which a commit is not durable
+            Object.assign(this, {asking: false, askedAt: -Infinity});
         }
 
         async start() {
@@ -234,26 +237,34 @@ window.speeddash.Page = (() => {
             this.painter.drawSoon();
         }
 
+        // At the start, rarely, and while something suggests that the server cannot store.
         async askStorage() {
+            const now = Date.now();
             const flight = this.sender.outbox.inFlight;
-            const stuck = flight && Date.now() - flight.sentAt > ASK_STORAGE_AFTER_MS;
+            const stuck = flight && now - flight.sentAt > ASK_STORAGE_AFTER_MS;
             // A socket cannot say why it was refused.
             const refused = this.link.phase === 'lost' && this.link.attempt !== this.askedAttempt;
-            if (!stuck && !refused && !this.signedOut && !(this.view.mode === 'watch' && this.tracks.failed) && !this.storage) {
+            const doubtful = stuck || refused || this.signedOut || (this.view.mode === 'watch' && this.tracks.failed) || this.storage;
+            if (this.asking || (!doubtful && now - this.askedAt < ASK_STORAGE_EVERY_MS)) {
                 return;
             }
-            this.askedAttempt = this.link.attempt;
+            Object.assign(this, {asking: true, askedAt: now, askedAttempt: this.link.attempt});
             const answer = await fetch('/readyz').catch(() => null); // the server is gone: the socket says so
+            const said = answer && (await answer.json().catch(() => ({})));
+            this.asking = false;
             this.signedOut = answer?.status === 401;
             this.screen.set('sources-poll', {disabled: this.signedOut || this.view.mode !== 'watch'});
-            this.storage = answer && !answer.ok && !this.signedOut ? (await answer.json()).detail : null;
+            this.storage = answer && !answer.ok && !this.signedOut ? said.detail ?? null : null;
+            if (answer?.ok) {
+                this.fickle = said.durable === false ? said.durability : null;
+            }
         }
 
         // -- what is said
 
         showState() {
             const {link: Link, words: Words} = window.speeddash;
-            const {sender, storage, view} = this;
+            const {sender, storage, signedOut, fickle, view} = this;
             const now = Date.now();
             const resting = view.mode === 'watch' && !view.sources.length;
             const state = resting
@@ -261,7 +272,7 @@ window.speeddash.Page = (() => {
                 : Link.describe(this.link, {storage, online: navigator.onLine, fixed: this.isFixed, now});
             const waiting = sender.outbox.waiting.length;
             const problems = [...this.problems, this.stored.limits.problem, view.mode === 'gps' && this.gps.problem];
-            const notice = Words.notice({problems, storage, signedOut: this.signedOut, refused: sender.refused, overflow: sender.overflow, waiting});
+            const notice = Words.notice({problems, storage, signedOut, fickle, refused: sender.refused, overflow: sender.overflow, waiting});
             this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', notice, now);
             this.screen.still(this.isFixed, this.fresh);
         }

@@ -33,13 +33,15 @@ window.speeddash.words = (() => {
     //   problems    sentences of whoever had one
     //   storage     why the server cannot store, or null
     //   signedOut   the server asks for a token
+    //   fickle      the database's settings with which a commit is not durable, or null
     //   refused     {count, why} of readings that the server would never take, or null
     //   overflow    the browser's memory is full; waiting: so many readings have no receipt
-    const notice = ({problems, storage, signedOut, refused, overflow, waiting}) =>
+    const notice = ({problems, storage, signedOut, fickle, refused, overflow, waiting}) =>
         [
             ...problems,
             signedOut && 'You are signed out. Reload the page to sign in; readings wait here until then.',
             storage && `The server cannot store: ${storage.replace(/\.?$/, '.')} Readings wait here until it can.`,
+            fickle && `The database’s settings do not make a commit durable: an echo is no receipt (${fickle}).`,
             refused && `${refused.count} refused: ${refused.why}`,
             overflow && `This browser’s memory is full: ${waiting} readings wait in this tab alone. Leave it open.`,
         ].filter(Boolean).join(' · ');

@@ -1,10 +1,11 @@
-"""`python -m benchmarks ingest|latency|sockets|page|history|trips`: SpeedDash beside its peers, in one go, on a private MariaDB."""
+"""`python -m benchmarks ingest|latency|sockets|page|history|trips|faults`: SpeedDash beside its peers, in one go, on a private MariaDB."""
 
+import sys
 from pathlib import Path
 
 import click
 
-from benchmarks import history, ingest, latency, page, sockets, trips
+from benchmarks import faults, history, ingest, latency, page, sockets, trips
 from benchmarks.report import Report, machine
 
 runs = click.option(
@@ -72,6 +73,30 @@ def history_command(runs: int, path: Path | None, seconds: float, days: int) -> 
     report = Report(f"history: {days * history.DAY_S:,} readings, one a second", machine())
     history.run(report, runs, seconds, days=days)
     _finish(report, path)
+
+
+@main.command("faults")
+@to_file
+@click.option(
+    "--cycles",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="Kills of the server; a quarter as many of the database.",
+)
+@click.option("--seed", type=int, help="The random moments of an earlier run.")
+@click.option("--write", "table", type=click.Path(dir_okay=False, path_type=Path), help="Write the table to this file.")
+def faults_command(path: Path | None, cycles: int, seed: int | None, table: Path | None) -> None:
+    """Everything that may go wrong, done on purpose: no echoed reading is lost, none is stored twice."""
+    rows, fine = faults.run(cycles, seed, click.echo)
+    found = machine()
+    document = faults.text(rows, found, cycles)
+    click.echo(document)
+    if table:
+        table.write_text(document, encoding="utf-8")
+    if path:
+        faults.write_json(path, rows, found, cycles)
+    sys.exit(0 if fine else 1)
 
 
 @main.command("trips")

@@ -6,7 +6,8 @@
     ├── StoreError            the database did not take a statement
     │   ├── StoreUnavailable  it may take it later: try again
     │   ├── StoreMisconfigured  only an operator can mend it
-    │   └── ReadingsRefused   it will never take these readings
+    │   ├── ReadingsRefused   it will never take these readings
+    │   └── ChunksTooLong     it takes them in shorter statements alone: encode them again
     ├── SourceTaken           a source cannot get a name that another one has
     ├── NotStored             the wait for a commit ended without one; the outcome is open
     └── DriveError            a recorded drive cannot be read
@@ -67,6 +68,10 @@ class StoreMisconfigured(StoreError):
 
 class ReadingsRefused(StoreError):
     """The database will never take at least one of these readings; none of them was stored."""
+
+
+class ChunksTooLong(StoreError):
+    """The database takes shorter statements than when the readings were encoded; nothing was sent."""
 
 
 class SourceTaken(SpeedDashError):

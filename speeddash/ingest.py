@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import Histogram
 
-from speeddash.errors import NotStored, ReadingsRefused, StoreError, StoreMisconfigured
+from speeddash.errors import ChunksTooLong, NotStored, ReadingsRefused, StoreError, StoreMisconfigured
 from speeddash.feed import Feed
 from speeddash.reading import Reading
 from speeddash.store import Chunk, Durability, Store
@@ -231,13 +231,15 @@ class Ingest:
         try:
             # In the order of the key, or nearly: pages are filled one after the other, and two servers lock in the same order.
             return self._insert([chunk for ticket in sorted(tickets, key=_first) for chunk in ticket.chunks])
-        except ReadingsRefused:
+        except (ReadingsRefused, ChunksTooLong):
             return self._insert_halves([(ticket, at) for ticket in tickets for at in range(len(ticket.frames))])
 
     def _insert_halves(self, frames: list[tuple[Ticket, int]]) -> bool:
-        """Something among the frames is refused: halve until it stands alone."""
+        """Encode them anew. Where something among them is refused, halve until it stands alone."""
         try:
             return self._insert(self._store.encode([reading for ticket, at in frames for reading in ticket.frames[at]]))
+        except ChunksTooLong:
+            return self._insert_halves(frames)
         except ReadingsRefused as refused:
             if len(frames) == 1:
                 ticket, at = frames[0]
@@ -269,7 +271,7 @@ class Ingest:
         while True:
             try:
                 operation()
-            except ReadingsRefused:
+            except (ReadingsRefused, ChunksTooLong):
                 raise
             except StoreError as problem:
                 # What is over at the next try is not worth a line.

@@ -1,7 +1,9 @@
 """What `GET /metrics` shows. Counted by those who do the work, as plain numbers; read here only when somebody asks."""
 
+import gc
 from collections.abc import Iterable
 
+from greenlet import greenlet
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -47,6 +49,9 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "speeddash_queue_depth", "Batches of frames that wait for a transaction", ingest.depth()
         )
+        # Those made since the start: what the start made is not searched (`server._calm_the_collector`). 13 ms at 5,000.
+        greenlets = sum(isinstance(each, greenlet) for each in gc.get_objects())
+        yield GaugeMetricFamily("speeddash_greenlets", "Greenlets alive, without those of the start", greenlets)
         yield CounterMetricFamily("speeddash_hours_rolled_up", "Hours computed anew", self._rollups.hours)
         webhooks = CounterMetricFamily(
             "speeddash_webhooks", "Events sent to the webhook, by outcome", labels=["outcome"]

@@ -27,6 +27,10 @@ class Wire:
         taken_at: When the peer last took some of what was kept (`time.monotonic`).
     """
 
+    # The turn of the event loop in which a socket was last read, and when the first one was (`time.monotonic`).
+    _turn = 0.0
+    _turn_began = 0.0
+
     def __init__(self, sock: socket.socket, received: Callable[[bytes], object], taken: Callable[[], object]) -> None:
         """Wrap a socket.
 
@@ -103,7 +107,11 @@ class Wire:
             self._sock.close()
 
     def _read(self) -> None:
-        if time.time() - self._loop.now() > TURN_S:
+        now = time.monotonic()
+        turn = self._loop.now()  # the same all through a turn; the wall clock, so that nothing else may be made of it
+        if turn != Wire._turn:
+            Wire._turn, Wire._turn_began = turn, now
+        if now - Wire._turn_began > TURN_S:
             return  # still readable: its turn comes with the next one
         try:
             data = os.read(self._fd, RECEIVE_BYTES)

@@ -26,6 +26,13 @@ CHROMIUM_OPTIONS = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cycles", type=int, default=4, help="how often the faults kill the server; the database a quarter of it"
+    )
+    parser.addoption("--seed", type=int, help="the random moments of an earlier run of the faults")
+
+
 def require(program: str | None, name: str) -> None:
     if not program:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(

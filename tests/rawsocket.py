@@ -12,14 +12,12 @@ class RawSocket:
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(10)
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n".encode()
-        )
         self._received = b""
-        self.head = self._until(b"\r\n\r\n").decode()
+        try:
+            self.head = self._shake_hands(port, path, headers)
+        except BaseException:
+            self.socket.close()
+            raise
 
     def frame(self, payload: bytes, opcode: int = TEXT, first_byte: int | None = None) -> bytes:
         size = len(payload)
@@ -67,6 +65,15 @@ class RawSocket:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _shake_hands(self, port: int, path: str, headers: str) -> str:
+        self.socket.settimeout(10)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n".encode()
+        )
+        return self._until(b"\r\n\r\n").decode()
+
     def _exactly(self, size: int) -> bytes:
         while len(self._received) < size:
             data = self.socket.recv(1 << 16)
@@ -78,5 +85,8 @@ class RawSocket:
 
     def _until(self, mark: bytes) -> bytes:
         while mark not in self._received:
-            self._received += self.socket.recv(4096)
+            data = self.socket.recv(4096)
+            if not data:
+                raise EOFError
+            self._received += data
         return self._exactly(self._received.index(mark) + len(mark))

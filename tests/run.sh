@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Lint, types and tests, with all the set-up they need. On Debian and Ubuntu it installs MariaDB and Chromium where they are
-# missing; the Python packages go into an environment of their own, .venv-test.
+# Lint, types and tests, with all the set-up they need. On Debian and Ubuntu it installs MariaDB, Chromium, strace and
+# faketime where they are missing; the Python packages go into an environment of their own, .venv-test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
 command -v mariadb-install-db >/dev/null || missing+=(mariadb-server)
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+command -v strace >/dev/null || missing+=(strace)
+command -v faketime >/dev/null || missing+=(faketime)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ "${#missing[@]}" -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

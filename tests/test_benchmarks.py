@@ -6,6 +6,7 @@ import threading
 import pytest
 import requests
 
+from benchmarks.faults import Case, Row, text
 from benchmarks.load import Frames, latency, throughput
 from benchmarks.progress import Progress
 from benchmarks.report import Report, Target
@@ -68,3 +69,16 @@ def test_report_says_what_was_missed():
     report.targets.append(Target("wait", at_most=2, runs=report.figures["found"], unit="ms"))
     assert "| ratio | at least 0.75 x | 0.50 x | MISSED |" in report.text()
     assert "| wait | at most 2 ms | 2.00 ms | met |" in report.text()
+
+
+def test_table_of_faults_hides_no_failure():
+    passed, failed = Case("a", "passed", figures={"lost": 0, "sent": 2}), Case("b", "failed", "assert 1 == 2")
+    skipped = Case("c", "skipped", "nobody may mount here")
+    rows = [
+        Row("Faults", "The server", "Server killed", {"mysql": [passed, passed], "sqlite": [passed, failed]}),
+        Row("Faults", "The server", "Disk full", {"mysql": [skipped]}),
+    ]
+    document = text(rows, {"cpu": "one"}, 4)
+    assert "| Server killed | 2 of 2 passed | **FAILED** 1 of 2 |" in document
+    assert "MariaDB: lost 0, sent 4; SQLite: lost 0, sent 2" in document
+    assert "| Disk full | skipped 1 of 1: nobody may mount here |  |" in document

@@ -26,11 +26,10 @@ from speeddash.history import History
 from speeddash.ingest import Ingest
 from speeddash.metrics import Metrics
 from speeddash.problem import problem
+from speeddash.readiness import Readiness
 from speeddash.settings import Settings
 from speeddash.store import Store
 
-#: A commit that has been under way for longer counts as a database that does not answer.
-STALLED_S = 2.0
 #: Where readings and history live; other answers are not worth a tag.
 TAGGED = "/api/v1/"
 DESCRIPTION = (
@@ -56,8 +55,8 @@ class Api:
         rates: Rates,
     ) -> None:
         self._settings = settings
-        self._store = store
         self._ingest = ingest
+        self._readiness = Readiness(store, ingest)
         self._registry = CollectorRegistry()
         self._registry.register(metrics)
         self._parts = (
@@ -103,14 +102,7 @@ class Api:
 
     def readyz(self) -> Response:
         """A write is possible now; 503 with the reason where it is not."""
-        reason = self._ingest.problem
-        stalled_s = self._ingest.stalled_s()
-        durability = self._ingest.durability
-        if reason or durability is None:
-            return problem(503, str(reason or "the database has not been reached yet"))
-        if stalled_s > STALLED_S:
-            return problem(503, f"the database has not answered for {stalled_s:.0f} s")
-        self._store.check_writable()
+        durability = self._readiness.check()
         return jsonify(status="ready", durable=durability.durable, durability=durability.detail)
 
     def metrics(self) -> Response:

@@ -39,7 +39,18 @@ OPERATOR_CODES: Final = {
     1146,  # no such table
     1698,  # access denied without a password
 }
-DATA_CODES: Final = {1048, 1264, 1265, 1292, 1366, 1406}
+DATA_CODES: Final = {
+    1048,  # NULL where there must be a value
+    1264,  # out of range
+    1265,  # truncated
+    1292,  # wrong value of a type
+    1366,  # wrong value of a column
+    1406,  # too long
+    1644,  # SIGNAL of a trigger
+    1690,  # out of range, as an expression
+    3819,  # MySQL: CHECK
+    4025,  # MariaDB: CHECK
+}
 
 
 class MySQLStore(Store):
@@ -110,9 +121,8 @@ class MySQLStore(Store):
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()
-        cursor.execute("SELECT @@innodb_flush_log_at_trx_commit, @@log_bin, @@sync_binlog, @@max_allowed_packet")
-        flush, log_bin, sync_binlog, packet_bytes = cursor.fetchone() or (0, 0, 0, SMALLEST_PACKET)
-        self._rows_a_statement = packet_bytes // ROW_BYTES - 1
+        cursor.execute("SELECT @@innodb_flush_log_at_trx_commit, @@log_bin, @@sync_binlog")
+        flush, log_bin, sync_binlog = cursor.fetchone() or (0, 0, 0)
         cursor.execute(
             "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'speed_data'"
         )
@@ -122,6 +132,12 @@ class MySQLStore(Store):
             detail += f", sync_binlog={sync_binlog}"
         return Durability(engine == "InnoDB" and flush == 1 and (not log_bin or sync_binlog == 1), detail)
 
+    def _learn_limits(self, connection: PoolProxiedConnection) -> None:
+        cursor = connection.cursor()
+        cursor.execute("SELECT @@max_allowed_packet")  # a connection keeps the one it began with
+        (packet_bytes,) = cursor.fetchone() or (SMALLEST_PACKET,)
+        self._rows_a_statement = max(1, packet_bytes // ROW_BYTES - 1)
+
     def _translate(self, error: BaseException) -> StoreError:
         code = error.args[0] if error.args else 0
         message = str(error.args[1] if len(error.args) > 1 else error)
@@ -130,7 +146,7 @@ class MySQLStore(Store):
         unresolved = isinstance(getattr(error, "original_exception", None), socket.gaierror)
         if code in OPERATOR_CODES or unresolved:
             return StoreMisconfigured(message)
-        if code in DATA_CODES or isinstance(error, pymysql.DataError):
+        if code in DATA_CODES or isinstance(error, pymysql.DataError | pymysql.IntegrityError):
             return ReadingsRefused(message)
         if isinstance(error, pymysql.ProgrammingError | pymysql.NotSupportedError):
             return StoreMisconfigured(message)

@@ -163,6 +163,9 @@ class SQLiteStore(Store):
         # NORMAL (1) does not sync the log at commit: https://sqlite.org/pragma.html#pragma_synchronous
         return Durability(synchronous >= 2, f"journal_mode={journal_mode}, synchronous={synchronous}")
 
+    def _learn_limits(self, connection: PoolProxiedConnection) -> None:
+        """They are part of the library: `READINGS_A_STATEMENT`."""
+
     def _translate(self, error: BaseException) -> StoreError:
         # The low byte is the primary code, the rest says more: https://sqlite.org/rescode.html
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -192,8 +195,14 @@ def _insert(rows: int) -> str:
 
 def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    for table in SCHEMA:  # also when the file was removed while the server runs
-        cursor.execute(table)
+    try:
+        for pragma in PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        for table in SCHEMA:  # also when the file was removed while the server runs
+            cursor.execute(table)
+    except sqlite3.Error:
+        # SQLAlchemy forgets a connection that fails here, and as long as anyone holds the error it would hold its lock.
+        cursor.close()
+        connection.close()
+        raise
     cursor.close()

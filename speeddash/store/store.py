@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection
 
-from speeddash.errors import StoreError, StoreMisconfigured, StoreUnavailable
+from speeddash.errors import ChunksTooLong, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
 from speeddash.store import buckets, coverage, readings, rollup, sources, upkeep
 from speeddash.store.sources import Event, Upkeep
@@ -96,13 +96,13 @@ class Store(ABC):
         """Store readings in one transaction; when this returns they are durable. What is stored already stays as it is.
 
         After `StoreUnavailable` the outcome is open: insert the same readings again.
+
+        Raises:
+            ChunksTooLong: The database takes shorter statements than when they were encoded; nothing was sent.
         """
         hours: set[Hour] = set().union(*[chunk.hours for chunk in chunks])
         marks = self._due_marks(hours)
-        statements = self._statements(chunks)
-        ordered = sorted(marks)
-        marking = [self._mark(ordered[at : at + MARKS_A_STATEMENT]) for at in range(0, len(ordered), MARKS_A_STATEMENT)]
-        self._call(self._insert, [*marking, *statements])
+        self._call(self._insert, chunks, sorted(marks))
         self._touched |= hours
         if marks:
             self._renewed(marks)
@@ -321,13 +321,13 @@ class Store(ABC):
         """Keep what became of telling somebody: `tell`, `tries` and `try_us` of the event."""
         self._change(sources.told, event)
 
-    def check_writable(self) -> None:
-        """Return if a write is possible now: one is tried and taken back.
+    def check_writable(self) -> Durability:
+        """Return if a write is possible now: one is tried and taken back. How durable it would have been, as things are set now.
 
         Raises:
             StoreError: With the reason.
         """
-        self._call(self._check_writable)
+        return self._call(self._check_writable)
 
     def close(self) -> None:
         """Give back every connection."""
@@ -349,6 +349,7 @@ class Store(ABC):
                     f"the database has a table {speed_data.name} of another shape: columns {', '.join(columns)}, "
                     f"primary key ({', '.join(key)}); rename it, or give SpeedDash a database of its own (see schema.sql)"
                 )
+            self._learn_limits(connection.connection)
             return self._durability(connection.connection)
 
     def _due_marks(self, hours: Collection[Hour]) -> set[Hour]:
@@ -366,9 +367,12 @@ class Store(ABC):
             self._marked = {each: when for each, when in self._marked.items() if abs(now - when) < MARK_S}
         self._marked.update(dict.fromkeys(marks, now))
 
-    def _statements(self, chunks: Sequence[Chunk]) -> list[Statement]:
+    def _statements(self, chunks: Sequence[Chunk], marks: Sequence[Hour]) -> list[Statement]:
         """As few statements as the database takes."""
-        statements: list[Statement] = []
+        if any(chunk.rows > self._rows_a_statement for chunk in chunks):
+            raise ChunksTooLong(f"the database takes {self._rows_a_statement} readings a statement now")
+        size = min(MARKS_A_STATEMENT, self._rows_a_statement)
+        statements = [self._mark(marks[at : at + size]) for at in range(0, len(marks), size)]
         part: list[Chunk] = []
         rows = 0
         for chunk in chunks:
@@ -381,12 +385,13 @@ class Store(ABC):
             statements.append(self._statement(part, rows))
         return statements
 
-    def _insert(self, statements: Sequence[Statement]) -> None:
+    def _insert(self, chunks: Sequence[Chunk], marks: Sequence[Hour]) -> None:
         try:
             with self._errors_translated():
                 if self._writer is None:
                     self._writer = self._engine.raw_connection()
-                self._write(self._writer.driver_connection, statements)
+                    self._learn_limits(self._writer)
+                self._write(self._writer.driver_connection, self._statements(chunks, marks))
         except BaseException:
             # Whatever state that connection is in, the next try begins on a new one. Rows are keyed, so trying again is safe.
             self._drop_writer()
@@ -415,11 +420,12 @@ class Store(ABC):
         rows = [{"source": source, "hour_us": hour_us, "marked_us": self._now_us} for hour_us in sorted(hours)]
         self._upsert(connection, speed_dirty, rows)
 
-    def _check_writable(self) -> None:
+    def _check_writable(self) -> Durability:
         probe = {"source": "", "timestamp": 0, "seq": 0, "speed": 0.0}
         with self._errors_translated(), self._engine.connect() as connection:
             connection.execute(insert(speed_data).prefix_with(self._ignore_duplicates), probe)
             connection.rollback()
+            return self._durability(connection.connection)
 
     def _drop_writer(self) -> None:
         writer, self._writer = self._writer, None
@@ -459,6 +465,10 @@ class Store(ABC):
     @abstractmethod
     def _write(self, connection: Any, statements: Sequence[Statement]) -> None:
         """Execute the statements in one transaction of the driver's connection, and commit it."""
+
+    @abstractmethod
+    def _learn_limits(self, connection: PoolProxiedConnection) -> None:
+        """Ask how long a statement may be on this connection: `_rows_a_statement`."""
 
     #: The database's own clock, microseconds since the epoch.
     _now_us: ColumnElement[int]

@@ -1,0 +1,184 @@
+"""What becomes of a reading under every fault and every hostile input: the tests of `tests/faults` and `tests/hostile`, as a table."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parent.parent
+#: The folders that are run, and what their section is called.
+SECTIONS: Final = {"tests/faults": "Faults", "tests/hostile": "Hostile input"}
+PARAMETERS: Final = re.compile(r"\[(.*)\]$")
+#: The databases come from a fixture's parameters; every other parameter is a case of the same row.
+DATABASES: Final = {"mysql": "MariaDB", "sqlite": "SQLite"}
+
+
+@dataclass
+class Case:
+    """One test that was run: a function with its parameters."""
+
+    name: str
+    outcome: str
+    reason: str = ""
+    seconds: float = 0.0
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Row:
+    """One fault: a test function, and its cases by database."""
+
+    section: str
+    group: str
+    fault: str
+    cases: dict[str, list[Case]] = field(default_factory=dict)
+
+    def verdict(self, database: str) -> str:
+        """What became of it there; a failure is never hidden behind a success."""
+        cases = self.cases.get(database, [])
+        outcomes = Counter(each.outcome for each in cases)
+        if outcomes["failed"]:
+            return f"**FAILED** {outcomes['failed']} of {len(cases)}"
+        if outcomes["skipped"]:
+            why = next(each.reason for each in cases if each.outcome == "skipped")
+            return f"skipped {outcomes['skipped']} of {len(cases)}: {why}"
+        return "" if not cases else "passed" if len(cases) == 1 else f"{len(cases)} of {len(cases)} passed"
+
+    def figures(self) -> str:
+        """What was counted, the databases one after the other."""
+        parts = []
+        for database in DATABASES:
+            figures = joined([each.figures for each in self.cases.get(database, [])])
+            if figures:
+                label = f"{DATABASES[database]}: " if len(self.cases) > 1 else ""
+                parts.append(label + ", ".join(_figure(name, value) for name, value in figures.items()))
+        return "; ".join(parts)
+
+
+class Collector:
+    """A plugin of pytest that keeps what became of every test."""
+
+    def __init__(self, said: Callable[[str], None]) -> None:
+        self._said = said
+        self._rows: dict[str, Row] = {}
+        self._described: dict[str, tuple[str, str]] = {}
+
+    @property
+    def rows(self) -> list[Row]:
+        """In the order in which they ran."""
+        return list(self._rows.values())
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            test = getattr(item, "function", None)
+            module = getattr(item, "module", None)
+            first, *_ = (test.__doc__ or test.__name__.replace("_", " ")).strip().splitlines()
+            group = (module.__doc__ or item.path.stem).strip().splitlines()[0]
+            self._described[item.nodeid] = (group.rstrip("."), first.rstrip("."))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when != "call" and report.outcome == "passed":
+            return
+        case = Case(
+            report.nodeid, report.outcome, _reason(report), round(report.duration, 2), dict(report.user_properties)
+        )
+        function = PARAMETERS.sub("", report.nodeid)
+        section = next((title for folder, title in SECTIONS.items() if report.nodeid.startswith(folder)), "")
+        row = self._rows.setdefault(function, Row(section, *self._described[report.nodeid]))
+        row.cases.setdefault(_database(report.nodeid), []).append(case)
+        self._said(f"{case.outcome:8} {case.seconds:7.1f} s  {report.nodeid}")
+
+
+def run(cycles: int, seed: int | None, said: Callable[[str], None]) -> tuple[list[Row], bool]:
+    """Run them all, one after the other; the rows, and whether everything passed or was skipped with a reason."""
+    folders = [str(ROOT / each) for each in SECTIONS if (ROOT / each).is_dir()]
+    collector = Collector(said)
+    options = [*folders, f"--rootdir={ROOT}", "-q", "--no-header", f"--cycles={cycles}", "-o", "faulthandler_timeout=0"]
+    options += [] if seed is None else [f"--seed={seed}"]
+    code = pytest.main(options, plugins=[collector])
+    return collector.rows, code in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
+
+
+def text(rows: list[Row], machine: dict[str, str], cycles: int) -> str:
+    """The document: where and when, then a table for each section."""
+    about = ", ".join(f"{name} {value}" for name, value in machine.items())
+    lines = [
+        "# Reliability",
+        "",
+        "The echo is the receipt of a durable commit: what was echoed is stored, once, and stays stored. Here is what was done to",
+        "SpeedDash, and what became of it. Clients send readings with an identity of their own, keep what has no echo, and send it",
+        "again; at the end the database itself is asked. *lost* are readings that were echoed and are not stored, *doubled* those",
+        "that are stored or echoed twice.",
+        "",
+        f"Made by `python -m benchmarks faults --cycles {cycles} --write docs/reliability.md` on: {about}.",
+    ]
+    for section in SECTIONS.values():
+        mine = [row for row in rows if row.section == section]
+        if mine:
+            lines += ["", f"## {section}", "", *_table(mine)]
+    return "\n".join(lines) + "\n"
+
+
+def write_json(path: Path, rows: list[Row], machine: dict[str, str], cycles: int) -> None:
+    """Keep every case with all its figures."""
+    content = {"machine": machine, "cycles": cycles, "rows": [asdict(row) for row in rows]}
+    path.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+def joined(all_figures: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of several cases of a row: counts are added up, times are the longest."""
+    found: dict[str, Any] = {}
+    for figures in all_figures:
+        for name, value in figures.items():
+            if name == "seed" and len(all_figures) > 1:
+                continue
+            before = found.get(name)
+            if before is None or not isinstance(value, int | float):
+                found[name] = value
+            else:
+                found[name] = max(before, value) if name.endswith("_s") else before + value
+    for name in ("foreign", "wrong"):  # the checker fails the test over them; nothing to be read
+        if not found.get(name):
+            found.pop(name, None)
+    return found
+
+
+def _table(rows: list[Row]) -> list[str]:
+    lines = []
+    group = ""
+    for row in rows:
+        if row.group != group:
+            group = row.group
+            lines += ["", f"### {group}", "", "| | MariaDB | SQLite | figures |", "|---|---|---|---|"]
+        mariadb, sqlite = (row.verdict(each) for each in DATABASES)
+        lines.append(f"| {row.fault} | {_cell(mariadb)} | {_cell(sqlite)} | {_cell(row.figures())} |")
+    return lines[1:]
+
+
+def _figure(name: str, value: Any) -> str:
+    words, unit = (name.removesuffix("_s"), " s") if name.endswith("_s") else (name, "")
+    return f"{words.replace('_', ' ')} {value}{unit}"
+
+
+def _cell(words: str) -> str:
+    return words.replace("|", "\\|").replace("\n", " ")
+
+
+def _database(nodeid: str) -> str:
+    found = PARAMETERS.search(nodeid)
+    words = found.group(1).split("-") if found else []
+    # One without parameters is about the database in its name, or else about MariaDB.
+    return next((each for each in DATABASES if each in words), "sqlite" if "sqlite" in nodeid else "mysql")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    if report.outcome == "failed":
+        return str(report.longreprtext).strip().splitlines()[-1][:200]
+    return ""

@@ -1,0 +1,48 @@
+"""What the faults need: a database that may be killed, a seed that is printed, a server whose descriptors and memory are looked at."""
+
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.conftest import require
+from tests.mariadb import MariaDB
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """Not the one of the other tests: this one is killed, stopped and misconfigured."""
+    require(shutil.which("mariadb-install-db"), "MariaDB")
+    with TemporaryDirectory(prefix="speeddash-faults-") as folder:
+        server = MariaDB(Path(folder))
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def mysql_url(mariadb: MariaDB) -> str:
+    return mariadb.create("speed")
+
+
+@pytest.fixture
+def cycles(request: pytest.FixtureRequest) -> int:
+    return request.config.getoption("--cycles")
+
+
+@pytest.fixture
+def pause_s(cycles: int) -> float:
+    """How long a database stands still: 10 s in a long run."""
+    return 10.0 if cycles >= 20 else 4.0
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> random.Random:
+    """Random moments that `--seed` brings back."""
+    seed = request.config.getoption("--seed")
+    seed = random.randrange(1 << 32) if seed is None else seed
+    print(f"--seed {seed}")
+    record_property("seed", seed)
+    return random.Random(seed)

@@ -1,0 +1,150 @@
+"""A network between a client and the server that can be as bad as it likes."""
+
+import select
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+
+READ_BYTES = 4096
+
+
+def reset(sock: socket.socket) -> None:
+    """End a connection with RST, as a machine does that knows nothing of it (any more)."""
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+
+
+class Network:
+    """A TCP proxy. What it does to connections can be changed at any moment.
+
+    Attributes:
+        swallows: Nothing gets through, and nobody is told.
+        delay_s: Everything comes so much later.
+        piece_bytes: So many at a time, each in a packet of its own; None is as they come.
+        bytes_per_s: No more than that, each way of each connection; None is as fast as it goes.
+    """
+
+    def __init__(self, target_port: int) -> None:
+        self._target_port = target_port
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.port = self._listener.getsockname()[1]
+        self.swallows = False
+        self.delay_s = 0.0
+        self.piece_bytes: int | None = None
+        self.bytes_per_s: float | None = None
+        self._lines: list[_Line] = []
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
+
+    def __enter__(self) -> "Network":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._accepting.join(5)
+        for each in self._lines:
+            each.end()
+
+    def heal(self) -> None:
+        """Be a good network again, for what is left of the connections and for new ones."""
+        self.swallows, self.delay_s, self.piece_bytes, self.bytes_per_s = False, 0.0, None, None
+
+    def reset(self) -> None:
+        """Both sides of every connection get a RST."""
+        for each in self._take():
+            each.end(client_told=True, server_told=True)
+
+    def lose_clients(self) -> None:
+        """The clients are gone, and the server is not told: its side of every connection stays open and silent."""
+        for each in self._take():
+            each.end(client_told=True, server_told=False)
+
+    def lose_server(self) -> None:
+        """The server has lost its connections, and the clients are not told."""
+        for each in self._take():
+            each.end(client_told=False, server_told=True)
+
+    def _take(self) -> list["_Line"]:
+        taken, self._lines = self._lines, []
+        return taken
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                try:
+                    server = socket.create_connection(("127.0.0.1", self._target_port))
+                except OSError:
+                    reset(client)
+                    continue
+                self._lines.append(_Line(self, client, server))
+
+
+class _Line:
+    """One connection, each way in a thread."""
+
+    def __init__(self, network: Network, client: socket.socket, server: socket.socket) -> None:
+        self._network, self._client, self._server = network, client, server
+        for each in (client, server):
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._ended = threading.Event()
+        self._ways = [
+            threading.Thread(target=self._carry, args=way, daemon=True) for way in ((client, server), (server, client))
+        ]
+        for each in self._ways:
+            each.start()
+
+    def end(self, *, client_told: bool = True, server_told: bool = True) -> None:
+        """Carry nothing any more. Who is not told keeps an open connection that nobody answers, until the process ends."""
+        self._ended.set()
+        for each in self._ways:
+            each.join(5)
+        for sock, told in ((self._client, client_told), (self._server, server_told)):
+            if told:
+                reset(sock)
+            else:
+                _kept_open.append(sock)
+
+    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+        on_the_way: deque[tuple[float, bytes]] = deque()
+        ends = False
+        with suppress(OSError):
+            while not self._ended.is_set() and not (ends and not on_the_way):
+                if not ends and select.select([source], [], [], 0.0 if on_the_way else 0.02)[0]:
+                    data = source.recv(READ_BYTES)
+                    ends = not data
+                    if data and not self._network.swallows:
+                        on_the_way.append((time.monotonic() + self._network.delay_s, data))
+                if on_the_way and (on_the_way[0][0] <= time.monotonic() or not self._network.delay_s):
+                    self._deliver(on_the_way.popleft()[1], target)
+                elif on_the_way:
+                    time.sleep(0.002)
+            if ends:
+                target.shutdown(socket.SHUT_WR)
+
+    def _deliver(self, data: bytes, target: socket.socket) -> None:
+        network = self._network
+        at = 0
+        while at < len(data) and not self._ended.is_set():
+            piece_bytes = network.piece_bytes or (256 if network.bytes_per_s else len(data))
+            piece = data[at : at + piece_bytes]
+            target.sendall(piece)
+            at += len(piece)
+            if network.bytes_per_s:
+                time.sleep(len(piece) / network.bytes_per_s)
+
+
+#: Sockets whose peer is to believe that they live.
+_kept_open: list[socket.socket] = []
+
+
+def hang_up() -> None:
+    """Give back what was kept open for a test."""
+    while _kept_open:
+        _kept_open.pop().close()

@@ -1,0 +1,102 @@
+"""The network between a client and the server is bad."""
+
+import pytest
+
+from tests.faults.fleet import Fleet
+from tests.faults.footprint import assert_back, footprint
+from tests.faults.network import Network, hang_up
+from tests.running import wait_for
+
+PING_S = 0.5
+ECHO_DEADLINE_S = 2.0
+#: For a network that is slow and whole: what is late is not lost.
+SLOW_PING_S, SLOW_ECHO_DEADLINE_S = 3.0, 15.0
+
+
+@pytest.fixture
+def network(run, database_url, request):
+    """A server, and the network before it."""
+    server = run(database_url, SPEEDDASH_PING_INTERVAL_S=str(getattr(request, "param", PING_S)))
+    with Network(server.port) as network:
+        network.server = server
+        yield network
+    hang_up()
+
+
+def fleet_over(network, echo_deadline_s=ECHO_DEADLINE_S, **options):
+    return Fleet(network.port, senders=4, echo_deadline_s=echo_deadline_s, **options)
+
+
+def survive(network, database_url, record_property, fault, end=lambda: None, rounds=3):
+    """A fault, its end, and nothing of it is left at the server either."""
+    with fleet_over(network) as fleet:
+        fleet.under_way(20)
+        before = footprint(network.server)
+        healed_s = []
+        for _ in range(rounds):
+            fault(fleet)
+            end()
+            healed_s.append(fleet.heal())
+            fleet.under_way()
+        assert_back(network.server, before)
+        fleet.settle(database_url, record_property)
+    record_property("longest_heal_s", round(max(healed_s), 2))
+
+
+def test_connections_that_are_reset(network, database_url, record_property):
+    """Client's connections reset (RST)"""
+    survive(network, database_url, record_property, lambda _: network.reset())
+
+
+def test_clients_that_vanish_silently(network, database_url, record_property):
+    """Clients vanish without a word (half-open): the server closes by its ping, they come back on new connections"""
+    survive(network, database_url, record_property, lambda _: network.lose_clients())
+
+
+def test_server_that_vanishes_silently_for_its_clients(network, database_url, record_property):
+    """The server's side is gone and the clients are not told (half-open the other way): they notice by the missing echo"""
+    survive(network, database_url, record_property, lambda _: network.lose_server(), rounds=1)
+
+
+def test_black_hole(network, database_url, record_property):
+    """Black hole: every connection stays open, new ones are accepted, and nothing gets through"""
+
+    def swallow(fleet):
+        network.swallows = True
+        wait_for(lambda: all(each.outbox for each in fleet.senders))
+        # The server has closed them all by its ping, and the clients try in vain.
+        wait_for(lambda: footprint(network.server).sockets == 0, 15)
+
+    survive(network, database_url, record_property, swallow, network.heal, rounds=1)
+
+
+def slow(network, database_url, record_property, **options):
+    with fleet_over(network, SLOW_ECHO_DEADLINE_S, **options) as fleet:
+        fleet.under_way(10)
+        record_property("longest_heal_s", round(fleet.heal(), 2))
+        fleet.settle(database_url, record_property, 15)
+        assert sum(each.connections for each in fleet.senders) == len(fleet.senders), "a slow network is no broken one"
+
+
+slowly = pytest.mark.parametrize("network", [pytest.param(SLOW_PING_S, id="slow")], indirect=True)
+
+
+@slowly
+def test_one_byte_at_a_time(network, database_url, record_property):
+    """Network that carries one byte at a time"""
+    network.piece_bytes = 1
+    slow(network, database_url, record_property, pace_s=0.1)
+
+
+@slowly
+def test_late_by_200_ms(network, database_url, record_property):
+    """Network that is late by 200 ms each way"""
+    network.delay_s = 0.2
+    slow(network, database_url, record_property, pace_s=0.05)
+
+
+@slowly
+def test_10_kb_a_second(network, database_url, record_property):
+    """Network of 10 KB/s for each client"""
+    network.bytes_per_s = 10_000
+    slow(network, database_url, record_property, pace_s=0.05)

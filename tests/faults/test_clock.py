@@ -1,0 +1,100 @@
+"""The wall clock is set while the server runs."""
+
+import statistics
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import requests
+
+from tests.conftest import require
+from tests.faults.fleet import Fleet
+from tests.faults.footprint import assert_back, footprint
+
+HOUR_S = 3600
+LIBRARIES = [str(each) for each in Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1")]
+PING_S = 1.0
+STEPS, STEPS_OF_A_SHORT_RUN = 9, 3
+WATCHED_S = 0.7
+#: An echo takes a few ms. A loop that trusts the wall clock stands still for up to 0.5 s behind a step (libev looks at its
+#: clocks twice a second), half of that in the middle; a machine that is busy may hold up a step or two.
+MEDIAN_GAP_S, LONGEST_GAP_S = 0.12, 3.0
+
+
+class Clock:
+    """The wall clock of one server; its monotonic one is left alone, as it is when a person sets a machine's clock."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.set(0)
+        self.command = [
+            "env", f"LD_PRELOAD={LIBRARIES[0]}", f"FAKETIME_TIMESTAMP_FILE={file}", "FAKETIME_NO_CACHE=1",
+            "DONT_FAKE_MONOTONIC=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", sys.executable, "run.py",
+        ]  # fmt: skip
+
+    def set(self, offset_s: int) -> None:
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{offset_s:+d}")
+        new.rename(self._file)
+
+
+@pytest.fixture
+def clock(tmp_path):
+    require(LIBRARIES[0] if LIBRARIES else None, "libfaketime")
+    return Clock(tmp_path / "clock")
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+def url(request):
+    """An SQLite file lies in memory where that is possible: a disk that others keep busy holds up echoes as a clock would."""
+    if request.param == "mysql":
+        yield request.getfixturevalue("mariadb").create("speed")
+        return
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="speeddash-") as folder:
+        yield f"sqlite:///{folder}/speed.db"
+
+
+def clock_of(server):
+    """What the server takes for now: the time of a reading that came without one."""
+    source = f"now-{time.monotonic_ns()}"
+    requests.post(f"{server.url}/api/v1/readings?source={source}", json={"speed": 1}, timeout=5).raise_for_status()
+    return datetime.fromisoformat(server.readings(source)[0]["timestamp"]).timestamp()
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("offset_s", [HOUR_S, -HOUR_S], ids=["forward", "back"])
+def test_clock_that_steps_an_hour_delays_and_closes_nothing(run, url, clock, offset_s, cycles, record_property):
+    """Wall clock steps by an hour again and again, forward and back: readings go on at their pace, no ping and no deadline fires or freezes"""
+    server = run(url, command=clock.command, SPEEDDASH_PING_INTERVAL_S=str(PING_S))
+    gaps_s = []
+    steps = STEPS if cycles >= 20 else STEPS_OF_A_SHORT_RUN
+    with Fleet(server.port) as fleet, server.connect("/ws?source=silent") as silent:
+        fleet.under_way(20)
+        before = footprint(server)
+        usual_s = statistics.median([longest_gap_s(fleet, WATCHED_S) for _ in range(3)])
+        for step in range(1, steps + 1):
+            clock.set(step * offset_s)
+            gaps_s.append(longest_gap_s(fleet, WATCHED_S))
+            assert abs(clock_of(server) - time.time() - step * offset_s) < 10, "the clock was not set"
+        assert_back(server, before)
+        assert [each.connections for each in fleet.senders] == [1] * len(fleet.senders)
+        silent.send('{"speed": 1}')
+        assert silent.recv(5) == '{"speed": 1}'
+        fleet.settle(url, record_property)
+    record_property("steps", steps)
+    record_property("median_gap_between_echoes_s", round(statistics.median(gaps_s), 3))
+    assert statistics.median(gaps_s) < max(MEDIAN_GAP_S, 2 * usual_s), (usual_s, gaps_s)
+    assert max(gaps_s) < LONGEST_GAP_S, gaps_s
+
+
+def longest_gap_s(fleet, seconds):
+    """The longest time in which nobody got an echo."""
+    longest_s, began = 0.0, time.monotonic()
+    while (now := time.monotonic()) - began < seconds:
+        longest_s = max(longest_s, now - max(each.last_echo_at for each in fleet.senders))
+        time.sleep(0.005)  # the rate at which it is looked at
+    return longest_s

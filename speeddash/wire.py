@@ -6,14 +6,19 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
+from typing import Any
 
 import gevent
 
 READ, WRITE = 1, 2
-RECEIVE_BYTES = 1 << 15
+#: Of one turn: the least and the most.
+RECEIVE_BYTES = (1 << 10, 1 << 15)
 KERNEL_BUFFER_BYTES = 1 << 17
 #: A turn of the event loop reads no longer than this: the database's answer waits behind it, and the database with it.
 TURN_S = 0.003
+#: Who had no turn for so long gets one; the loop may call a busy peer first every time.
+PATIENCE_S = 0.03
 
 
 class Wire:
@@ -49,9 +54,12 @@ class Wire:
         self._taken = taken
         self._unsent: deque[memoryview] = deque()
         self._shut = False
-        self._loop = gevent.get_hub().loop
-        self._readable = self._loop.io(self._fd, READ)
-        self._writable = self._loop.io(self._fd, WRITE)
+        loop: Any = gevent.get_hub().loop
+        self._turn = _turn(loop)
+        self._passed_at: float | None = None
+        self._receive_bytes = RECEIVE_BYTES[1]
+        self._readable = loop.io(self._fd, READ)
+        self._writable = loop.io(self._fd, WRITE)
         self._reading = False
 
     def resume(self) -> None:
@@ -103,10 +111,13 @@ class Wire:
             self._sock.close()
 
     def _read(self) -> None:
-        if time.time() - self._loop.now() > TURN_S:
+        now = time.monotonic()
+        if now - self._turn.began_at > TURN_S and now - (self._passed_at or now) < PATIENCE_S:
+            self._passed_at = self._passed_at or now
             return  # still readable: its turn comes with the next one
+        self._passed_at = None
         try:
-            data = os.read(self._fd, RECEIVE_BYTES)
+            data = os.read(self._fd, self._receive_bytes)
         except BlockingIOError:
             return
         except OSError:
@@ -114,6 +125,15 @@ class Wire:
         if not data:
             self.pause()
         self._received(data)
+        self._measure(time.monotonic() - now)
+
+    def _measure(self, took_s: float) -> None:
+        """Read less at once where it takes long, for instance because there are a thousand frames in it."""
+        least, most = RECEIVE_BYTES
+        if took_s > TURN_S:
+            self._receive_bytes = max(least, self._receive_bytes // 2)
+        elif self._receive_bytes < most and took_s < TURN_S / 4:
+            self._receive_bytes *= 2
 
     def _write(self, data: bytes | memoryview) -> int:
         try:
@@ -137,3 +157,20 @@ class Wire:
             if self._shut:
                 self.shut()
         self._taken()
+
+
+class _Turn:
+    """When the turn of an event loop that is under way began, by a clock that nobody sets."""
+
+    def __init__(self, loop: Any) -> None:
+        self._watcher = loop.check(ref=False)
+        self._watcher.start(self._begin)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.began_at = time.monotonic()
+
+
+@cache
+def _turn(loop: Any) -> _Turn:
+    return _Turn(loop)

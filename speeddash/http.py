@@ -62,12 +62,12 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
         self._recent: Counter[str] = Counter()
         self._second = 0.0
 
-    def do_read(self) -> tuple[Any, Any] | None:
+    def do_read(self) -> Any:
         """Called by gevent when there may be a connection; None ends the turn."""
         for _ in range(MAX_REFUSE):
             accepted = super().do_read()
             if accepted is None or self._may_come(peer_of(accepted[1])):
-                return accepted  # type: ignore[no-any-return, unused-ignore]
+                return accepted
             with suppress(OSError):
                 accepted[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             accepted[0].close()
@@ -107,7 +107,7 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
     def __init__(self, sock: Any, address: Any, server: Server) -> None:
         self._timeout_s = server.timeout_s
         self._reads = _Reads(sock, self._timeout_s)
-        super().__init__(sock, address, server, io.BufferedReader(self._reads))
+        super().__init__(sock, address, server, io.BufferedReader(self._reads))  # type: ignore[call-arg, unused-ignore]
 
     def handle_one_request(self) -> Any:
         """Called by gevent until the connection ends; what it returns is an answer to a bad request."""
@@ -153,7 +153,7 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         finally:
             # What is left of the body is read for so long; what comes behind a handshake is not a request.
             self._reads.deadline = time.monotonic() + self._timeout_s
-            if self._connection_upgrade_requested():
+            if self._connection_upgrade_requested():  # type: ignore[attr-defined, unused-ignore]
                 self.close_connection = True
 
     def log_error(self, msg: str, *args: Any) -> None:

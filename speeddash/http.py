@@ -1,5 +1,6 @@
 """HTTP for strangers: gevent's server with deadlines, and with bounds on heads, bodies and connections."""
 
+import _socket
 import io
 import re
 import socket
@@ -12,6 +13,7 @@ from struct import pack
 from typing import Any
 
 import gevent
+import gevent.socket
 from gevent import pywsgi
 
 #: Of a request without its body: its lines together, and how many. A line that is longer than gevent reads is one too many.
@@ -22,11 +24,12 @@ MAX_RUN_BYTES = 1 << 16
 #: After the answer to a bad request: closing on unread data would reset the connection under that answer.
 LINGER_S = 1.0
 #: Connections taken in one turn of the event loop; each costs about 0.1 ms until it is answered.
-MAX_ACCEPT = 16
+MAX_ACCEPT = 1
 #: Refused ones cost a tenth of it.
-MAX_REFUSE = 256
+MAX_REFUSE = 32
 HEADER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
-SECOND_S = 1.0
+#: An address may make as many connections in it as it may have open.
+WINDOW_S = 2.0
 #: SO_LINGER: a reset, which leaves nothing behind; thousands of connections that wait to be forgotten would fill the kernel.
 RESET = pack("ii", 1, 0)
 
@@ -51,7 +54,7 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
             timeout_s: The head of a request must be here within it; no pause of its body, and none in which nothing of
                 the answer is taken, may be longer.
             most: Connections open at once.
-            most_of_one: Connections of one address, open at once and also new in one second; None if all come from a proxy.
+            most_of_one: Connections of one address, open at once and also new in `WINDOW_S`; None if all come from a proxy.
         """
         super().__init__(listener, application, handler_class=Handler, log=None, error_log=log)
         self.timeout_s = timeout_s
@@ -60,17 +63,22 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
         self._open: Counter[str] = Counter()
         self._total = 0
         self._recent: Counter[str] = Counter()
-        self._second = 0.0
+        self._began = time.monotonic()
 
     def do_read(self) -> Any:
         """Called by gevent when there may be a connection; None ends the turn."""
+        listener: Any = self.socket
         for _ in range(MAX_REFUSE):
-            accepted = super().do_read()
-            if accepted is None or self._may_come(peer_of(accepted[1])):
-                return accepted
+            try:
+                number, address = listener._accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return None
+            if self._may_come(peer_of(address)):
+                return gevent.socket.socket(listener.family, listener.type, listener.proto, fileno=number), address
+            refused = _socket.socket(fileno=number)
             with suppress(OSError):
-                accepted[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            accepted[0].close()
+                refused.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            refused.close()
         return None
 
     def do_handle(self, *args: Any) -> None:
@@ -94,9 +102,9 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
         if self._most_of_one is None or not peer:
             return True
         now = time.monotonic()
-        if now - self._second > SECOND_S:
+        if now - self._began > WINDOW_S:
             self._recent.clear()
-            self._second = now
+            self._began = now
         self._recent[peer] += 1
         return self._open[peer] < self._most_of_one and self._recent[peer] <= self._most_of_one
 

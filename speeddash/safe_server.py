@@ -148,6 +148,8 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
             self._end_when_answered(self._reader.close)
         elif self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
             self.sock.pause()
+        if not self.owed_bytes:  # only pings, parts or errors came
+            self.sock.rest()
 
     def _read_on(self) -> None:
         if self.owed_bytes + self.sock.unsent_bytes <= MAX_OWED_BYTES:

@@ -19,6 +19,10 @@ KERNEL_BUFFER_BYTES = 1 << 17
 TURN_S = 0.003
 #: Who had no turn for so long gets one; the loop may call a busy peer first every time.
 PATIENCE_S = 0.03
+#: One peer's share of a turn.
+READ_S = 0.0005
+#: Who makes us work for nothing rests so many times longer than that took, but not longer than this.
+REST, MAX_REST_S = 6, 0.05
 
 
 class Wire:
@@ -60,18 +64,33 @@ class Wire:
         self._receive_bytes = RECEIVE_BYTES[1]
         self._readable = loop.io(self._fd, READ)
         self._writable = loop.io(self._fd, WRITE)
+        self._resting = loop.timer(0)
         self._reading = False
+        self._read_at = 0.0
 
     def resume(self) -> None:
         """Read, from now on."""
         if not self._reading and self._fd >= 0:
             self._reading = True
-            self._readable.start(self._read)
+            if not self._resting.active:
+                self._readable.start(self._read)
 
     def pause(self) -> None:
         """Read no more: the peer's bytes stay in the socket, and TCP slows it down."""
         self._reading = False
         self._readable.stop()
+
+    def rest(self) -> None:
+        """Called from `received`: what came was work for nothing, and a peer that sends much of it is read less often."""
+        took_s = time.monotonic() - self._read_at
+        if took_s > READ_S / 4 and self._fd >= 0:
+            self._readable.stop()
+            self._resting.again(self._rested, min(REST * took_s, MAX_REST_S))
+
+    def _rested(self) -> None:
+        self._resting.stop()
+        if self._reading:
+            self._readable.start(self._read)
 
     def send(self, data: bytes) -> None:
         """Send all of it, now or later. A peer that is gone shows itself at the reading side."""
@@ -105,7 +124,7 @@ class Wire:
         if self._fd >= 0:
             self._fd = -1
             self._unsent.clear()
-            for watcher in (self._readable, self._writable):
+            for watcher in (self._readable, self._writable, self._resting):
                 watcher.stop()
                 watcher.close()
             self._sock.close()
@@ -116,6 +135,7 @@ class Wire:
             self._passed_at = self._passed_at or now
             return  # still readable: its turn comes with the next one
         self._passed_at = None
+        self._read_at = now
         try:
             data = os.read(self._fd, self._receive_bytes)
         except BlockingIOError:
@@ -130,9 +150,9 @@ class Wire:
     def _measure(self, took_s: float) -> None:
         """Read less at once where it takes long, for instance because there are a thousand frames in it."""
         least, most = RECEIVE_BYTES
-        if took_s > TURN_S:
+        if took_s > READ_S:
             self._receive_bytes = max(least, self._receive_bytes // 2)
-        elif self._receive_bytes < most and took_s < TURN_S / 4:
+        elif self._receive_bytes < most and took_s < READ_S / 4:
             self._receive_bytes *= 2
 
     def _write(self, data: bytes | memoryview) -> int:

@@ -1,6 +1,7 @@
 """HTTP for strangers: gevent's server with deadlines, and with bounds on heads, bodies and connections."""
 
 import _socket
+import errno
 import io
 import re
 import socket
@@ -200,9 +201,8 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         try:
             while left:
                 left = left[self.socket.send(left) :]
-        except OSError:
-            self.close_connection = True
-            raise
+        except TimeoutError:  # to gevent it is as good as gone
+            raise ConnectionResetError(errno.ECONNRESET, "nothing of the answer is taken") from None
         finally:
             self.socket.settimeout(None)
         self.response_length += len(data)

@@ -18,6 +18,8 @@ READING = b'{"speed": 1}'
 #: Below it a factor says nothing: it is what this machine's scheduler does to anyone.
 FLOOR_MS = 2.0
 GROWTH_MB = 48
+#: The best of so many counts: others work on this machine too.
+ROUNDS = 4
 #: Beyond it an attack does nothing new; it is opened in pieces on a slow machine.
 LASTS_S = 20
 
@@ -48,8 +50,8 @@ def healthz_s(server: RunningServer) -> float:
 
 
 @contextlib.contextmanager
-def attack(server: RunningServer, kind: str) -> Iterator[subprocess.Popen]:
-    command = [sys.executable, "-m", "tests.hostile.attacker", kind, str(server.port), str(LASTS_S)]
+def attack(server: RunningServer, kind: str, lasts_s: float = LASTS_S) -> Iterator[subprocess.Popen]:
+    command = [sys.executable, "-m", "tests.hostile.attacker", kind, str(server.port), str(lasts_s)]
     attacker = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert attacker.stdout.readline() == "ready\n"
@@ -69,17 +71,34 @@ def beside(server: RunningServer, sender: RawSocket, kind: str, count: int) -> t
 
 
 @pytest.mark.alone
+def test_thousands_of_connects_a_second_are_survived(server, sender, record_property):
+    """Thousands of connects a second from one address: HTTP answers within a second, and memory stays."""
+    before_mb = memory_mb(server)
+    with attack(server, "connects", 2) as attacker:
+        waits = []
+        while attacker.poll() is None:
+            waits.append(healthz_s(server))
+        rate = float(attacker.stdout.readline())
+    record_property("connects_per_s", round(rate))
+    record_property("healthz_ms", round(max(waits) * 1000, 1))
+    record_property("memory_grown_mb", round(memory_mb(server) - before_mb, 1))
+    assert rate > 1000
+    assert max(waits) < 1
+    assert memory_mb(server) - before_mb < GROWTH_MB
+
+
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "kind",
     ["connects", "silent", "slow heads", "slow bodies", "tiny frames", "pings", "empty fragments", "giant frames",
      "giant body", "endless body", "endless trailers", "bombs"],
 )  # fmt: skip
 def test_flood_leaves_http_memory_and_others_alone(server, sender, kind, request, record_property):
-    """Under each flood HTTP answers within a second, memory stays, and others wait at most twice as long."""
+    """Under each flood HTTP answers within a second, memory stays, and others wait at most twice as long (from 2 ms up)."""
     count = 25 * request.config.getoption("--cycles", default=4)
     before_mb = memory_mb(server)
     rounds = []
-    for _ in range(3):
+    for _ in range(ROUNDS):
         normal = latency_ms(sender, count)
         load, _ = beside(server, sender, "busy", count)
         under, slowest_s = beside(server, sender, kind, count)
@@ -93,7 +112,6 @@ def test_flood_leaves_http_memory_and_others_alone(server, sender, kind, request
     record_property("under_attack_ms", round(under, 2))
     record_property("memory_grown_mb", round(grown, 1))
     record_property("healthz_ms", round(slowest_s * 1000, 1))
-    print(kind, [[round(x, 2) for x in each] for each in rounds], round(grown, 1))
     assert slowest_s < 1
     assert grown < GROWTH_MB
     assert factor <= 2

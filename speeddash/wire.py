@@ -59,12 +59,13 @@ class Wire:
         self._unsent: deque[memoryview] = deque()
         self._shut = False
         loop: Any = gevent.get_hub().loop
+        self._loop = loop
         self._turn = _turn(loop)
         self._passed_at: float | None = None
         self._receive_bytes = RECEIVE_BYTES[1]
         self._readable = loop.io(self._fd, READ)
         self._writable = loop.io(self._fd, WRITE)
-        self._resting = loop.timer(0)
+        self._resting: Any = None
         self._reading = False
         self._read_at = 0.0
 
@@ -72,7 +73,7 @@ class Wire:
         """Read, from now on."""
         if not self._reading and self._fd >= 0:
             self._reading = True
-            if not self._resting.active:
+            if not self._resting:
                 self._readable.start(self._read)
 
     def pause(self) -> None:
@@ -83,14 +84,21 @@ class Wire:
     def rest(self) -> None:
         """Called from `received`: what came was work for nothing, and a peer that sends much of it is read less often."""
         took_s = time.monotonic() - self._read_at
-        if took_s > READ_S / 4 and self._fd >= 0:
+        if took_s > READ_S / 4 and self._fd >= 0 and self._resting is None:
             self._readable.stop()
-            self._resting.again(self._rested, min(REST * took_s, MAX_REST_S))
+            self._resting = self._loop.timer(min(REST * took_s, MAX_REST_S))
+            self._resting.start(self._rested)
 
     def _rested(self) -> None:
-        self._resting.stop()
+        self._end_rest()
         if self._reading:
             self._readable.start(self._read)
+
+    def _end_rest(self) -> None:
+        if self._resting:
+            self._resting.stop()
+            self._resting.close()
+            self._resting = None
 
     def send(self, data: bytes) -> None:
         """Send all of it, now or later. A peer that is gone shows itself at the reading side."""
@@ -124,7 +132,8 @@ class Wire:
         if self._fd >= 0:
             self._fd = -1
             self._unsent.clear()
-            for watcher in (self._readable, self._writable, self._resting):
+            self._end_rest()
+            for watcher in (self._readable, self._writable):
                 watcher.stop()
                 watcher.close()
             self._sock.close()

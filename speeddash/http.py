@@ -20,8 +20,10 @@ from gevent import pywsgi
 #: Of a request without its body: its lines together, and how many. A line that is longer than gevent reads is one too many.
 MAX_HEAD_BYTES = 1 << 16
 MAX_HEADERS = 100
-#: Read in a row from a peer that sends faster than we read; then it is somebody else's turn.
-MAX_RUN_BYTES = 1 << 16
+#: A peer that sends faster than we read is read for so long; then it is somebody else's turn.
+RUN_S = 0.001
+#: What gevent takes apart byte by byte comes in such pieces, because it does not look at the time meanwhile.
+PIECE_BYTES = 1 << 11
 #: After the answer to a bad request: closing on unread data would reset the connection under that answer.
 LINGER_S = 1.0
 #: Connections taken in one turn of the event loop; each costs about 0.1 ms until it is answered.
@@ -116,7 +118,7 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
     def __init__(self, sock: Any, address: Any, server: Server) -> None:
         self._timeout_s = server.timeout_s
         self._reads = _Reads(sock, self._timeout_s)
-        super().__init__(sock, address, server, io.BufferedReader(self._reads))  # type: ignore[call-arg, unused-ignore]
+        super().__init__(sock, address, server, io.BufferedReader(self._reads, PIECE_BYTES))  # type: ignore[call-arg, unused-ignore]
 
     def handle_one_request(self) -> Any:
         """Called by gevent until the connection ends; what it returns is an answer to a bad request."""
@@ -129,7 +131,7 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
             self.socket.sendall(result[1])
             self.socket.shutdown(socket.SHUT_WR)
             self._reads.deadline = time.monotonic() + LINGER_S
-            while self.rfile.read1(MAX_RUN_BYTES):
+            while self.rfile.read1(PIECE_BYTES):
                 pass
         return None
 
@@ -219,7 +221,7 @@ class _Reads(io.RawIOBase):
         self.deadline: float | None = None
         self._sock = sock  # simple-websocket looks for it under this name
         self._pause_s = pause_s
-        self._run_bytes = 0
+        self._turn_at = time.monotonic()
 
     def readable(self) -> bool:
         """It is."""
@@ -231,19 +233,18 @@ class _Reads(io.RawIOBase):
         Raises:
             TimeoutError: They are not here in time.
         """
-        left_s = self._pause_s if self.deadline is None else self.deadline - time.monotonic()
+        now = time.monotonic()
+        left_s = self._pause_s if self.deadline is None else self.deadline - now
         if left_s <= 0:
             raise TimeoutError
-        if self._run_bytes >= MAX_RUN_BYTES:
-            self._run_bytes = 0
+        if now - self._turn_at > RUN_S:
             gevent.sleep(0)
+            self._turn_at = time.monotonic()
         self._sock.settimeout(left_s)
         try:
-            size_bytes: int = self._sock.recv_into(buffer)
+            return int(self._sock.recv_into(buffer))
         finally:
             self._sock.settimeout(None)
-        self._run_bytes += size_bytes
-        return size_bytes
 
 
 def peer_of(address: Any) -> str:

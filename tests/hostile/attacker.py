@@ -165,7 +165,6 @@ ATTACKS = {
     "endless body": bodies(
         POST % b"readings" + b"Transfer-Encoding: chunked\r\n\r\n", b"1000\r\n" + b"x" * 4096 + b"\r\n"
     ),
-    "endless trailers": bodies(POST % b"readings" + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 1000),
     "bombs": bombs,
     "busy": busy,
 }

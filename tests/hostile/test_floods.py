@@ -91,7 +91,7 @@ def test_thousands_of_connects_a_second_are_survived(server, sender, record_prop
 @pytest.mark.parametrize(
     "kind",
     ["connects", "silent", "slow heads", "slow bodies", "tiny frames", "pings", "empty fragments", "giant frames",
-     "giant body", "endless body", "endless trailers", "bombs"],
+     "giant body", "endless body", "bombs"],
 )  # fmt: skip
 def test_flood_leaves_http_memory_and_others_alone(server, sender, kind, request, record_property):
     """Under each flood HTTP answers within a second, memory stays, and others wait at most twice as long (from 2 ms up)."""

@@ -186,8 +186,9 @@ def test_answer_that_nobody_takes_ends_after_the_timeout(quick):
     with socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.connect(("127.0.0.1", quick.port))
-        before = sockets_of(quick)
         raw.sendall((b"GET /assets/plotly-basic.min.js HTTP/1.1\r\n" + HOST + b"\r\n") * 50)
+        assert raw.recv(1) == b"H"
+        before = sockets_of(quick)
         wait_for(lambda: sockets_of(quick) < before, 10)
 
 

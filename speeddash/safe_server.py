@@ -5,24 +5,20 @@
 3. What is received and not yet answered is bounded: beyond it reading stops, and TCP slows the sender.
 4. Whatever ends the connection, `run` ends too.
 
-A whole text frame, which is nearly every frame, is taken apart here; anything else goes through wsproto, frame by frame.
+5. Whatever a client sends is judged by RFC 6455 (`frames.FrameReader`); of wsproto only the handshake is used.
 """
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from struct import pack
 from typing import Any
 
 import gevent
 import simple_websocket
 from gevent.event import Event
 from simple_websocket import ConnectionClosed
-from websockets.speedups import apply_mask
-from wsproto.events import Ping
 from wsproto.frame_protocol import CloseReason
-from wsproto.utilities import LocalProtocolError
 
+from speeddash.frames import FINAL, PING, FrameReader, close_frame, text_frame
 from speeddash.wire import Wire
 
 #: Received and not yet answered, or answered and not yet taken by the peer; beyond it nothing more is read.
@@ -31,7 +27,7 @@ MAX_OWED_BYTES = 1 << 15
 LINGER_S = 1.0
 #: A peer that is sent more than this without taking any is closed.
 MAX_UNSENT_BYTES = 1 << 20
-WHOLE_TEXT, FINAL, RESERVED, CONTROL, MASKED = 0x81, 0x80, 0x70, 0x08, 0x80
+PING_FRAME = bytes((FINAL | PING, 0))
 
 Frames = Sequence[str | bytes]
 
@@ -48,7 +44,6 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
     sock: Any
     connected: bool
     close_reason: int
-    input_buffer: list[str | bytes]
     max_message_size: int
     _receive: Callable[[Frames, int], object]
 
@@ -57,11 +52,10 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         self.heard_at = time.monotonic()
         self.owed_bytes = 0
         self._pinged = False
-        self._draining: tuple[int, str] | None = None
-        self._partial = bytearray()
-        self._fragmented = False
+        self._last: bytes | None = None
         self._ended = Event()
         super().__init__(environ, thread_class=_NoThread, event_class=_NoEvent, **options)
+        self._reader = FrameReader(self.max_message_size)
 
     def handshake(self) -> None:
         """Called by the base class once it has the socket."""
@@ -91,8 +85,8 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         """The frames of that size have their answers; read on."""
         self.owed_bytes -= size_bytes
         self._read_on()
-        if self._draining and not self.owed_bytes:
-            self.close(*self._draining)
+        if self._last and not self.owed_bytes:
+            self._end(self._last)
 
     def send_all(self, texts: Iterable[str]) -> None:
         """Send texts as one frame each, in one system call where the socket takes it. Never waits.
@@ -105,7 +99,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         if self.sock.unsent_bytes > MAX_UNSENT_BYTES:
             self.close(CloseReason.POLICY_VIOLATION, "takes nothing of what it is sent")
             raise ConnectionClosed(CloseReason.POLICY_VIOLATION, "takes nothing of what it is sent")
-        self.sock.send(b"".join([_text_frame(text.encode()) for text in texts]))
+        self.sock.send(b"".join([text_frame(text.encode()) for text in texts]))
 
     def send(self, data: str) -> None:
         """Send one text frame; see `send_all`."""
@@ -114,15 +108,11 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
     def close(self, reason: int | None = None, message: str | None = None) -> None:
         """Send a close frame, once, and let the peer finish for `LINGER_S`. Never raises or waits."""
         if self.connected:
-            with suppress(OSError, LocalProtocolError):
-                super().close(reason, message)
-            self._finish()
+            self._end(close_frame(reason or CloseReason.NORMAL_CLOSURE, message or ""))
 
     def drain(self, reason: int = CloseReason.SERVICE_RESTART, message: str = "the server stops") -> None:
         """Take no more frames, and close when those taken are answered."""
-        self._draining = self._draining or (reason, message)
-        if not self.owed_bytes:
-            self.close(*self._draining)
+        self._end_when_answered(close_frame(reason, message))
 
     def check(self, now: float, interval_s: float) -> None:
         """Ping a peer that has been silent for an interval, close on one that stayed silent for another.
@@ -136,7 +126,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         elif self.connected:
             self._pinged = True
             self.heard_at = now
-            self.sock.send(self.ws.send(Ping()))
+            self.sock.send(PING_FRAME)
 
     def _received(self, data: bytes) -> None:
         if not data:
@@ -145,69 +135,41 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
             return
         self.heard_at = time.monotonic()
         self._pinged = False
-        if not self.connected or self._draining:
+        if not self.connected or self._last:
             return
-        frames, size_bytes = self._frames(data)
+        frames, size_bytes = self._reader.read(data)
+        if self._reader.pongs:
+            self.sock.send(self._reader.pongs)
         if frames:
             self.owed_bytes += size_bytes
             self._receive(frames, size_bytes)
-        if self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
+        if self._reader.close and self.connected:
+            self.close_reason = self._reader.close_code
+            self._end_when_answered(self._reader.close)
+        elif self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
             self.sock.pause()
+        if not self.owed_bytes:  # only pings, parts or errors came
+            self.sock.rest()
 
     def _read_on(self) -> None:
         if self.owed_bytes + self.sock.unsent_bytes <= MAX_OWED_BYTES:
             self.sock.resume()
 
-    def _frames(self, data: bytes | bytearray) -> tuple[list[str | bytes], int]:
-        """The frames that are whole now, and the bytes they came in; the rest stays for the next call."""
-        if self._partial:
-            self._partial += data
-            data = self._partial
-        frames: list[str | bytes] = []
-        at, end = 0, len(data)
-        while self.connected and end - at > 1 and (extent := self._extent(data, at)):
-            start, stop = extent
-            text = None
-            if data[at] == WHOLE_TEXT and not self._fragmented:
-                with suppress(UnicodeDecodeError):
-                    text = apply_mask(data[start:stop], data[start - 4 : start]).decode()
-            if text is None:
-                self._other(bytes(data[at:stop]))
-                frames += self.input_buffer
-                self.input_buffer.clear()
-            else:
-                frames.append(text)
-            at = stop
-        if data is self._partial:
-            del data[:at]
-        elif at < end:
-            self._partial += data[at:]
-        return frames, at
+    def _end_when_answered(self, last: bytes) -> None:
+        """Take no more frames; what was taken is answered before the close frame, if it does not take too long."""
+        self._last = last
+        if self.owed_bytes:
+            gevent.spawn_later(LINGER_S, self._end, last)
+        else:
+            self._end(last)
 
-    def _extent(self, data: bytes | bytearray, at: int) -> tuple[int, int] | None:
-        """Where the next frame's payload starts and stops; None if it is not whole yet, or cannot become right."""
-        if data[at] & RESERVED or not data[at + 1] & MASKED:
-            self._other(bytes(data[at:]))
-            return None
-        size, start = _header(data, at)
-        if size > self.max_message_size:
-            self.close(CloseReason.MESSAGE_TOO_BIG, f"a frame may have {self.max_message_size} bytes")
-            return None
-        return (start, start + size) if start + size <= len(data) else None
-
-    def _other(self, frame: bytes) -> None:
-        """A part of a message, binary, ping, pong, close, or wrong: wsproto knows, and the base class acts on it."""
-        if not frame[0] & CONTROL:
-            self._fragmented = not frame[0] & FINAL
-        self.ws.receive_data(frame)
-        if not self._handle_events():
-            self._finish()
-
-    def _finish(self) -> None:
-        self.connected = False
-        self.sock.resume()
-        self.sock.shut()
-        gevent.spawn_later(LINGER_S, self.sock.hang_up)
+    def _end(self, last: bytes) -> None:
+        if self.connected:
+            self.connected = False
+            self.sock.send(last)
+            self.sock.resume()
+            self.sock.shut()
+            gevent.spawn_later(LINGER_S, self.sock.hang_up)
 
 
 class _NoThread:
@@ -227,24 +189,3 @@ class _NoEvent:
 
     def set(self) -> None:
         pass
-
-
-def _header(data: bytes | bytearray, at: int) -> tuple[int, int]:
-    """Size of a frame's payload and where it starts; a size that is cut off counts as not yet there (RFC 6455, 5.2)."""
-    second = data[at + 1]
-    size = second & 0x7F
-    start = at + 2
-    if size == 126:
-        size, start = int.from_bytes(data[at + 2 : at + 4], "big"), at + 4
-    elif size == 127:
-        size, start = int.from_bytes(data[at + 2 : at + 10], "big"), at + 10
-    return (0 if start > len(data) else size), start + 4  # behind the mask, which every client's frame has
-
-
-def _text_frame(text: bytes) -> bytes:
-    size = len(text)
-    if size < 126:
-        return bytes((WHOLE_TEXT, size)) + text
-    if size < 1 << 16:
-        return pack("!BBH", WHOLE_TEXT, 126, size) + text
-    return pack("!BBQ", WHOLE_TEXT, 127, size) + text

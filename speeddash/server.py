@@ -15,21 +15,23 @@ from urllib.parse import urlsplit
 import click
 import gevent
 from flask import Flask
-from gevent import pywsgi
 from gevent.event import Event
 from pydantic import SecretStr
 
 from speeddash.app import SpeedDash, create_app
 from speeddash.console import log_to_console
 from speeddash.errors import SettingsError, StoreMisconfigured
+from speeddash.http import Server
 from speeddash.settings import Settings
 
 #: How long the start waits for the database before it serves without it.
 FIRST_TRY_S = 1.5
 BACKLOG = 4096
+#: Connections beyond the limits of sockets: they are told so, and plain HTTP goes on.
+SLACK = 100
 #: flask-sock keeps the socket that came with the request beside its own.
 FILES_A_SOCKET = 2
-OTHER_FILES = 200
+OTHER_FILES = 400
 #: Allocations before the youngest generation is searched, and how often the older ones are (Python's own: 700, 10, 10).
 COLLECT_AFTER = (20_000, 20, 20)
 #: Listened to, these are all addresses; opened in a browser, none.
@@ -37,16 +39,6 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 DATABASE_SETTING = "SPEEDDASH_DATABASE_URL"
 
 log = logging.getLogger(__name__)
-
-
-class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
-    """Ends the HTTP connection behind a WebSocket: whatever the peer still sends is not a request."""
-
-    def run_application(self) -> None:
-        """Called by gevent for each request."""
-        super().run_application()
-        if (self.environ or {}).get("HTTP_UPGRADE", "").lower() == "websocket":
-            self.close_connection = True
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,11 +75,19 @@ def wsgi() -> Flask:
 
 def serve(app: SpeedDash, listener: socket.socket) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    _raise_file_limit(app.settings)
+    most = _raise_file_limit(app.settings) + SLACK
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stopping.set)
-    http = pywsgi.WSGIServer(listener, app.server, handler_class=Handler, log=None, error_log=log)
+    most_of_one = None if app.settings.proxies else app.settings.max_address_connections + SLACK
+    http = Server(
+        listener,
+        app.server,
+        log,
+        timeout_s=app.settings.request_timeout_s,
+        most=most,
+        most_of_one=most_of_one,
+    )
     http.start()
     app.start()
     app.ingest.tried.wait(FIRST_TRY_S)
@@ -169,15 +169,18 @@ def _say_where(app: SpeedDash, port: int) -> None:
     )
 
 
-def _raise_file_limit(settings: Settings) -> None:
+def _raise_file_limit(settings: Settings) -> int:
+    """Allow as many files as the sockets may need; how many sockets the system lets us have."""
     wanted = FILES_A_SOCKET * settings.max_connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = soft
     if soft < wanted:
         allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-        if allowed < wanted and "max_connections" in settings.model_fields_set:
-            possible = (allowed - OTHER_FILES) // FILES_A_SOCKET
-            log.warning("the system's limit of %d open files (ulimit -Hn) is enough for %d sockets", allowed, possible)
+    possible = max(1, (allowed - OTHER_FILES) // FILES_A_SOCKET)
+    if allowed < wanted and "max_connections" in settings.model_fields_set:
+        log.warning("the system's limit of %d open files (ulimit -Hn) is enough for %d sockets", allowed, possible)
+    return min(possible, settings.max_connections)
 
 
 def _calm_the_collector() -> None:

@@ -6,14 +6,23 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
+from typing import Any
 
 import gevent
 
 READ, WRITE = 1, 2
-RECEIVE_BYTES = 1 << 15
+#: Of one turn: the least and the most.
+RECEIVE_BYTES = (1 << 10, 1 << 15)
 KERNEL_BUFFER_BYTES = 1 << 17
 #: A turn of the event loop reads no longer than this: the database's answer waits behind it, and the database with it.
 TURN_S = 0.003
+#: Who had no turn for so long gets one; the loop may call a busy peer first every time.
+PATIENCE_S = 0.03
+#: One peer's share of a turn.
+READ_S = 0.0005
+#: Who makes us work for nothing rests so many times longer than that took, but not longer than this.
+REST, MAX_REST_S = 6, 0.05
 
 
 class Wire:
@@ -26,10 +35,6 @@ class Wire:
         unsent_bytes: Kept, and not yet taken by the peer.
         taken_at: When the peer last took some of what was kept (`time.monotonic`).
     """
-
-    # The turn of the event loop in which a socket was last read, and when the first one was (`time.monotonic`).
-    _turn = 0.0
-    _turn_began = 0.0
 
     def __init__(self, sock: socket.socket, received: Callable[[bytes], object], taken: Callable[[], object]) -> None:
         """Wrap a socket.
@@ -53,21 +58,47 @@ class Wire:
         self._taken = taken
         self._unsent: deque[memoryview] = deque()
         self._shut = False
-        self._loop = gevent.get_hub().loop
-        self._readable = self._loop.io(self._fd, READ)
-        self._writable = self._loop.io(self._fd, WRITE)
+        loop: Any = gevent.get_hub().loop
+        self._loop = loop
+        self._turn = _turn(loop)
+        self._passed_at: float | None = None
+        self._receive_bytes = RECEIVE_BYTES[1]
+        self._readable = loop.io(self._fd, READ)
+        self._writable = loop.io(self._fd, WRITE)
+        self._resting: Any = None
         self._reading = False
+        self._read_at = 0.0
 
     def resume(self) -> None:
         """Read, from now on."""
         if not self._reading and self._fd >= 0:
             self._reading = True
-            self._readable.start(self._read)
+            if not self._resting:
+                self._readable.start(self._read)
 
     def pause(self) -> None:
         """Read no more: the peer's bytes stay in the socket, and TCP slows it down."""
         self._reading = False
         self._readable.stop()
+
+    def rest(self) -> None:
+        """Called from `received`: what came was work for nothing, and a peer that sends much of it is read less often."""
+        took_s = time.monotonic() - self._read_at
+        if took_s > READ_S / 4 and self._fd >= 0 and self._resting is None:
+            self._readable.stop()
+            self._resting = self._loop.timer(min(REST * took_s, MAX_REST_S))
+            self._resting.start(self._rested)
+
+    def _rested(self) -> None:
+        self._end_rest()
+        if self._reading:
+            self._readable.start(self._read)
+
+    def _end_rest(self) -> None:
+        if self._resting:
+            self._resting.stop()
+            self._resting.close()
+            self._resting = None
 
     def send(self, data: bytes) -> None:
         """Send all of it, now or later. A peer that is gone shows itself at the reading side."""
@@ -101,6 +132,7 @@ class Wire:
         if self._fd >= 0:
             self._fd = -1
             self._unsent.clear()
+            self._end_rest()
             for watcher in (self._readable, self._writable):
                 watcher.stop()
                 watcher.close()
@@ -108,13 +140,13 @@ class Wire:
 
     def _read(self) -> None:
         now = time.monotonic()
-        turn = self._loop.now()  # the same all through a turn; the wall clock, so that nothing else may be made of it
-        if turn != Wire._turn:
-            Wire._turn, Wire._turn_began = turn, now
-        if now - Wire._turn_began > TURN_S:
+        if now - self._turn.began_at > TURN_S and now - (self._passed_at or now) < PATIENCE_S:
+            self._passed_at = self._passed_at or now
             return  # still readable: its turn comes with the next one
+        self._passed_at = None
+        self._read_at = now
         try:
-            data = os.read(self._fd, RECEIVE_BYTES)
+            data = os.read(self._fd, self._receive_bytes)
         except BlockingIOError:
             return
         except OSError:
@@ -122,6 +154,15 @@ class Wire:
         if not data:
             self.pause()
         self._received(data)
+        self._measure(time.monotonic() - now)
+
+    def _measure(self, took_s: float) -> None:
+        """Read less at once where it takes long, for instance because there are a thousand frames in it."""
+        least, most = RECEIVE_BYTES
+        if took_s > READ_S:
+            self._receive_bytes = max(least, self._receive_bytes // 2)
+        elif self._receive_bytes < most and took_s < READ_S / 4:
+            self._receive_bytes *= 2
 
     def _write(self, data: bytes | memoryview) -> int:
         try:
@@ -145,3 +186,20 @@ class Wire:
             if self._shut:
                 self.shut()
         self._taken()
+
+
+class _Turn:
+    """When the turn of an event loop that is under way began, by a clock that nobody sets."""
+
+    def __init__(self, loop: Any) -> None:
+        self._watcher = loop.check(ref=False)
+        self._watcher.start(self._begin)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.began_at = time.monotonic()
+
+
+@cache
+def _turn(loop: Any) -> _Turn:
+    return _Turn(loop)

@@ -1,0 +1,259 @@
+"""HTTP for strangers: gevent's server with deadlines, and with bounds on heads, bodies and connections."""
+
+import _socket
+import errno
+import io
+import re
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from ipaddress import ip_address
+from struct import pack
+from typing import Any
+
+import gevent
+import gevent.socket
+from gevent import pywsgi
+
+#: Of a request without its body: its lines together, and how many. A line that is longer than gevent reads is one too many.
+MAX_HEAD_BYTES = 1 << 16
+MAX_HEADERS = 100
+#: A peer that sends faster than we read is read for so long; then it is somebody else's turn.
+RUN_S = 0.001
+#: What gevent takes apart byte by byte comes in such pieces, because it does not look at the time meanwhile.
+PIECE_BYTES = 1 << 11
+#: After the answer to a bad request: closing on unread data would reset the connection under that answer.
+LINGER_S = 1.0
+#: Connections taken in one turn of the event loop; each costs about 0.1 ms until it is answered.
+MAX_ACCEPT = 1
+#: Refused ones cost a tenth of it.
+MAX_REFUSE = 32
+HEADER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
+#: An address may make as many connections in it as it may have open.
+WINDOW_S = 2.0
+#: SO_LINGER: a reset, which leaves nothing behind; thousands of connections that wait to be forgotten would fill the kernel.
+RESET = pack("ii", 1, 0)
+
+
+class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
+    """Serves one application. What is one connection too many is reset at once, before it costs anything.
+
+    Beyond the application's own limits, which are told with a status, this is what nobody gets past.
+    """
+
+    max_accept = MAX_ACCEPT
+
+    def __init__(
+        self, listener: socket.socket, application: Any, log: Any, timeout_s: float, most: int, most_of_one: int | None
+    ) -> None:
+        """Serve on a listening socket.
+
+        Args:
+            listener: Bound and listening.
+            application: For WSGI.
+            log: For errors.
+            timeout_s: The head of a request must be here within it; no pause of its body, and none in which nothing of
+                the answer is taken, may be longer.
+            most: Connections open at once.
+            most_of_one: Connections of one address, open at once and also new in `WINDOW_S`; None if all come from a proxy.
+        """
+        super().__init__(listener, application, handler_class=Handler, log=None, error_log=log)
+        self.timeout_s = timeout_s
+        self._most = most
+        self._most_of_one = most_of_one
+        self._open: Counter[str] = Counter()
+        self._total = 0
+        self._recent: Counter[str] = Counter()
+        self._began = time.monotonic()
+
+    def do_read(self) -> Any:
+        """Called by gevent when there may be a connection; None ends the turn."""
+        listener: Any = self.socket
+        for _ in range(MAX_REFUSE):
+            try:
+                number, address = listener._accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return None
+            if self._may_come(peer_of(address)):
+                return gevent.socket.socket(listener.family, listener.type, listener.proto, fileno=number), address
+            refused = _socket.socket(fileno=number)
+            with suppress(OSError):
+                refused.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            refused.close()
+        return None
+
+    def do_handle(self, *args: Any) -> None:
+        """Called by gevent for each connection that may come; `do_close` follows in any case."""
+        self._open[peer_of(args[1])] += 1
+        self._total += 1
+        super().do_handle(*args)
+
+    def do_close(self, *args: Any) -> None:
+        """Called by gevent when the connection has been served."""
+        peer = peer_of(args[1])
+        self._total -= 1
+        self._open[peer] -= 1
+        if not self._open[peer]:
+            del self._open[peer]
+        super().do_close(*args)
+
+    def _may_come(self, peer: str) -> bool:
+        if self._total >= self._most:
+            return False
+        if self._most_of_one is None or not peer:
+            return True
+        now = time.monotonic()
+        if now - self._began > WINDOW_S:
+            self._recent.clear()
+            self._began = now
+        self._recent[peer] += 1
+        return self._open[peer] < self._most_of_one and self._recent[peer] <= self._most_of_one
+
+
+class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
+    """One connection of a client that may be slow, wrong or hostile."""
+
+    def __init__(self, sock: Any, address: Any, server: Server) -> None:
+        self._timeout_s = server.timeout_s
+        self._reads = _Reads(sock, self._timeout_s)
+        super().__init__(sock, address, server, io.BufferedReader(self._reads, PIECE_BYTES))  # type: ignore[call-arg, unused-ignore]
+
+    def handle_one_request(self) -> Any:
+        """Called by gevent until the connection ends; what it returns is an answer to a bad request."""
+        self._reads.deadline = time.monotonic() + self._timeout_s
+        result = super().handle_one_request()
+        if not isinstance(result, tuple):
+            return result
+        with suppress(OSError):
+            self.socket.settimeout(self._timeout_s)
+            self.socket.sendall(result[1])
+            self.socket.shutdown(socket.SHUT_WR)
+            self._reads.deadline = time.monotonic() + LINGER_S
+            while self.rfile.read1(PIECE_BYTES):
+                pass
+        return None
+
+    def MessageClass(self, *_: Any) -> Any:  # noqa: N802 - gevent's name
+        """Called by gevent for the headers, which are checked before anyone makes sense of them."""
+        lines = [*self._header_lines()]
+        headers = super().MessageClass(io.BytesIO(b"\r\n".join([*lines, b"", b""])))
+        lengths, encodings = (headers.get_all(name, []) for name in ("content-length", "transfer-encoding"))
+        upgrade = "websocket" in headers.get("upgrade", "").lower()
+        if len(lengths) + len(encodings) > 1 or (upgrade and (encodings or lengths not in ([], ["0"]))):
+            raise ValueError("where the body ends can be read in two ways")
+        if encodings and (encodings[0].lower() != "chunked" or self.request_version != "HTTP/1.1"):
+            raise ValueError("the body is encoded as nobody asked for")
+        if not all(length.isascii() and length.isdecimal() for length in lengths):
+            raise ValueError("the body's length is no number")
+        return headers
+
+    def read_request(self, raw_requestline: str) -> Any:
+        """Called by gevent once the first line is here."""
+        super().read_request(raw_requestline)
+        if self.request_version == "HTTP/0.9":
+            raise ValueError("HTTP/0.9 has no headers, and nobody speaks it")
+        self._reads.deadline = None
+        return True
+
+    def run_application(self) -> None:
+        """Called by gevent for each request."""
+        try:
+            super().run_application()
+        finally:
+            # What is left of the body is read for so long; what comes behind a handshake is not a request.
+            self._reads.deadline = time.monotonic() + self._timeout_s
+            if self._connection_upgrade_requested():  # type: ignore[attr-defined, unused-ignore]
+                self.close_connection = True
+
+    def log_error(self, msg: str, *args: Any) -> None:
+        """Called by gevent for each bad request: who sends ten thousand of them shall not fill the disk."""
+
+    def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
+        if isinstance(ex, _HeadTooLarge):
+            status = "431 Request Header Fields Too Large"
+        elif isinstance(ex, TimeoutError):
+            status = "408 Request Timeout"
+        else:
+            status = "400 Bad Request"
+        return status[:3], f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
+
+    def _header_lines(self) -> Iterator[bytes]:
+        size_bytes = 0
+        for _ in range(MAX_HEADERS + 1):
+            line = self.rfile.readline(MAX_HEAD_BYTES)
+            size_bytes += len(line)
+            if size_bytes > MAX_HEAD_BYTES or len(line) == MAX_HEAD_BYTES:
+                break
+            if not line.endswith(b"\n"):
+                raise ValueError("the head ends in a line")
+            line = line[:-1].removesuffix(b"\r")
+            if not line:
+                return
+            if not HEADER.fullmatch(line):
+                raise ValueError("not a header")
+            yield line
+        raise _HeadTooLarge
+
+    def _sendall(self, data: Any) -> None:
+        """Each part of an answer must be taken before the timeout; the whole of it may take as long as it does."""
+        left = memoryview(data)
+        self.socket.settimeout(self._timeout_s)
+        try:
+            while left:
+                left = left[self.socket.send(left) :]
+        except TimeoutError:  # to gevent it is as good as gone
+            raise ConnectionResetError(errno.ECONNRESET, "nothing of the answer is taken") from None
+        finally:
+            self.socket.settimeout(None)
+        self.response_length += len(data)
+
+
+class _HeadTooLarge(ValueError):
+    pass
+
+
+class _Reads(io.RawIOBase):
+    """What a connection receives, with a deadline: the head's, or else one for each pause."""
+
+    def __init__(self, sock: Any, pause_s: float) -> None:
+        self.deadline: float | None = None
+        self._sock = sock  # simple-websocket looks for it under this name
+        self._pause_s = pause_s
+        self._turn_at = time.monotonic()
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Wait for bytes.
+
+        Raises:
+            TimeoutError: They are not here in time.
+        """
+        now = time.monotonic()
+        left_s = self._pause_s if self.deadline is None else self.deadline - now
+        if left_s <= 0:
+            raise TimeoutError
+        if now - self._turn_at > RUN_S:
+            gevent.sleep(0)
+            self._turn_at = time.monotonic()
+        self._sock.settimeout(left_s)
+        try:
+            return int(self._sock.recv_into(buffer))
+        finally:
+            self._sock.settimeout(None)
+
+
+def peer_of(address: Any) -> str:
+    """Who counts as one: an IPv4 address, the network of 64 bits of an IPv6 one; nothing on a Unix socket."""
+    if not isinstance(address, tuple):
+        return ""
+    host = str(address[0]).partition("%")[0]
+    if ":" not in host:
+        return host
+    network = ip_address(host)
+    mapped = getattr(network, "ipv4_mapped", None)
+    return str(mapped) if mapped else network.packed[:8].hex()

@@ -1,0 +1,176 @@
+"""A stranger in a process of its own: `python -m tests.hostile.attacker KIND PORT SECONDS`.
+
+It attacks this machine alone, comes from an address of its own, says `ready` once the attack is under way, ends by itself,
+and tells last how much it did.
+"""
+
+import contextlib
+import gzip
+import itertools
+import os
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+from tests.hostile.conversation import CONTINUATION, frame
+from tests.rawsocket import PING
+
+#: Another one for each process: the server remembers for a while who came too often.
+ADDRESS = f"127.66.{os.getpid() % 250}.{os.getpid() // 250 % 250 + 1}"
+MANY = 800
+HANDSHAKE = (
+    b"GET /ws?source=stranger HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+POST = b"POST /api/v1/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+def opened(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 5, (ADDRESS, 0))
+
+
+def ready() -> None:
+    print("ready", flush=True)
+
+
+def connects(port: int, until: float) -> int:
+    """Connect and reset, as fast as it goes."""
+    ready()
+    done = 0
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), socket.socket() as each:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            each.bind((ADDRESS, 0))
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", port))
+            done += 1
+    return done
+
+
+def silent(port: int, until: float) -> int:
+    """Connect and never send."""
+    return trickle(port, until, b"", iter(lambda: b"", None))
+
+
+def slow_heads(port: int, until: float) -> int:
+    """A byte of a header now and then."""
+    return trickle(port, until, b"GET /healthz HTTP/1.1\r\nX: ", itertools.repeat(b"x"))
+
+
+def slow_bodies(port: int, until: float) -> int:
+    """A byte of a body now and then."""
+    return trickle(port, until, POST % b"readings" + b"Content-Length: 1000000\r\n\r\n", itertools.repeat(b" "))
+
+
+def trickle(port: int, until: float, begin: bytes, rest: Iterable[bytes]) -> int:
+    held = [opened(port) for _ in range(MANY)]
+    for each in held:
+        each.sendall(begin)
+    ready()
+    for piece in rest:
+        time.sleep(0.5)
+        for each in held:
+            with contextlib.suppress(OSError):
+                each.sendall(piece)
+        if time.monotonic() > until:
+            break
+    return len(held)
+
+
+def frames(data: bytes, begin: bytes = b"") -> Callable[[int, float], int]:
+    """Floods of frames on two sockets; what comes back is read and thrown away."""
+
+    def flood(port: int, until: float) -> int:
+        return pour(port, until, HANDSHAKE + begin, data * (65_536 // len(data) + 1))
+
+    return flood
+
+
+def bodies(begin: bytes, data: bytes) -> Callable[[int, float], int]:
+    def flood(port: int, until: float) -> int:
+        return pour(port, until, begin, data)
+
+    return flood
+
+
+def pour(port: int, until: float, begin: bytes, data: bytes) -> int:
+    """The same bytes over and over, on two connections; a new one for each that is closed."""
+    selector = selectors.DefaultSelector()
+    sent = 0
+
+    def connect() -> None:
+        each = opened(port)
+        each.sendall(begin)
+        each.setblocking(False)
+        selector.register(each, selectors.EVENT_READ | selectors.EVENT_WRITE, memoryview(data))
+
+    connect(), connect()
+    ready()
+    while time.monotonic() < until:
+        for key, events in selector.select(0.1):
+            each = key.fileobj
+            try:
+                if events & selectors.EVENT_READ and not each.recv(1 << 16):
+                    raise ConnectionResetError
+                if events & selectors.EVENT_WRITE:
+                    size = each.send(key.data)
+                    sent += size
+                    rest = key.data[size:] or memoryview(data)
+                    selector.modify(each, selectors.EVENT_READ | selectors.EVENT_WRITE, rest)
+            except BlockingIOError:
+                continue
+            except OSError:
+                selector.unregister(each)
+                each.close()
+                connect()
+    return sent
+
+
+def bombs(port: int, until: float) -> int:
+    """256 MiB of zeros in a quarter of one, as bodies of readings and of files."""
+    bomb = gzip.compress(b"0" * (64 << 20), 6) * 4
+    ready()
+    done = 0
+    head = b"Content-Encoding: gzip\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(bomb)
+    while time.monotonic() < until:
+        for path in (b"readings", b"import?name=drive.csv"):
+            with contextlib.suppress(OSError), opened(port) as each:
+                each.sendall(POST % path + head + bomb)
+                each.recv(65_536)
+                done += 1
+    return done
+
+
+def busy(port: int, until: float) -> int:
+    """No attack: the load of one on this machine's cores, for comparison."""
+    ready()
+    while time.monotonic() < until:
+        pass
+    return 0
+
+
+ATTACKS = {
+    "connects": connects,
+    "silent": silent,
+    "slow heads": slow_heads,
+    "slow bodies": slow_bodies,
+    "tiny frames": frames(frame(b"x")),
+    "pings": frames(frame(b"", PING)),
+    "empty fragments": frames(frame(b"", CONTINUATION, final=False), frame(b"", final=False)),
+    "giant frames": frames(frame(b"", size=(1 << 63) - 1) + b"x" * 65_536),
+    "giant body": bodies(POST % b"readings" + b"Content-Length: 1000000000000000000\r\n\r\n", b"x" * 65_536),
+    "endless body": bodies(
+        POST % b"readings" + b"Transfer-Encoding: chunked\r\n\r\n", b"1000\r\n" + b"x" * 4096 + b"\r\n"
+    ),
+    "bombs": bombs,
+    "busy": busy,
+}
+
+if __name__ == "__main__":
+    kind, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    began = time.monotonic()
+    amount = ATTACKS[kind](port, began + seconds)
+    print(amount / (time.monotonic() - began))

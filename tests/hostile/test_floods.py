@@ -1,0 +1,117 @@
+"""Strangers who flood, stall and bomb the server, while somebody else goes on sending readings."""
+
+import contextlib
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.rawsocket import RawSocket
+from tests.running import ROOT, RunningServer
+from tests.test_safe_server import memory_mb
+
+READING = b'{"speed": 1}'
+#: Below it a factor says nothing: it is what this machine's scheduler does to anyone.
+FLOOR_MS = 2.0
+GROWTH_MB = 48
+#: The best of so many counts: others work on this machine too.
+ROUNDS = 4
+#: Beyond it an attack does nothing new; it is opened in pieces on a slow machine.
+LASTS_S = 20
+
+
+@pytest.fixture(scope="module")
+def sender(server: RunningServer) -> Iterator[RawSocket]:
+    """Somebody whose readings must go on."""
+    with RawSocket(server.port, "/ws?source=innocent") as sender:
+        latency_ms(sender, 200)
+        yield sender
+
+
+def latency_ms(sender: RawSocket, count: int) -> float:
+    """The median time to a receipt, one reading after the other."""
+    waits = []
+    for _ in range(count):
+        began = time.perf_counter()
+        sender.send(READING)
+        assert sender.receive_text() == READING
+        waits.append(time.perf_counter() - began)
+    return statistics.median(waits) * 1000
+
+
+def healthz_s(server: RunningServer) -> float:
+    began = time.monotonic()
+    assert requests.get(f"{server.url}/healthz", timeout=1).ok
+    return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def attack(server: RunningServer, kind: str, lasts_s: float = LASTS_S) -> Iterator[subprocess.Popen]:
+    command = [sys.executable, "-m", "tests.hostile.attacker", kind, str(server.port), str(lasts_s)]
+    attacker = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert attacker.stdout.readline() == "ready\n"
+        yield attacker
+    finally:
+        attacker.kill()
+        attacker.wait()
+        attacker.stdout.close()
+
+
+def beside(server: RunningServer, sender: RawSocket, kind: str, count: int) -> tuple[float, float]:
+    """Latency and the slowest answer of /healthz while an attack is under way."""
+    with attack(server, kind):
+        slowest = healthz_s(server)
+        latency = latency_ms(sender, count)
+        return latency, max(slowest, healthz_s(server), healthz_s(server))
+
+
+@pytest.mark.alone
+def test_thousands_of_connects_a_second_are_survived(server, sender, record_property):
+    """Thousands of connects a second from one address: HTTP answers within a second, and memory stays."""
+    before_mb = memory_mb(server)
+    with attack(server, "connects", 2) as attacker:
+        waits = []
+        while attacker.poll() is None:
+            waits.append(healthz_s(server))
+        rate = float(attacker.stdout.readline())
+    record_property("connects_per_s", round(rate))
+    record_property("healthz_ms", round(max(waits) * 1000, 1))
+    record_property("memory_grown_mb", round(memory_mb(server) - before_mb, 1))
+    assert rate > 1000
+    assert max(waits) < 1
+    assert memory_mb(server) - before_mb < GROWTH_MB
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    "kind",
+    ["connects", "silent", "slow heads", "slow bodies", "tiny frames", "pings", "empty fragments", "giant frames",
+     "giant body", "endless body", "bombs"],
+)  # fmt: skip
+def test_flood_leaves_http_memory_and_others_alone(server, sender, kind, request, record_property):
+    """Under each flood HTTP answers within a second, memory stays, and others wait at most twice as long (from 2 ms up)."""
+    count = 25 * request.config.getoption("--cycles", default=4)
+    before_mb = memory_mb(server)
+    rounds = []
+    for _ in range(ROUNDS):
+        normal = latency_ms(sender, count)
+        load, _ = beside(server, sender, "busy", count)
+        under, slowest_s = beside(server, sender, kind, count)
+        rounds.append((under / max(normal, FLOOR_MS), normal, load, under, slowest_s))
+        if rounds[-1][0] <= 2:
+            break
+    factor, normal, load, under, slowest_s = min(rounds)
+    grown = memory_mb(server) - before_mb
+    record_property("normal_ms", round(normal, 2))
+    record_property("beside_a_busy_loop_ms", round(load, 2))
+    record_property("under_attack_ms", round(under, 2))
+    record_property("memory_grown_mb", round(grown, 1))
+    record_property("healthz_ms", round(slowest_s * 1000, 1))
+    assert slowest_s < 1
+    assert grown < GROWTH_MB
+    assert factor <= 2

@@ -9,13 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from ipaddress import ip_address
 from struct import pack
 from typing import Any
 
 import gevent
 import gevent.socket
 from gevent import pywsgi
+
+from speeddash.allowance import site
 
 #: Of a request without its body: its lines together, and how many. A line that is longer than gevent reads is one too many.
 MAX_HEAD_BYTES = 1 << 16
@@ -157,6 +158,15 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         self._reads.deadline = None
         return True
 
+    def get_environ(self) -> Any:
+        """Called by gevent for each request."""
+        environ = super().get_environ()
+        made: Any = self.wsgi_input  # gevent takes no other class for it
+        self.wsgi_input = _Body(self.rfile, self.content_length, socket=made.socket, chunked_input=made.chunked_input)
+        if environ["wsgi.input"] is made:
+            environ["wsgi.input"] = self.wsgi_input
+        return environ
+
     def run_application(self) -> None:
         """Called by gevent for each request."""
         try:
@@ -214,6 +224,19 @@ class _HeadTooLarge(ValueError):
     pass
 
 
+class _Body(pywsgi.Input):  # type: ignore[misc, unused-ignore]
+    """A body whose chunks end: gevent reads trailers, byte by byte, for as long as they come."""
+
+    _trailers = 0
+
+    def _Input__read_chunk_trailer(self, rfile: Any) -> Any:  # noqa: N802 - gevent's private name
+        self._trailers += 1
+        if self._trailers > MAX_HEADERS:
+            self._chunked_input_error = True
+            raise OSError(f"more than {MAX_HEADERS} trailers")
+        return super()._Input__read_chunk_trailer(rfile)  # type: ignore[misc, unused-ignore]
+
+
 class _Reads(io.RawIOBase):
     """What a connection receives, with a deadline: the head's, or else one for each pause."""
 
@@ -248,12 +271,5 @@ class _Reads(io.RawIOBase):
 
 
 def peer_of(address: Any) -> str:
-    """Who counts as one: an IPv4 address, the network of 64 bits of an IPv6 one; nothing on a Unix socket."""
-    if not isinstance(address, tuple):
-        return ""
-    host = str(address[0]).partition("%")[0]
-    if ":" not in host:
-        return host
-    network = ip_address(host)
-    mapped = getattr(network, "ipv4_mapped", None)
-    return str(mapped) if mapped else network.packed[:8].hex()
+    """Who counts as one; nothing on a Unix socket."""
+    return site(str(address[0])) if isinstance(address, tuple) else ""

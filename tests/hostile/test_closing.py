@@ -61,7 +61,9 @@ def test_longest_reason_is_taken(server, chop):
 
 @CHOPS
 @pytest.mark.parametrize(
-    "after", [frame(TEXT_SENT), frame(b"x", PING), closing(1001), frame(b"x", 3), frame(b"x", final=False)]
+    "after",
+    [frame(TEXT_SENT), frame(b"x", PING), closing(1001), frame(b"x", 3), frame(b"x", final=False)],
+    ids=["text", "ping", "close", "reserved", "part"],
 )
 def test_nothing_after_a_close_frame_is_heard(server, chop, after):
     """Messages, pings and second closes behind a close frame are not answered."""

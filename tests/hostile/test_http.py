@@ -170,6 +170,26 @@ def test_body_that_trickles_is_taken(quick):
 
 
 @pytest.mark.alone
+def test_trailers_without_end_are_not_read(quick):
+    """A chunked body whose trailers never end is given up after a hundred of them"""
+    with socket.create_connection(("127.0.0.1", quick.port), 5) as raw:
+        raw.sendall(
+            post(
+                b"/api/v1/readings?source=trailers",
+                b"Transfer-Encoding: chunked\r\n",
+                b"c\r\n" + READING + b"\r\n0\r\n",
+            )
+        )
+        sent, deadline = 0, time.monotonic() + 10
+        with contextlib.suppress(OSError):
+            while time.monotonic() < deadline:
+                sent += raw.send(b"X-Trailer: 1\r\n" * 100)
+    assert time.monotonic() < deadline
+    assert quick.answers("/healthz")
+    assert quick.readings("trailers") == []
+
+
+@pytest.mark.alone
 def test_open_websocket_outlives_the_timeout(quick):
     """A WebSocket that is silent for longer than the timeout of requests stays open."""
     with RawSocket(quick.port) as raw:

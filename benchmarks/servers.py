@@ -41,7 +41,9 @@ def mariadb() -> Iterator[MariaDB]:
 def speeddash(database_url: str, *, script: str = "run.py", **settings: str) -> Iterator[tuple[int, int]]:
     """SpeedDash itself, as `python run.py` starts it, or another script of the project; its port and process id."""
     port = free_port()
-    env = os.environ | {"SPEEDDASH_DATABASE_URL": database_url, "SPEEDDASH_PORT": str(port)} | settings
+    # All the load comes from one address.
+    usual = {"SPEEDDASH_PORT": str(port), "SPEEDDASH_MAX_ADDRESS_CONNECTIONS": "20000"}
+    env = os.environ | {"SPEEDDASH_DATABASE_URL": database_url} | usual | settings
     with _process([sys.executable, str(ROOT / script)], port, env) as process:
         yield port, process.pid
 

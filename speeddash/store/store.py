@@ -2,6 +2,7 @@
 
 import threading
 import time
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -437,10 +438,12 @@ class Store(ABC):
         try:
             yield
         except DBAPIError as wrapped:
+            _let_go(wrapped)
             raise self._translate(wrapped.orig or wrapped) from wrapped
         except PoolTimeout as busy:
             raise StoreUnavailable("all connections to the database are in use") from busy
         except self._driver_errors as raw:
+            _let_go(raw)
             raise self._translate(raw) from raw
 
     def _call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -492,6 +495,16 @@ class Store(ABC):
     @abstractmethod
     def _translate(self, error: BaseException) -> StoreError:
         """A driver's error as one of ours."""
+
+
+def _let_go(error: BaseException) -> None:
+    """Free what the driver had in hand when it failed: its error and its frames hold each other, and a connection of 200 KB with them."""
+    causes: list[BaseException | None] = [error]
+    while causes:
+        cause = causes.pop()
+        if cause is not None:
+            traceback.clear_frames(cause.__traceback__)
+            causes += [cause.__cause__, cause.__context__ if cause.__context__ is not cause.__cause__ else None]
 
 
 def hours_of(readings: Sequence[Reading]) -> frozenset[Hour]:

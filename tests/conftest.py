@@ -28,7 +28,7 @@ CHROMIUM_OPTIONS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--cycles", type=int, default=4, help="how often the faults kill the server; the database a quarter of it"
+        "--cycles", type=int, default=2, help="how often the faults kill the server; the database a quarter of it"
     )
     parser.addoption("--seed", type=int, help="the random moments of an earlier run of the faults")
 

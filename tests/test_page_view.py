@@ -220,7 +220,7 @@ def test_driving_mode_has_huge_digits_and_a_mirror(visit):
     assert not visit.page.is_visible("#live-graph")
     visit.page.click("#mirror")
     visit.page.wait_for_function(
-        "getComputedStyle(document.querySelector('.digits')).transform.startsWith('matrix(-1')"
+        "() => getComputedStyle(document.querySelector('.digits')).transform.startsWith('matrix(-1')"
     )
     visit.page.wait_for_url("**drive=1&mirror=1**")
     visit.page.keyboard.press("Escape")

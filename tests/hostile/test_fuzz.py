@@ -69,7 +69,7 @@ def test_reading_survives_the_wire_to_the_bit(readings):
 def test_atheris_finds_no_frame_that_is_neither(request, tmp_path, record_property):
     """atheris on `parse_frame`, guided by what it reaches: no exception but the package's own"""
     pytest.importorskip("atheris", reason="atheris has no wheel for this machine")
-    seconds = 3 * request.config.getoption("--cycles", default=1)
+    seconds = 3 * request.config.getoption("--cycles")
     record_property("seconds", seconds)
     assert fuzz.run(seconds, str(tmp_path)) == 0
 

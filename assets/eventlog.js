@@ -53,6 +53,7 @@ window.speeddash.EventLog = (() => {
             const news = newest !== this.newest && !fixed;
             const due = (Date.now() < this.unsettledUntil && age > UNSETTLED_REFRESH_MS)
                 || (news && age > (this.live ? LIVE_REFRESH_MS : REFRESH_MS))
+                || (fixed && this.live && age > LIVE_REFRESH_MS) // the server has yet to find it, or it is going on
                 || ((fixed || this.live || this.failed) && age > REST_REFRESH_MS);
             if (!this.loading && (key !== this.key || due)) {
                 Object.assign(this, {key, newest, loading: true});

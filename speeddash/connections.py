@@ -1,5 +1,6 @@
 """Who is connected: the senders, by connection id, and the watchers."""
 
+import gc
 import threading
 import time
 from collections import Counter
@@ -8,6 +9,9 @@ from dataclasses import dataclass, field
 
 from speeddash.allowance import Allowance, site
 from speeddash.safe_server import SafeServer
+
+#: Connections that may leave before what they left behind is searched for.
+SEARCH_AFTER = 500
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Connections:
         self.watchers: dict[SafeServer, str] = {}  # and where each comes from
         self._by_id: dict[str, Connection] = {}
         self._by_site: Counter[str] = Counter()
+        self._gone = 0
         self._left = threading.Event()
         self._stopping = threading.Event()
 
@@ -87,6 +92,11 @@ class Connections:
         if not self._by_site[place]:
             del self._by_site[place]
         self._left.set()
+        # flask-sock makes a class for each connection, which stays with all that hangs on it until a full search for garbage; those
+        # are rare (`server.COLLECT_AFTER`), and a flood of short connections would grow the memory by 7 MB a second.
+        self._gone += 1
+        if self._gone % SEARCH_AFTER == 0:
+            gc.collect()
 
     def drain(self) -> None:
         """Let every connection answer what it has received, then close it."""

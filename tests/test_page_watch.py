@@ -165,7 +165,7 @@ def test_rows_that_others_write_to_the_table_are_drawn(visit, sql):
     page = visit("?source=sql")
     page.wait_until_drawn(1)
     sql("INSERT INTO speed_data (source, speed, timestamp) VALUES ('sql', 22, UTC_TIMESTAMP(6))")
-    page.wait_until(f"() => ({DRAWN}).length === 2", 10)
+    page.wait_until(f"() => ({DRAWN}).length === 2")
     assert [speed for _, speed in page.drawn()] == [11, 22]
 
 

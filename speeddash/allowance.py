@@ -1,15 +1,14 @@
 """How much somebody may do in a second: token buckets, one alone or one for each address."""
 
-import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
+from speeddash.address import site
+
 #: More addresses are not remembered; the one that was quiet for longest is forgotten first.
 MAX_ADDRESSES: Final = 10_000
-#: A site with IPv6 has at least this much of it: its many addresses are one.
-IPV6_SITE_BITS: Final = 64
 
 
 class Allowance:
@@ -83,16 +82,3 @@ def spend(allowances: Sequence[Allowance], amount: float) -> float:
         for each in allowances:
             each.take(amount)
     return wait_s
-
-
-def site(address: str) -> str:
-    """What counts as one address: an IPv4 address, an IPv6 network of 64 bits; what is neither stands for itself."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, IPV6_SITE_BITS), strict=False))

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from speeddash.allowance import Allowance, site
+from speeddash.address import site
+from speeddash.allowance import Allowance
 from speeddash.safe_server import SafeServer
 
 #: Connections that may leave before what they left behind is searched for.

@@ -1,6 +1,5 @@
 """Stands before every request: by which name, from whose page, by whom; and says what a browser may do with the answer."""
 
-import ipaddress
 import re
 import socket
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from flask import Flask, Response, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from speeddash.access import SAFE_METHODS, Access
+from speeddash.address import ip_of, parts_of
 from speeddash.connections import Connections
 from speeddash.problem import problem, too_many
 from speeddash.settings import Settings
@@ -68,7 +68,8 @@ class Guard:
 
     def _check_host(self) -> Response | None:
         """A page whose name was made to point here (DNS rebinding) asks by that name."""
-        host = _host_name()
+        parts = parts_of(f"//{request.environ.get('HTTP_HOST', '')}")
+        host = parts and parts.hostname
         if host and (host in self._hosts or _is_private_name(host)):
             return None
         why = "this server does not answer to that Host; SPEEDDASH_ALLOWED_ORIGINS names the addresses of its page"
@@ -83,7 +84,9 @@ class Guard:
         return problem(403, why, code="foreign_origin")
 
     def _is_ours(self, origin: str) -> bool:
-        parts = urlsplit(origin)
+        parts = parts_of(origin)
+        if parts is None:
+            return False
         same_scheme = parts.scheme == "https" or not request.is_secure
         return origin in self._origins or (parts.netloc == request.host.lower() and same_scheme)
 
@@ -120,25 +123,13 @@ def is_handshake() -> bool:
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
-def _host_name() -> str | None:
-    try:
-        return urlsplit(f"//{request.environ.get('HTTP_HOST', '')}").hostname
-    except ValueError:  # half an IPv6 address
-        return None
-
-
 def _is_private_name(host: str) -> bool:
     """A name that nobody can make point here from elsewhere: an address, this machine's, a local network's."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return bool(HOST_NAME.fullmatch(host)) and ("." not in host or host.endswith((".localhost", ".local")))
-    return True
+    local = "." not in host or host.endswith((".localhost", ".local"))
+    return ip_of(host) is not None or (local and HOST_NAME.fullmatch(host) is not None)
 
 
 def _is_near() -> bool:
     """The request comes from this machine."""
-    try:
-        return ipaddress.ip_address((request.remote_addr or "").partition("%")[0]).is_loopback
-    except ValueError:
-        return not request.remote_addr  # a socket in the file system
+    address = ip_of(request.remote_addr or "")
+    return address.is_loopback if address else not request.remote_addr  # none on a socket in the file system

@@ -16,7 +16,7 @@ import gevent
 import gevent.socket
 from gevent import pywsgi
 
-from speeddash.allowance import site
+from speeddash.address import site
 
 #: Of a request without its body: its lines together, and how many. A line that is longer than gevent reads is one too many.
 MAX_HEAD_BYTES = 1 << 16

@@ -1,7 +1,6 @@
 """`python run.py`: listens, says where, and stops without losing a reading."""
 
 import gc
-import ipaddress
 import logging
 import os
 import resource
@@ -10,7 +9,6 @@ import signal
 import socket
 import sys
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 import click
 import gevent
@@ -18,6 +16,7 @@ from flask import Flask
 from gevent.event import Event
 from pydantic import SecretStr
 
+from speeddash.address import ip_of, parts_of
 from speeddash.app import SpeedDash, create_app
 from speeddash.console import log_to_console
 from speeddash.errors import SettingsError, StoreMisconfigured
@@ -106,7 +105,8 @@ def serve(app: SpeedDash, listener: socket.socket) -> None:
 
 def _hide_password(database_url: str | None) -> None:
     """Everybody on the machine can read a command line: begin again with the password in the environment."""
-    if database_url and urlsplit(database_url).password:
+    parts = parts_of(database_url or "")
+    if database_url and parts and parts.password:
         os.environ[DATABASE_SETTING] = database_url
         at = next(at for at, word in enumerate(sys.orig_argv) if word.startswith("--database-url"))
         rest = at + (1 if "=" in sys.orig_argv[at] else 2)
@@ -127,7 +127,8 @@ def _is_loopback(host: str) -> bool:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
         return False  # `_listen` says what is wrong with it
-    return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+    addresses = [ip_of(str(address[0])) for *_, address in found]
+    return all(address is not None and address.is_loopback for address in addresses)
 
 
 def _listen(host: str, port: int) -> socket.socket:

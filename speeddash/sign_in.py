@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from flask import Flask, Response, g, request
 
 from speeddash.access import COOKIE_AGE_S, SAFE_METHODS, Access, Role
+from speeddash.address import parts_of
 from speeddash.allowance import Allowances
 from speeddash.files import shipped
 from speeddash.problem import problem, too_many
@@ -45,7 +46,11 @@ class SignIn:
         if role is None:
             return _who_are_you()
         # An Origin that is there has been checked by the guard; a browser sends one with every write.
-        if request.method not in SAFE_METHODS and "Origin" not in request.headers and _site() != "same-origin":
+        if (
+            request.method not in SAFE_METHODS
+            and "Origin" not in request.headers
+            and request.headers.get("Sec-Fetch-Site") != "same-origin"
+        ):
             return problem(403, "a write by cookie must come from the page itself", code="foreign_origin")
         g.signed_in = True
         return role
@@ -114,10 +119,6 @@ def _without_token() -> str:
     return f"{request.path}?{query}" if query else request.path
 
 
-def _site() -> str | None:
-    return request.headers.get("Sec-Fetch-Site")
-
-
 def _who_are_you() -> Response:
     if (
         request.method == "GET"
@@ -131,8 +132,8 @@ def _who_are_you() -> Response:
 
 def _local(address: str) -> str:
     """An address of this server; anything else becomes the page's."""
-    parts = urlsplit(address)
-    elsewhere = parts.scheme or parts.netloc or "\\" in address
+    parts = parts_of(address)
+    elsewhere = parts is None or parts.scheme or parts.netloc or "\\" in address
     return address if address.startswith("/") and address.isprintable() and not elsewhere else "/"
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from speeddash import allowance
-from speeddash.allowance import MAX_ADDRESSES, Allowance, Allowances, Rates, site, spend
+from speeddash.allowance import MAX_ADDRESSES, Allowance, Allowances, Rates, spend
 
 
 @pytest.fixture
@@ -55,20 +55,6 @@ def test_sockets_of_an_address_share_its_allowance(clock):
     assert spend(rates.of_socket("192.0.2.1"), 6) == 0
     assert spend(rates.of_socket("192.0.2.1"), 1) > 0
     assert spend(rates.of_socket("192.0.2.2"), 1) == 0
-
-
-@pytest.mark.parametrize(
-    ("address", "place"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-    ],
-)
-def test_ipv6_addresses_of_one_site_are_one(address, place):
-    assert site(address) == place
 
 
 def test_remembered_addresses_are_bounded():

@@ -173,6 +173,7 @@ def test_signed_in_browser_reads_writes_and_opens_sockets_from_its_own_page_alon
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://[::1"}, 403),
     ):
         answer = session.post(f"{guarded.url}/api/v1/readings", json={"speed": 1}, headers=headers, timeout=5)
         assert answer.status_code == status, headers
@@ -213,7 +214,16 @@ def test_source_token_does_not_sign_in(guarded):
 
 @pytest.mark.parametrize(
     "going_to",
-    ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/\r\nX-Evil: 1", "", "evil"],
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/\r\nX-Evil: 1",
+        "",
+        "evil",
+        "//[::1",
+    ],
 )
 def test_sign_in_leads_nowhere_else(guarded, going_to):
     answer = requests.post(
@@ -262,6 +272,8 @@ def test_wrong_tokens_are_slowed_by_address_and_who_was_right_before_is_not(prox
         ("", 403),
         ("a b", 403),
         ("[::1", 403),
+        ("localhost:abc", 403),
+        ("localhost:99999", 403),
     ],
 )
 def test_server_answers_to_its_own_names(guarded, host, status):

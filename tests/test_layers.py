@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "speeddash"
 ROWS = [
-    "errors", "units", "files", "reading", "settings", "drive", "intake", "export", "stretch", "store", "feed", "ingest", "readiness", "trips", "history", "rollups", "alerts", "problem", "access", "allowance", "wire", "frames", "safe_server", "connections", "sign_in", "guard", "sockets", "live", "metrics", "api", "page", "app", "console", "http", "server",
+    "errors", "units", "files", "address", "reading", "settings", "drive", "intake", "export", "stretch", "store", "feed", "ingest", "readiness", "trips", "history", "rollups", "alerts", "problem", "access", "allowance", "wire", "frames", "safe_server", "connections", "sign_in", "guard", "sockets", "live", "metrics", "api", "page", "app", "console", "http", "server",
     "replay", "exchange", "__main__",
 ]  # fmt: skip
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

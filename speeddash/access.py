@@ -2,13 +2,14 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Self
 
 from flask import g
 from itsdangerous import BadSignature, TimestampSigner
 
 from speeddash.errors import FrameError
+from speeddash.reading import Reading
 from speeddash.settings import Settings
 
 COOKIE_AGE_S: Final = 30 * 86_400
@@ -16,6 +17,8 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Where senders connect, and where a sender's readings go by HTTP.
 SENDER_SOCKETS: Final = frozenset({"/", "/ws"})
 SENDER_POSTS: Final = frozenset({"/api/v1/readings", "/api/v1/import"})
+#: The code of an error: a token sends what it is not for.
+FOREIGN_SOURCE: Final = "foreign_source"
 #: The page asks for its list of sources with a POST.
 PAGE_CALLBACK: Final = "/_dash-update-component"
 
@@ -47,6 +50,19 @@ class Role(NamedTuple):
             return method in SAFE_METHODS or path == PAGE_CALLBACK
         return path in SENDER_SOCKETS if socket else method == "POST" and path in SENDER_POSTS
 
+    def check(self, readings: Sequence[Reading]) -> None:
+        """Return if these readings may be sent.
+
+        Raises:
+            FrameError: `foreign_source`, with the position of the first that may not.
+        """
+        if self.source is not None:
+            for at, reading in enumerate(readings):
+                if reading.source != self.source:
+                    raise FrameError(
+                        FOREIGN_SOURCE, f"the token sends readings of {self.source}, not of {reading.source}", at
+                    )
+
 
 ALL: Final = Role("all")
 READ: Final = Role("read")
@@ -57,12 +73,13 @@ class Access:
 
     def __init__(self, token: str | None, read_token: str | None, source_tokens: Mapping[str, str]) -> None:
         named = {ALL: token, READ: read_token, **{Role("send", name): each for name, each in source_tokens.items()}}
-        self._tokens = {role: each for role, each in named.items() if each is not None}
+        tokens = {role: each for role, each in named.items() if each is not None}
+        self._digests = {role: digest(each) for role, each in tokens.items()}
         # Signed with the token that it stands for: a new token ends every session of the old one, and who may read learns
         # nothing about the token of who may do everything.
         self._signers = {
             role: TimestampSigner(each, salt=f"speeddash {role.name}", digest_method=hashlib.sha256)
-            for role, each in self._tokens.items()
+            for role, each in tokens.items()
             if role in (ALL, READ)
         }
 
@@ -79,14 +96,14 @@ class Access:
     @property
     def required(self) -> bool:
         """Nobody gets in without a token."""
-        return bool(self._tokens)
+        return bool(self._digests)
 
     def of_token(self, given: str) -> Role | None:
         """The role that a token gives; takes as long for any that gives none."""
         found = None
-        digest = _digest(given)
-        for role, token in self._tokens.items():
-            if hmac.compare_digest(digest, _digest(token)):
+        wanted = digest(given)
+        for role, kept in self._digests.items():
+            if hmac.compare_digest(wanted, kept):
                 found = role
         return found
 
@@ -111,20 +128,6 @@ def current_role() -> Role:
     return role
 
 
-def check_source(source: str, only: str | None, index: int | None = None) -> None:
-    """Return if somebody may send readings of a source.
-
-    Args:
-        source: Of a reading.
-        only: The one source that the role may send; None where any.
-        index: Position of the reading within its frame.
-
-    Raises:
-        FrameError: `foreign_source`.
-    """
-    if only is not None and source != only:
-        raise FrameError("foreign_source", f"the token sends readings of {only}, not of {source}", index)
-
-
-def _digest(token: str) -> bytes:
+def digest(token: str) -> bytes:
+    """What a token is compared and remembered by: it has one length, and does not give the token back."""
     return hashlib.sha256(token.encode(errors="surrogateescape")).digest()

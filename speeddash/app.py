@@ -74,7 +74,7 @@ def create_app(settings: Settings) -> SpeedDash:
         store, keep_raw_days=settings.keep_raw_days, received=lambda: ingest.received, dirty=alerts.recheck
     )
     rates = Rates(settings.max_readings_per_s, settings.max_address_readings_per_s)
-    guard = Guard(settings, Access.of(settings), connections)
+    guard = Guard(settings, Access.of(settings))
     # Before all others: what is registered first is asked first.
     guard.register(server)
     sock = Sockets(settings, ingest, connections, rates).register(server)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from speeddash.access import ALL, Role
 from speeddash.address import site
 from speeddash.allowance import Allowance
 from speeddash.safe_server import SafeServer
@@ -23,7 +24,7 @@ class Connection:
         source: Named on the URL, else the connection's id.
         opened_us: Microseconds since the epoch.
         address: Where it comes from.
-        only: The one source that it may send; None where any.
+        role: What it may send.
         allowances: What limits its readings a second: its own, and that of its address.
         readings: How many of its readings were stored.
     """
@@ -33,7 +34,7 @@ class Connection:
     opened_us: int
     socket: SafeServer = field(repr=False)
     address: str = ""
-    only: str | None = None
+    role: Role = ALL
     allowances: Sequence[Allowance] = ()
     readings: int = 0
 

@@ -11,8 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from speeddash.access import SAFE_METHODS, Access
 from speeddash.address import ip_of, parts_of
-from speeddash.connections import Connections
-from speeddash.problem import problem, too_many
+from speeddash.problem import problem
 from speeddash.settings import Settings
 from speeddash.sign_in import SIGN_IN, SignIn
 
@@ -35,14 +34,12 @@ POLICY: Final = (
 
 
 class Guard:
-    """The checks of one Flask application, in this order: by which name it is asked, from whose page, by whom, how often."""
+    """The checks of one Flask application, in this order: by which name it is asked, from whose page, by whom."""
 
-    def __init__(self, settings: Settings, access: Access, connections: Connections) -> None:
+    def __init__(self, settings: Settings, access: Access) -> None:
         self._access = access
         self._sign_in = SignIn(access)
-        self._connections = connections
         self._proxies = settings.proxies
-        self._most = settings.max_address_connections
         self._origins = frozenset(settings.allowed_origins or ())
         self._hosts = {
             settings.host.lower(),
@@ -64,7 +61,7 @@ class Guard:
         self._policy = POLICY.format(scripts=" ".join(hashes))
 
     def _check(self) -> Response | None:
-        return self._check_host() or self._check_origin() or self._check_role() or self._check_sockets()
+        return self._check_host() or self._check_origin() or self._check_role()
 
     def _check_host(self) -> Response | None:
         """A page whose name was made to point here (DNS rebinding) asks by that name."""
@@ -105,11 +102,6 @@ class Guard:
         if not role.allows(request.method, request.path, socket=is_handshake()):
             return problem(403, "the token does not allow it", code="not_allowed")
         g.role = role
-        return None
-
-    def _check_sockets(self) -> Response | None:
-        if is_handshake() and self._connections.of_address(request.remote_addr or "") >= self._most:
-            return too_many(f"all {self._most} connections of this address are in use", 10)
         return None
 
     def _harden(self, response: Response) -> Response:

@@ -52,11 +52,16 @@ def main(host: str | None, port: str | None, database_url: str | None) -> None:
     log_to_console()
     try:
         _hide_password(database_url)
-        settings = _with_token(Settings.load(host=host, port=port, database_url=database_url))
+        settings = Settings.load(host=host, port=port, database_url=database_url)
+        made = None
+        if settings.token is None and not _is_loopback(settings.host):
+            # Whoever can be reached by other machines asks for a token.
+            made = secrets.token_urlsafe(24)
+            settings = settings.model_copy(update={"token": SecretStr(made)})
         app = create_app(settings)
     except SettingsError as wrong:
         _refuse(str(wrong))
-    serve(app, _listen(settings.host, settings.port))
+    serve(app, _listen(settings.host, settings.port), made)
 
 
 def wsgi() -> Flask:
@@ -72,8 +77,14 @@ def wsgi() -> Flask:
     return app.server
 
 
-def serve(app: SpeedDash, listener: socket.socket) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+def serve(app: SpeedDash, listener: socket.socket, made_token: str | None) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Args:
+        app: Not started.
+        listener: Bound and listening.
+        made_token: Made for this run: the console shows the address that carries it.
+    """
     most = _raise_file_limit(app.settings) + SLACK
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,7 +103,7 @@ def serve(app: SpeedDash, listener: socket.socket) -> None:
     app.ingest.tried.wait(FIRST_TRY_S)
     if isinstance(app.ingest.problem, StoreMisconfigured):
         _refuse(f"the database cannot be used: {app.ingest.problem}")
-    _say_where(app, listener.getsockname()[1])
+    _say_where(app, listener.getsockname()[1], f"?token={made_token}" if made_token else "")
     _calm_the_collector()
     stopping.wait()
     http.close()
@@ -111,15 +122,6 @@ def _hide_password(database_url: str | None) -> None:
         at = next(at for at, word in enumerate(sys.orig_argv) if word.startswith("--database-url"))
         rest = at + (1 if "=" in sys.orig_argv[at] else 2)
         os.execv(sys.executable, [*sys.orig_argv[:at], *sys.orig_argv[rest:]])  # noqa: S606 - what was started, once more
-
-
-def _with_token(settings: Settings) -> Settings:
-    """Whoever can be reached by other machines asks for a token; where none is set, one is made for this run."""
-    if settings.token or _is_loopback(settings.host):
-        return settings
-    made = settings.model_copy(update={"token": SecretStr(secrets.token_urlsafe(24))})
-    made.model_fields_set.discard("token")
-    return made
 
 
 def _is_loopback(host: str) -> bool:
@@ -145,7 +147,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _say_where(app: SpeedDash, port: int) -> None:
+def _say_where(app: SpeedDash, port: int, query: str) -> None:
     host, elsewhere = app.settings.host, ""
     durability = app.ingest.durability
     if durability is None:
@@ -154,8 +156,6 @@ def _say_where(app: SpeedDash, port: int) -> None:
         commits = f"durable ({durability.detail})"
     else:
         commits = f"NOT DURABLE: an echo is no receipt with these settings ({durability.detail})"
-    made = app.settings.token if "token" not in app.settings.model_fields_set else None
-    query = f"?token={made.get_secret_value()}" if made else ""
     if host in ANY_ADDRESS:
         elsewhere = f"  elsewhere http://{socket.gethostname()}:{port}/{query}\n"
         host = ANY_ADDRESS[host]

@@ -12,8 +12,6 @@ from speeddash.errors import FrameError, SettingsError
 from speeddash.reading import parse_source
 
 PREFIX = "SPEEDDASH_"
-#: Never shown, not even when they are wrong.
-SECRETS = {"database_url", "webhook_url", "token", "read_token", "source_tokens"}
 #: A shorter one could be guessed.
 MIN_TOKEN = 16
 
@@ -164,7 +162,8 @@ class Settings(BaseSettings):
             first = invalid.errors(include_url=False)[0]
             name = str(first["loc"][0])
             key = f"--{name.replace('_', '-')}" if name in chosen else PREFIX + name.upper()
-            shown = "" if name in SECRETS else f", got {first['input']!r}"
+            # A secret is not shown, not even when it is wrong.
+            shown = "" if SecretStr.__name__ in repr(cls.model_fields[name].annotation) else f", got {first['input']!r}"
             why = first["msg"].removeprefix("Value error, ")
             raise SettingsError(key, why[:1].lower() + why[1:] + shown) from None
         settings._check_tokens()

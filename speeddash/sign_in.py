@@ -1,14 +1,14 @@
 """How somebody shows who they are: a bearer token, or a cookie that a sign-in on the page has left."""
 
-import hashlib
 from collections import OrderedDict
+from functools import cache
 from html import escape
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, Response, g, request
 
-from speeddash.access import COOKIE_AGE_S, SAFE_METHODS, Access, Role
+from speeddash.access import COOKIE_AGE_S, SAFE_METHODS, Access, Role, digest
 from speeddash.address import parts_of
 from speeddash.allowance import Allowances
 from speeddash.files import shipped
@@ -73,7 +73,7 @@ class SignIn:
     def _try(self, token: str) -> Role | Response | None:
         """The role of a token. Who was wrong too often has to wait, right or wrong."""
         address = request.remote_addr or ""
-        known = (address, hashlib.sha256(token.encode(errors="surrogateescape")).digest())
+        known = (address, digest(token))
         guesses = self._guesses.of(address)
         if known not in self._known_good and (wait_s := guesses.wait_s()):
             return too_many("too many wrong tokens from this address", wait_s)
@@ -141,7 +141,11 @@ def _see(address: str) -> Response:
     return Response(status=303, headers={"Location": address, "Cache-Control": "no-store"})
 
 
+@cache
+def _template() -> str:
+    return shipped("assets/sign-in.html").read_text(encoding="utf-8")
+
+
 def _form(going_to: str, why: str = "", status: int = 401) -> Response:
-    page = shipped("assets/sign-in.html").read_text(encoding="utf-8")
-    page = page.replace("{next}", escape(going_to)).replace("{why}", escape(why))
+    page = _template().replace("{next}", escape(going_to)).replace("{why}", escape(why))
     return Response(page, status, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})

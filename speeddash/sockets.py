@@ -13,13 +13,13 @@ from simple_websocket import ConnectionClosed
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
-from speeddash.access import check_source, current_role
+from speeddash.access import FOREIGN_SOURCE, current_role
 from speeddash.allowance import Rates, spend
 from speeddash.connections import Connection, Connections
 from speeddash.errors import FrameError, NotStored, ReadingsRefused
 from speeddash.guard import is_handshake
 from speeddash.ingest import Ingest, Ticket
-from speeddash.problem import problem
+from speeddash.problem import problem, too_many
 from speeddash.reading import Reading, parse_frame, parse_source
 from speeddash.safe_server import Frames, SafeServer
 from speeddash.settings import Settings
@@ -27,6 +27,8 @@ from speeddash.settings import Settings
 log = logging.getLogger(__name__)
 
 ENDPOINTS = ("/", "/ws")
+#: For whom all connections are in use.
+RETRY_AFTER_S = 10
 TOO_MANY = "too many readings a second"
 
 
@@ -60,24 +62,30 @@ class Sockets:
             return None
         if len(self._connections) >= self._settings.max_connections:
             answer = problem(503, f"all {self._settings.max_connections} connections are in use")
-            answer.headers["Retry-After"] = "10"
+            answer.headers["Retry-After"] = str(RETRY_AFTER_S)
             return answer
+        most = self._settings.max_address_connections
+        if self._connections.of_address(request.remote_addr or "") >= most:
+            return too_many(f"all {most} connections of this address are in use", RETRY_AFTER_S)
         try:
             for source in request.args.getlist("source"):
                 if source or request.path != "/ws/live":  # what was stored without a source may be watched
-                    check_source(parse_source(source), current_role().source)
+                    parse_source(source)
         except FrameError as bad:
-            return problem(403 if bad.code == "foreign_source" else 400, bad.message, code=bad.code)
+            return problem(400, bad.message, code=bad.code)
+        only = current_role().source
+        if only is not None and request.args.get("source", only) != only:
+            return problem(403, f"the token sends readings of {only} alone", code=FOREIGN_SOURCE)
         return None
 
     def serve(self, socket: SafeServer) -> None:
         """Echo one sender's frames after their commit until either side closes."""
         identity = secrets.token_hex(8)
-        only = current_role().source
+        role = current_role()
         address = request.remote_addr or ""
-        source = request.args.get("source") or only or identity
+        source = request.args.get("source") or role.source or identity
         allowances = self._rates.of_socket(address)
-        connection = Connection(identity, source, time.time_ns() // 1000, socket, address, only, allowances)
+        connection = Connection(identity, source, time.time_ns() // 1000, socket, address, role, allowances)
         self._connections.add(connection)
         try:
             socket.run(partial(self._receive, connection))
@@ -113,9 +121,7 @@ class Sockets:
         for place, frame in enumerate(frames):
             try:
                 readings = parse_frame(frame, connection.source, received_us, self._ingest.seqs, self._max_speed_kmh)
-                if connection.only is not None:
-                    for at, reading in enumerate(readings):
-                        check_source(reading.source, connection.only, at)
+                connection.role.check(readings)
             except FrameError as bad:
                 self._ingest.rejected[bad.code] += 1
                 answers.append(error_frame(bad))

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
+from speeddash.access import FOREIGN_SOURCE
 from speeddash.alerts import Alerts
 from speeddash.allowance import Rates
 from speeddash.api.answers import PROBLEM, Problem
@@ -120,7 +121,7 @@ class Api:
         return problem(STATUS.get(error.code, 422 if posted else 400), error.message, **members)
 
 
-STATUS = {"not_json": 400, "not_json_type": 415, "foreign_source": 403}
+STATUS = {"not_json": 400, "not_json_type": 415, FOREIGN_SOURCE: 403}
 
 
 def _document(app: OpenAPI) -> Response:

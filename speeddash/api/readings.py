@@ -7,7 +7,7 @@ from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 from simple_websocket import ConnectionClosed
 
-from speeddash.access import check_source, current_role
+from speeddash.access import current_role
 from speeddash.allowance import Rates, spend
 from speeddash.api.answers import ConnectionsOut, Readings, ReadingsIn, Removed, SendIn, Sent, Stored
 from speeddash.api.queries import Page, ReadingsQuery, SourceOnly, SourceRange, encode_cursor
@@ -74,11 +74,10 @@ class ReadingsApi:
 
     def add_readings(self, query: SourceOnly, body: ReadingsIn) -> tuple[Response, int]:  # noqa: ARG002 - it describes what `json_text` reads
         """Store one reading or an array of them, all or nothing; answered after the commit."""
-        only = current_role().source
-        source = query.source or only or HTTP_SOURCE
+        role = current_role()
+        source = query.source or role.source or HTTP_SOURCE
         readings = parse_frame(json_text(), source, _now_us(), self._ingest.seqs, self._settings.max_speed_kmh)
-        for at, reading in enumerate(readings):
-            check_source(reading.source, only, at)
+        role.check(readings)
         if wait_s := spend(self._rates.of_address(request.remote_addr or ""), len(readings)):
             return too_many(TOO_MANY, wait_s), 429
         self._commit(readings)

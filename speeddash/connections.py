@@ -95,7 +95,7 @@ class Connections:
             del self._by_site[place]
         self._left.set()
         # flask-sock makes a class for each connection, which stays with all that hangs on it until a full search for garbage; those
-        # are rare (`server.COLLECT_AFTER`), and a flood of short connections would grow the memory by 7 MB a second.
+        # are rare (`server.COLLECT_AFTER`), and a flood of short connections would grow the memory by 2 MB a second.
         self._gone += 1
         if self._gone % SEARCH_AFTER == 0:
             gc.collect()

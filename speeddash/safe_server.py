@@ -80,6 +80,14 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         finally:
             self.connected = False
             self.sock.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """flask-sock makes a class for each connection: it stays until a search for garbage, with this and all that hangs on it."""
+        self.environ = {}
+        self.ws = None
+        self._reader = FrameReader(0)
+        self._receive = _nothing
 
     def answered(self, size_bytes: int) -> None:
         """The frames of that size have their answers; read on."""
@@ -170,6 +178,10 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
             self.sock.resume()
             self.sock.shut()
             gevent.spawn_later(LINGER_S, self.sock.hang_up)
+
+
+def _nothing(_frames: Frames, _size_bytes: int) -> None:
+    """Takes no more."""
 
 
 class _NoThread:

@@ -102,8 +102,13 @@ def pour(port: int, until: float, begin: bytes, data: bytes) -> int:
     sent = 0
 
     def connect() -> None:
-        each = opened(port)
-        each.sendall(begin)
+        while True:  # who comes too often is reset, and comes again
+            with contextlib.suppress(OSError):
+                each = opened(port)
+                each.sendall(begin)
+                break
+            if time.monotonic() > until:
+                return
         each.setblocking(False)
         selector.register(each, selectors.EVENT_READ | selectors.EVENT_WRITE, memoryview(data))
 

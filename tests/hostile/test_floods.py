@@ -67,9 +67,10 @@ def attack(server: RunningServer, kind: str, lasts_s: float = LASTS_S) -> Iterat
 
 def beside(server: RunningServer, sender: RawSocket, kind: str, count: int) -> tuple[float, float]:
     """Latency and the slowest answer of /healthz while an attack is under way."""
-    with attack(server, kind):
+    with attack(server, kind) as attacker:
         slowest = healthz_s(server)
         latency = latency_ms(sender, count)
+        assert attacker.poll() is None, "the attack ended before it was measured"
         return latency, max(slowest, healthz_s(server), healthz_s(server))
 
 

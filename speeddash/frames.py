@@ -26,11 +26,13 @@ class FrameReader:
         close: The close frame that ends the connection, once the client has closed it or broken a rule; what comes after
             that is not read.
         close_code: The code of that frame.
+        broken: A rule was.
     """
 
     def __init__(self, max_message_bytes: int) -> None:
         self.pongs = b""
         self.close: bytes | None = None
+        self.broken = False
         self.close_code: int = CloseReason.NO_STATUS_RCVD
         self._max_message_bytes = max_message_bytes
         self._partial = bytearray()
@@ -136,7 +138,7 @@ class FrameReader:
             self._fragments = self._message_bytes = 0
 
     def _end(self, code: int, why: str) -> None:
-        self.close, self.close_code = close_frame(code, why), code
+        self.close, self.close_code, self.broken = close_frame(code, why), code, True
 
 
 class _Broken(Exception):

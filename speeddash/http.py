@@ -17,6 +17,8 @@ import gevent.socket
 from gevent import pywsgi
 
 from speeddash.address import site
+from speeddash.allowance import Allowances
+from speeddash.safe_server import BROKE_A_RULE
 
 #: Of a request without its body: its lines together, and how many. A line that is longer than gevent reads is one too many.
 MAX_HEAD_BYTES = 1 << 16
@@ -32,8 +34,9 @@ MAX_ACCEPT = 1
 #: Refused ones cost a tenth of it.
 MAX_REFUSE = 32
 HEADER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
-#: An address may make as many connections in it as it may have open.
-WINDOW_S = 2.0
+#: In so long an address may come in vain as often as it may have connections, a quarter of them at once: each costs others time.
+RENEWED_S = 5.0
+BURST = 0.25
 #: SO_LINGER: a reset, which leaves nothing behind; thousands of connections that wait to be forgotten would fill the kernel.
 RESET = pack("ii", 1, 0)
 
@@ -58,7 +61,8 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
             timeout_s: The head of a request must be here within it; no pause of its body, and none in which nothing of
                 the answer is taken, may be longer.
             most: Connections open at once.
-            most_of_one: Connections of one address, open at once and also new in `WINDOW_S`; None if all come from a proxy.
+            most_of_one: Connections of one address, open at once and also made in vain in `RENEWED_S`: without a request, refused, or
+                ended because a rule was broken. None if all come from a proxy.
         """
         super().__init__(listener, application, handler_class=Handler, log=None, error_log=log)
         self.timeout_s = timeout_s
@@ -66,8 +70,7 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
         self._most_of_one = most_of_one
         self._open: Counter[str] = Counter()
         self._total = 0
-        self._recent: Counter[str] = Counter()
-        self._began = time.monotonic()
+        self._in_vain = Allowances((most_of_one or 0) / RENEWED_S, BURST * (most_of_one or 0))
 
     def do_read(self) -> Any:
         """Called by gevent when there may be a connection; None ends the turn."""
@@ -91,6 +94,13 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
         self._total += 1
         super().do_handle(*args)
 
+    def handle(self, sock: Any, address: Any) -> None:
+        """Called by gevent for each connection, in a greenlet of its own."""
+        handler = Handler(sock, address, self)
+        handler.handle()
+        if not handler.was_served and self._most_of_one is not None:
+            self._in_vain.of(peer_of(address)).take(1)
+
     def do_close(self, *args: Any) -> None:
         """Called by gevent when the connection has been served."""
         peer = peer_of(args[1])
@@ -105,16 +115,14 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
             return False
         if self._most_of_one is None or not peer:
             return True
-        now = time.monotonic()
-        if now - self._began > WINDOW_S:
-            self._recent.clear()
-            self._began = now
-        self._recent[peer] += 1
-        return self._open[peer] < self._most_of_one and self._recent[peer] <= self._most_of_one
+        return self._open[peer] < self._most_of_one and not self._in_vain.of(peer).wait_s()
 
 
 class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
     """One connection of a client that may be slow, wrong or hostile."""
+
+    #: Something of it was answered as it was meant.
+    was_served = False
 
     def __init__(self, sock: Any, address: Any, server: Server) -> None:
         self._timeout_s = server.timeout_s
@@ -171,6 +179,8 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         """Called by gevent for each request."""
         try:
             super().run_application()
+            refused = 400 <= (self.code or 0) < 500 or BROKE_A_RULE in (self.environ or {})
+            self.was_served = self.was_served or not refused
         finally:
             # What is left of the body is read for so long; what comes behind a handshake is not a request.
             self._reads.deadline = time.monotonic() + self._timeout_s

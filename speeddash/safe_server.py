@@ -28,6 +28,8 @@ LINGER_S = 1.0
 #: A peer that is sent more than this without taking any is closed.
 MAX_UNSENT_BYTES = 1 << 20
 PING_FRAME = bytes((FINAL | PING, 0))
+#: In the WSGI environment of a connection that was closed for it.
+BROKE_A_RULE = "speeddash.broke_a_rule"
 
 Frames = Sequence[str | bytes]
 
@@ -84,7 +86,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
 
     def _let_go(self) -> None:
         """flask-sock makes a class for each connection: it stays until a search for garbage, with this and all that hangs on it."""
-        self.environ = {}
+        self.environ: dict[str, Any] = {}
         self.ws = None
         self._reader = FrameReader(0)
         self._receive = _nothing
@@ -116,6 +118,8 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
     def close(self, reason: int | None = None, message: str | None = None) -> None:
         """Send a close frame, once, and let the peer finish for `LINGER_S`. Never raises or waits."""
         if self.connected:
+            if reason == CloseReason.POLICY_VIOLATION:
+                self.environ[BROKE_A_RULE] = True
             self._end(close_frame(reason or CloseReason.NORMAL_CLOSURE, message or ""))
 
     def drain(self, reason: int = CloseReason.SERVICE_RESTART, message: str = "the server stops") -> None:
@@ -153,6 +157,8 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
             self._receive(frames, size_bytes)
         if self._reader.close and self.connected:
             self.close_reason = self._reader.close_code
+            if self._reader.broken:
+                self.environ[BROKE_A_RULE] = True
             self._end_when_answered(self._reader.close)
         elif self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
             self.sock.pause()

@@ -16,13 +16,13 @@ from tests.test_safe_server import memory_mb
 
 READING = b'{"speed": 1}'
 #: Below it a factor says nothing: it is what this machine's scheduler does to anyone.
-FLOOR_MS = 2.0
+FLOOR_MS = 1.0
 GROWTH_MB = 48
 #: The best of so many counts: others work on this machine too.
 ROUNDS = 4
-#: How many times longer others may wait. Asked is 2 for all; missed (measured 2.1 to 3.9 ms beside 0.4 ms) where each peer comes back with
-#: a handshake as soon as it is closed, and where a body is taken in on the core that the attacker shares.
-FACTORS = {"tiny frames": 6, "empty fragments": 6, "giant frames": 6, "bombs": 6}
+#: These come back with a connection for each that is closed: measured once the burst that every address may make is over.
+RETURNING = {"tiny frames", "pings", "empty fragments", "giant frames", "bombs"}
+BURST_S = 3
 #: Beyond it an attack does nothing new; it is opened in pieces on a slow machine.
 LASTS_S = 20
 
@@ -69,6 +69,8 @@ def beside(server: RunningServer, sender: RawSocket, kind: str, count: int) -> t
     """Latency and the slowest answer of /healthz while an attack is under way."""
     with attack(server, kind) as attacker:
         slowest = healthz_s(server)
+        if kind in RETURNING:
+            time.sleep(BURST_S)
         latency = latency_ms(sender, count)
         assert attacker.poll() is None, "the attack ended before it was measured"
         return latency, max(slowest, healthz_s(server), healthz_s(server))
@@ -76,7 +78,7 @@ def beside(server: RunningServer, sender: RawSocket, kind: str, count: int) -> t
 
 @pytest.mark.alone
 def test_thousands_of_connects_a_second_are_survived(server, sender, record_property):
-    """Thousands of connects a second from one address: HTTP answers within a second, and memory stays."""
+    """Twenty thousand connects a second from one address: HTTP answers within a second, and memory stays."""
     before_mb = memory_mb(server)
     with attack(server, "connects", 2) as attacker:
         waits = []
@@ -86,7 +88,7 @@ def test_thousands_of_connects_a_second_are_survived(server, sender, record_prop
     record_property("connects_per_s", round(rate))
     record_property("healthz_ms", round(max(waits) * 1000, 1))
     record_property("memory_grown_mb", round(memory_mb(server) - before_mb, 1))
-    assert rate > 1000
+    assert rate > 10_000
     assert max(waits) < 1
     assert memory_mb(server) - before_mb < GROWTH_MB
 
@@ -98,7 +100,7 @@ def test_thousands_of_connects_a_second_are_survived(server, sender, record_prop
      "giant body", "endless body", "bombs"],
 )  # fmt: skip
 def test_flood_leaves_http_memory_and_others_alone(server, sender, kind, request, record_property):
-    """Under each flood HTTP answers within a second, memory stays, and others wait at most twice as long (from 2 ms up; six times where a peer returns at once)."""
+    """Under each flood HTTP answers within a second, memory stays, and others wait at most twice as long (from 1 ms up)."""
     count = max(100, 25 * request.config.getoption("--cycles"))
     before_mb = memory_mb(server)
     rounds = []
@@ -118,4 +120,4 @@ def test_flood_leaves_http_memory_and_others_alone(server, sender, kind, request
     record_property("healthz_ms", round(slowest_s * 1000, 1))
     assert slowest_s < 1
     assert grown < GROWTH_MB
-    assert factor <= FACTORS.get(kind, 2)
+    assert factor <= 2

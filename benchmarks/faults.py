@@ -17,6 +17,8 @@ SECTIONS: Final = {"tests/faults": FAULTS, "tests/hostile": "Hostile input"}
 PARAMETERS: Final = re.compile(r"\[(.*)\]$")
 #: The databases come from a fixture's parameters; every other parameter is a case of the same row.
 DATABASES: Final = {"mysql": "MariaDB", "sqlite": "SQLite"}
+#: Hostile input has one column: a socket does not know its database.
+RESULT: Final = {"": "result"}
 
 
 @dataclass
@@ -53,8 +55,8 @@ class Row:
     def figures(self) -> str:
         """What was counted, the databases one after the other."""
         parts = []
-        for database in DATABASES:
-            figures = joined([each.figures for each in self.cases.get(database, [])])
+        for database in sorted(self.cases):
+            figures = joined([each.figures for each in self.cases[database]])
             if figures:
                 label = f"{DATABASES[database]}: " if len(self.cases) > 1 else ""
                 parts.append(label + ", ".join(_figure(name, value) for name, value in figures.items()))
@@ -88,10 +90,16 @@ class Collector:
         case = Case(
             report.nodeid, report.outcome, _reason(report), round(report.duration, 2), dict(report.user_properties)
         )
-        function = PARAMETERS.sub("", report.nodeid)
         section = next((title for folder, title in SECTIONS.items() if report.nodeid.startswith(folder)), "")
-        row = self._rows.setdefault(function, Row(section, *self._described[report.nodeid]))
-        row.cases.setdefault(_database(report.nodeid), []).append(case)
+        group, fault = self._described[report.nodeid]
+        key, column = PARAMETERS.sub("", report.nodeid), _database(report.nodeid)
+        if section != FAULTS:
+            column = ""
+            kind = PARAMETERS.search(report.nodeid)
+            if kind and case.figures:  # those of different attacks say nothing together
+                key, fault = report.nodeid, f"{fault}: {kind.group(1)}"
+        row = self._rows.setdefault(key, Row(section, group, fault))
+        row.cases.setdefault(column, []).append(case)
         self._said(f"{case.outcome:8} {case.seconds:7.1f} s  {report.nodeid}")
 
 
@@ -121,7 +129,7 @@ def text(rows: list[Row], machine: dict[str, str], cycles: int) -> str:
     for section in SECTIONS.values():
         mine = [row for row in rows if row.section == section]
         if mine:
-            lines += ["", f"## {section}", "", *_table(mine, by_database=section == FAULTS)]
+            lines += ["", f"## {section}", "", *_table(mine, DATABASES if section == FAULTS else RESULT)]
     return "\n".join(lines) + "\n"
 
 
@@ -142,36 +150,31 @@ def joined(all_figures: list[dict[str, Any]]) -> dict[str, Any]:
             if before is None or not isinstance(value, int | float):
                 found[name] = value
             else:
-                found[name] = max(before, value) if name.endswith("_s") else before + value
+                found[name] = max(before, value) if name.endswith(("_s", "_ms", "_mb")) else before + value
     for name in ("foreign", "wrong"):  # the checker fails the test over them; nothing to be read
         if not found.get(name):
             found.pop(name, None)
     return found
 
 
-def _table(rows: list[Row], *, by_database: bool) -> list[str]:
-    """A socket does not know which database it is: those cases have one column."""
+def _table(rows: list[Row], columns: dict[str, str]) -> list[str]:
     lines = []
     group = ""
     for row in rows:
         if row.group != group:
             group = row.group
-            columns = [*DATABASES.values()] if by_database else ["result"]
-            head = ["", *columns, "figures"]
+            head = ["", *columns.values(), "figures"]
             lines += ["", f"### {group}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-        if by_database:
-            verdicts = [row.verdict(each) for each in DATABASES]
-        else:
-            row = Row(
-                row.section, row.group, row.fault, {"mysql": [each for cases in row.cases.values() for each in cases]}
-            )
-            verdicts = [row.verdict("mysql")]
-        lines.append(f"| {' | '.join(map(_cell, [row.fault, *verdicts, row.figures()]))} |")
+        cells = [row.fault, *map(row.verdict, columns), row.figures()]
+        lines.append(f"| {' | '.join(map(_cell, cells))} |")
     return lines[1:]
 
 
 def _figure(name: str, value: Any) -> str:
-    words, unit = (name.removesuffix("_s"), " s") if name.endswith("_s") else (name, "")
+    words, _, last = name.rpartition("_")
+    unit = {"s": " s", "ms": " ms", "mb": " MB"}.get(last, "")
+    if not unit or name.endswith("per_s"):
+        words, unit = name, ""
     return f"{words.replace('_', ' ')} {value}{unit}"
 
 

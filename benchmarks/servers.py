@@ -11,11 +11,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from benchmarks.load import Frames, Sender
-from tests.mariadb import PASSWORD, USER, MariaDB, free_port
+from tests.mariadb import PASSWORD, USER, MariaDB, free_port, private_mariadb
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
@@ -26,15 +26,9 @@ CREATE OR REPLACE TABLE speed_data (id BIGINT AUTO_INCREMENT PRIMARY KEY, speed 
 """
 
 
-@contextmanager
-def mariadb() -> Iterator[MariaDB]:
+def mariadb() -> AbstractContextManager[MariaDB]:
     """A private MariaDB with an fsync at every commit, for as long as the block."""
-    with tempfile.TemporaryDirectory(prefix="speeddash-bench-") as folder:
-        server = MariaDB(Path(folder), "--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M")
-        try:
-            yield server
-        finally:
-            server.stop()
+    return private_mariadb("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M")
 
 
 @contextmanager

@@ -4,13 +4,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
 from speeddash.store import Store, open_store
-from tests.mariadb import MariaDB
+from tests.mariadb import MariaDB, private_mariadb
 from tests.running import RunningServer
 
 # The system's own browser; the switches keep it from asking for things on the network.
@@ -43,11 +42,8 @@ def require(program: str | None, name: str) -> None:
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
     require(shutil.which("mariadb-install-db"), "MariaDB")
-    # Not below pytest's own folder, which every worker closes to others again, the database's user among them.
-    with TemporaryDirectory(prefix="speeddash-") as folder:
-        server = MariaDB(Path(folder))
+    with private_mariadb() as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture(params=["sqlite", "mysql"])

@@ -7,7 +7,10 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pymysql
 
@@ -19,6 +22,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def private_mariadb(*options: str) -> "Iterator[MariaDB]":
+    """A server of one's own, for as long as the block."""
+    # Not below pytest's own folder, which every worker closes to others again, the database's user among them.
+    with TemporaryDirectory(prefix="speeddash-") as folder:
+        server = MariaDB(Path(folder), *options)
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 class MariaDB:

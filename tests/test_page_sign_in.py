@@ -133,11 +133,10 @@ def test_script_that_is_not_the_pages_own_does_not_run(own_context, page_server)
     assert len(found) == 2
 
 
-def test_page_cannot_be_framed(own_context, page_server, guarded):
+def test_page_cannot_be_framed(own_context, page_server):
     page = own_context.new_page()
-    page.goto(f"{guarded.url}/sign-in")
-    page.set_content(f"<iframe src='{page_server.url}'></iframe>")
-    page.wait_for_timeout(500)
+    with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
+        page.set_content(f"<iframe src='{page_server.url}'></iframe>")
     assert all(not frame.query_selector("#page") for frame in page.frames)
 
 

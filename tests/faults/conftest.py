@@ -3,23 +3,19 @@
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.conftest import require
-from tests.mariadb import MariaDB
+from tests.mariadb import MariaDB, private_mariadb
 
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
     """Not the one of the other tests: this one is killed, stopped and misconfigured."""
     require(shutil.which("mariadb-install-db"), "MariaDB")
-    with TemporaryDirectory(prefix="speeddash-faults-") as folder:
-        server = MariaDB(Path(folder))
+    with private_mariadb() as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum
 
-from tests.faults.network import reset
+from tests.faults.relay import Relay, reset
 
 COM_QUERY = 0x03
 BUFFER_BYTES = 1 << 16
@@ -33,42 +33,26 @@ class Cut:
         self.done = threading.Event()
 
 
-class MySQLProxy:
+class MySQLProxy(Relay):
     """Listens on a port of its own. `armed` is taken by the first connection that sends its statement."""
 
     def __init__(self, target_port: int) -> None:
-        self._target_port = target_port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
         # Protects `armed`: two connections may send its statement at once.
         self._taking = threading.Lock()
         self.armed: Cut | None = None
         self.ending = threading.Event()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self) -> "MySQLProxy":
-        return self
+        super().__init__(target_port)
 
     def __exit__(self, *_: object) -> None:
         self.ending.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        super().__exit__()
 
     def cut(self, statement: str, moment: Moment) -> Cut:
         self.armed = Cut(statement, moment)
         return self.armed
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                try:
-                    server = socket.create_connection(("127.0.0.1", self._target_port))
-                except OSError:
-                    client.close()
-                    continue
-                _Session(self, client, server)
+    def carry(self, client: socket.socket, server: socket.socket) -> None:
+        _Session(self, client, server)
 
     def take(self, query: bytes) -> Cut | None:
         """The cut that is meant for this query, once."""

@@ -2,23 +2,17 @@
 
 import select
 import socket
-import struct
 import threading
 import time
 from collections import deque
 from contextlib import suppress
 
+from tests.faults.relay import Relay, reset
+
 READ_BYTES = 4096
 
 
-def reset(sock: socket.socket) -> None:
-    """End a connection with RST, as a machine does that knows nothing of it (any more)."""
-    with suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.close()
-
-
-class Network:
+class Network(Relay):
     """A TCP proxy. What it does to connections can be changed at any moment.
 
     Attributes:
@@ -29,27 +23,20 @@ class Network:
     """
 
     def __init__(self, target_port: int) -> None:
-        self._target_port = target_port
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port = self._listener.getsockname()[1]
         self.swallows = False
         self.delay_s = 0.0
         self.piece_bytes: int | None = None
         self.bytes_per_s: float | None = None
         self._lines: list[_Line] = []
-        self._accepting = threading.Thread(target=self._accept, daemon=True)
-        self._accepting.start()
-
-    def __enter__(self) -> "Network":
-        return self
+        super().__init__(target_port)
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._accepting.join(5)
+        super().__exit__()
         for each in self._lines:
             each.end()
+
+    def carry(self, client: socket.socket, server: socket.socket) -> None:
+        self._lines.append(_Line(self, client, server))
 
     def heal(self) -> None:
         """Be a good network again, for what is left of the connections and for new ones."""
@@ -73,17 +60,6 @@ class Network:
     def _take(self) -> list["_Line"]:
         taken, self._lines = self._lines, []
         return taken
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                try:
-                    server = socket.create_connection(("127.0.0.1", self._target_port))
-                except OSError:
-                    reset(client)
-                    continue
-                self._lines.append(_Line(self, client, server))
 
 
 class _Line:
@@ -124,7 +100,7 @@ class _Line:
                 if on_the_way and (on_the_way[0][0] <= time.monotonic() or not self._network.delay_s):
                     self._deliver(on_the_way.popleft()[1], target)
                 elif on_the_way:
-                    time.sleep(0.002)
+                    time.sleep(0.002)  # so that the kernel joins no two pieces
             if ends:
                 target.shutdown(socket.SHUT_WR)
 
@@ -137,7 +113,7 @@ class _Line:
             target.sendall(piece)
             at += len(piece)
             if network.bytes_per_s:
-                time.sleep(len(piece) / network.bytes_per_s)
+                time.sleep(len(piece) / network.bytes_per_s)  # the rate
 
 
 #: Sockets whose peer is to believe that they live.

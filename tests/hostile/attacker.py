@@ -77,7 +77,7 @@ def trickle(port: int, until: float, begin: bytes, rest: Iterable[bytes]) -> int
         each.sendall(begin)
     ready()
     for piece in rest:
-        time.sleep(0.5)
+        time.sleep(0.5)  # the slowness is the attack
         for each in held:
             with contextlib.suppress(OSError):
                 each.sendall(piece)

@@ -70,7 +70,7 @@ def beside(server: RunningServer, sender: RawSocket, kind: str, count: int) -> t
     with attack(server, kind) as attacker:
         slowest = healthz_s(server)
         if kind in RETURNING:
-            time.sleep(BURST_S)
+            time.sleep(BURST_S)  # see RETURNING
         latency = latency_ms(sender, count)
         assert attacker.poll() is None, "the attack ended before it was measured"
         return latency, max(slowest, healthz_s(server), healthz_s(server))
@@ -100,7 +100,7 @@ def test_thousands_of_connects_a_second_are_survived(server, sender, record_prop
      "giant body", "endless body", "bombs"],
 )  # fmt: skip
 def test_flood_leaves_http_memory_and_others_alone(server, sender, kind, request, record_property):
-    """Under each flood HTTP answers within a second, memory stays, and others wait at most twice as long (from 1 ms up)."""
+    """Under each flood HTTP answers within a second, memory stays, and others wait at most twice as long (from 1 ms up), once the first burst is over."""
     count = max(100, 25 * request.config.getoption("--cycles"))
     before_mb = memory_mb(server)
     rounds = []

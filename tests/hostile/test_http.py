@@ -164,7 +164,7 @@ def test_body_that_trickles_is_taken(quick):
         raw.sendall(post(b"/api/v1/readings?source=slow", b"Content-Length: 12\r\n", b""))
         for at in range(len(READING)):
             raw.sendall(READING[at : at + 1])
-            time.sleep(0.15)
+            time.sleep(0.15)  # the slowness is what is tested
         assert raw.recv(4096).startswith(b"HTTP/1.1 201")
     assert len(quick.readings("slow")) == 1
 

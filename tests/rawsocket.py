@@ -8,8 +8,11 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 class RawSocket:
-    def __init__(self, port: int, path: str = "/ws", headers: str = "", receive_buffer: int | None = None) -> None:
+    def __init__(
+        self, port: int, path: str = "/ws", headers: str = "", receive_buffer: int | None = None, timeout_s: float = 10
+    ) -> None:
         self.socket = socket.socket()
+        self.socket.settimeout(timeout_s)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._received = b""
@@ -66,7 +69,6 @@ class RawSocket:
         self.close()
 
     def _shake_hands(self, port: int, path: str, headers: str) -> str:
-        self.socket.settimeout(10)
         self.socket.connect(("127.0.0.1", port))
         self.socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

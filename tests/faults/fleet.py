@@ -88,7 +88,8 @@ class Sender(threading.Thread):
         while not self.ending.is_set():
             before = len(self.echoed)
             try:
-                self._socket = RawSocket(self._port, f"/ws?source={self.source}")
+                # A network that swallows an echo swallows a handshake.
+                self._socket = RawSocket(self._port, f"/ws?source={self.source}", timeout_s=self._echo_deadline_s)
             except (OSError, EOFError):
                 pass
             else:

@@ -23,12 +23,14 @@ from speeddash.safe_server import BROKE_A_RULE
 #: Of a request without its body: its lines together, and how many. A line that is longer than gevent reads is one too many.
 MAX_HEAD_BYTES = 1 << 16
 MAX_HEADERS = 100
-#: A peer that sends faster than we read is read for so long; then it is somebody else's turn.
-RUN_S = 0.001
+#: A peer that sends faster than we read is read for so long, then rests: a receipt takes several turns of the loop.
+RUN_S, REST_S = 0.001, 0.004
 #: What gevent takes apart byte by byte comes in such pieces, because it does not look at the time meanwhile.
 PIECE_BYTES = 1 << 11
 #: After the answer to a bad request: closing on unread data would reset the connection under that answer.
 LINGER_S = 1.0
+#: So much of what nobody wants is read at once.
+DRAIN_BYTES = 1 << 16
 #: Connections taken in one turn of the event loop; each costs about 0.1 ms until it is answered.
 MAX_ACCEPT = 1
 #: Refused ones cost a tenth of it.
@@ -133,15 +135,15 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         """Called by gevent until the connection ends; what it returns is an answer to a bad request."""
         self._reads.deadline = time.monotonic() + self._timeout_s
         result = super().handle_one_request()
-        if not isinstance(result, tuple):
+        left_over = isinstance(self.wsgi_input, _Body) and self.wsgi_input.left_over
+        if not isinstance(result, tuple) and not left_over:
             return result
         with suppress(OSError):
-            self.socket.settimeout(self._timeout_s)
-            self.socket.sendall(result[1])
+            if isinstance(result, tuple):
+                self.socket.settimeout(self._timeout_s)
+                self.socket.sendall(result[1])
             self.socket.shutdown(socket.SHUT_WR)
-            self._reads.deadline = time.monotonic() + LINGER_S
-            while self.rfile.read1(PIECE_BYTES):
-                pass
+            self._reads.drain(LINGER_S)
         return None
 
     def MessageClass(self, *_: Any) -> Any:  # noqa: N802 - gevent's name
@@ -235,9 +237,20 @@ class _HeadTooLarge(ValueError):
 
 
 class _Body(pywsgi.Input):  # type: ignore[misc, unused-ignore]
-    """A body whose chunks end: gevent reads trailers, byte by byte, for as long as they come."""
+    """A body that ends: gevent would take apart what nobody wants, and read trailers byte by byte, for as long as they come.
 
+    Attributes:
+        left_over: The request was answered, and more of its body comes than is worth reading.
+    """
+
+    left_over = False
     _trailers = 0
+
+    def _discard(self) -> None:
+        left_bytes = (self.content_length or 0) - self.position
+        self.left_over = self.chunk_length != 0 if self.chunked_input else left_bytes > MAX_HEAD_BYTES
+        if not self.left_over:
+            super()._discard()  # type: ignore[misc, unused-ignore]
 
     def _Input__read_chunk_trailer(self, rfile: Any) -> Any:  # noqa: N802 - gevent's private name
         self._trailers += 1
@@ -260,6 +273,13 @@ class _Reads(io.RawIOBase):
         """It is."""
         return True
 
+    def drain(self, seconds: float) -> None:
+        """Read and forget what still comes, for so long: closing on it would reset the connection under the answer."""
+        until = time.monotonic() + seconds
+        self._sock.settimeout(seconds)
+        while self._sock.recv(DRAIN_BYTES) and time.monotonic() < until:
+            gevent.sleep(REST_S)
+
     def readinto(self, buffer: Any) -> int:
         """Wait for bytes.
 
@@ -271,7 +291,7 @@ class _Reads(io.RawIOBase):
         if left_s <= 0:
             raise TimeoutError
         if now - self._turn_at > RUN_S:
-            gevent.sleep(0)
+            gevent.sleep(REST_S)
             self._turn_at = time.monotonic()
         self._sock.settimeout(left_s)
         try:

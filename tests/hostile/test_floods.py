@@ -14,6 +14,8 @@ from tests.rawsocket import RawSocket
 from tests.running import ROOT, RunningServer
 from tests.test_safe_server import memory_mb
 
+#: Of the server: its own.
+SETTINGS: dict[str, str] = {}
 READING = b'{"speed": 1}'
 #: Below it a factor says nothing: it is what this machine's scheduler does to anyone.
 FLOOR_MS = 1.0

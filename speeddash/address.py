@@ -1,6 +1,7 @@
 """Addresses, as strangers write them."""
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -26,6 +27,7 @@ def ip_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
+@lru_cache(maxsize=1024)  # asked for each connection of a flood
 def site(host: str) -> str:
     """What counts as one address: an IPv4 address, an IPv6 network of 64 bits; what is neither stands for itself."""
     parsed = ip_of(host)

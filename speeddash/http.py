@@ -17,13 +17,14 @@ import gevent.socket
 from gevent import pywsgi
 
 from speeddash.address import site
-from speeddash.allowance import Allowances
+from speeddash.allowance import Allowance, Allowances
 from speeddash.safe_server import BROKE_A_RULE
 
 #: Of a request without its body: its lines together, and how many. A line that is longer than gevent reads is one too many.
 MAX_HEAD_BYTES = 1 << 16
 MAX_HEADERS = 100
-#: A peer that sends faster than we read is read for so long, then rests: a receipt takes several turns of the loop.
+#: Who sends faster than we read is read for so long, then all that comes from its address rests: a receipt takes several turns of
+#: the loop.
 RUN_S, REST_S = 0.001, 0.004
 #: What gevent takes apart byte by byte comes in such pieces, because it does not look at the time meanwhile.
 PIECE_BYTES = 1 << 11
@@ -73,18 +74,20 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
         self._open: Counter[str] = Counter()
         self._total = 0
         self._in_vain = Allowances((most_of_one or 0) / RENEWED_S, BURST * (most_of_one or 0))
+        self._runs = Allowances(1 / (RUN_S + REST_S), 1)
 
     def do_read(self) -> Any:
         """Called by gevent when there may be a connection; None ends the turn."""
         listener: Any = self.socket
+        kind = listener.family, listener.type, listener.proto
         for _ in range(MAX_REFUSE):
             try:
                 number, address = listener._accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return None
             if self._may_come(peer_of(address)):
-                return gevent.socket.socket(listener.family, listener.type, listener.proto, fileno=number), address
-            refused = _socket.socket(fileno=number)
+                return gevent.socket.socket(*kind, fileno=number), address
+            refused = _socket.socket(*kind, fileno=number)
             with suppress(OSError):
                 refused.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             refused.close()
@@ -98,7 +101,7 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
 
     def handle(self, sock: Any, address: Any) -> None:
         """Called by gevent for each connection, in a greenlet of its own."""
-        handler = Handler(sock, address, self)
+        handler = Handler(sock, address, self, self._runs.of(peer_of(address)))
         handler.handle()
         if not handler.was_served and self._most_of_one is not None:
             self._in_vain.of(peer_of(address)).take(1)
@@ -126,9 +129,9 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
     #: Something of it was answered as it was meant.
     was_served = False
 
-    def __init__(self, sock: Any, address: Any, server: Server) -> None:
+    def __init__(self, sock: Any, address: Any, server: Server, runs: Allowance) -> None:
         self._timeout_s = server.timeout_s
-        self._reads = _Reads(sock, self._timeout_s)
+        self._reads = _Reads(sock, self._timeout_s, runs)
         super().__init__(sock, address, server, io.BufferedReader(self._reads, PIECE_BYTES))  # type: ignore[call-arg, unused-ignore]
 
     def handle_one_request(self) -> Any:
@@ -263,11 +266,12 @@ class _Body(pywsgi.Input):  # type: ignore[misc, unused-ignore]
 class _Reads(io.RawIOBase):
     """What a connection receives, with a deadline: the head's, or else one for each pause."""
 
-    def __init__(self, sock: Any, pause_s: float) -> None:
+    def __init__(self, sock: Any, pause_s: float, runs: Allowance) -> None:
         self.deadline: float | None = None
         self._sock = sock  # simple-websocket looks for it under this name
         self._pause_s = pause_s
-        self._turn_at = time.monotonic()
+        self._runs = runs
+        self._run_until = time.monotonic() + RUN_S
 
     def readable(self) -> bool:
         """It is."""
@@ -278,7 +282,7 @@ class _Reads(io.RawIOBase):
         until = time.monotonic() + seconds
         self._sock.settimeout(seconds)
         while self._sock.recv(DRAIN_BYTES) and time.monotonic() < until:
-            gevent.sleep(REST_S)
+            self._rest()
 
     def readinto(self, buffer: Any) -> int:
         """Wait for bytes.
@@ -286,18 +290,26 @@ class _Reads(io.RawIOBase):
         Raises:
             TimeoutError: They are not here in time.
         """
-        now = time.monotonic()
-        left_s = self._pause_s if self.deadline is None else self.deadline - now
+        left_s = self._pause_s if self.deadline is None else self.deadline - time.monotonic()
         if left_s <= 0:
             raise TimeoutError
-        if now - self._turn_at > RUN_S:
-            gevent.sleep(REST_S)
-            self._turn_at = time.monotonic()
-        self._sock.settimeout(left_s)
         try:
-            return int(self._sock.recv_into(buffer))
+            self._sock.settimeout(0)
+            size = self._sock.recv_into(buffer)
+        except BlockingIOError:
+            self._sock.settimeout(left_s)
+            size = self._sock.recv_into(buffer)
+            self._run_until = time.monotonic() + RUN_S
         finally:
             self._sock.settimeout(None)
+        if time.monotonic() > self._run_until:
+            self._rest()
+        return int(size)
+
+    def _rest(self) -> None:
+        self._runs.take(1)
+        gevent.sleep(self._runs.wait_s())
+        self._run_until = time.monotonic() + RUN_S
 
 
 def peer_of(address: Any) -> str:

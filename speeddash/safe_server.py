@@ -18,6 +18,7 @@ from gevent.event import Event
 from simple_websocket import ConnectionClosed
 from wsproto.frame_protocol import CloseReason
 
+from speeddash.allowance import Allowances
 from speeddash.frames import FINAL, PING, FrameReader, close_frame, text_frame
 from speeddash.wire import Wire
 
@@ -49,13 +50,21 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
     max_message_size: int
     _receive: Callable[[Frames, int], object]
 
-    def __init__(self, environ: dict[str, Any], **options: Any) -> None:
+    def __init__(self, environ: dict[str, Any], idle: Allowances, **options: Any) -> None:
+        """Accept a connection.
+
+        Args:
+            environ: Of its request.
+            idle: Seconds that what comes from an address may take us for nothing.
+            options: Of the base class.
+        """
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
         self.heard_at = time.monotonic()
         self.owed_bytes = 0
         self._pinged = False
         self._last: bytes | None = None
         self._ended = Event()
+        self._idle = idle.of(environ.get("REMOTE_ADDR", ""))
         super().__init__(environ, thread_class=_NoThread, event_class=_NoEvent, **options)
         self._reader = FrameReader(self.max_message_size)
 
@@ -163,7 +172,9 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         elif self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
             self.sock.pause()
         if not self.owed_bytes:  # only pings, parts or errors came
-            self.sock.rest()
+            self._idle.take(time.monotonic() - self.heard_at)
+            if wait_s := self._idle.wait_s():
+                self.sock.rest(wait_s)
 
     def _read_on(self) -> None:
         if self.owed_bytes + self.sock.unsent_bytes <= MAX_OWED_BYTES:

@@ -14,7 +14,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
 from speeddash.access import FOREIGN_SOURCE, current_role
-from speeddash.allowance import Rates, spend
+from speeddash.allowance import Allowances, Rates, spend
 from speeddash.connections import Connection, Connections
 from speeddash.errors import FrameError, NotStored, ReadingsRefused
 from speeddash.guard import is_handshake
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 ENDPOINTS = ("/", "/ws")
 #: For whom all connections are in use.
 RETRY_AFTER_S = 10
+#: Of our time, what one address may use up with frames that are no readings, and how much of it at once.
+IDLE, IDLE_S = 0.1, 0.005
 TOO_MANY = "too many readings a second"
 
 
@@ -47,6 +49,7 @@ class Sockets:
         flask_sock.Server = SafeServer
         app.config["SOCK_SERVER_OPTIONS"] = {
             "max_message_size": self._settings.max_frame_bytes,
+            "idle": Allowances(IDLE, IDLE_S),
         }
         sock = flask_sock.Sock(app)
         for path in ENDPOINTS:

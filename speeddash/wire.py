@@ -21,8 +21,6 @@ TURN_S = 0.003
 PATIENCE_S = 0.03
 #: One peer's share of a turn.
 READ_S = 0.0005
-#: Who makes us work for nothing rests so many times longer than that took, but not longer than this.
-REST, MAX_REST_S = 6, 0.05
 
 
 class Wire:
@@ -67,7 +65,6 @@ class Wire:
         self._writable = loop.io(self._fd, WRITE)
         self._resting: Any = None
         self._reading = False
-        self._read_at = 0.0
 
     def resume(self) -> None:
         """Read, from now on."""
@@ -81,12 +78,11 @@ class Wire:
         self._reading = False
         self._readable.stop()
 
-    def rest(self) -> None:
-        """Called from `received`: what came was work for nothing, and a peer that sends much of it is read less often."""
-        took_s = time.monotonic() - self._read_at
-        if took_s > READ_S / 4 and self._fd >= 0 and self._resting is None:
+    def rest(self, seconds: float) -> None:
+        """Read nothing for so long."""
+        if self._fd >= 0 and self._resting is None:
             self._readable.stop()
-            self._resting = self._loop.timer(min(REST * took_s, MAX_REST_S))
+            self._resting = self._loop.timer(seconds)
             self._resting.start(self._rested)
 
     def _rested(self) -> None:
@@ -144,7 +140,6 @@ class Wire:
             self._passed_at = self._passed_at or now
             return  # still readable: its turn comes with the next one
         self._passed_at = None
-        self._read_at = now
         try:
             data = os.read(self._fd, self._receive_bytes)
         except BlockingIOError:

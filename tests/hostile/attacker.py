@@ -21,6 +21,7 @@ from tests.rawsocket import PING
 #: Another one for each process: the server remembers for a while who came too often.
 ADDRESS = f"127.66.{os.getpid() % 250}.{os.getpid() // 250 % 250 + 1}"
 MANY = 800
+POURING = 20
 #: Twice what the server is asked to bear.
 CONNECTS_PER_S = 20_000
 HANDSHAKE = (
@@ -87,7 +88,7 @@ def trickle(port: int, until: float, begin: bytes, rest: Iterable[bytes]) -> int
 
 
 def frames(data: bytes, begin: bytes = b"") -> Callable[[int, float], int]:
-    """Floods of frames on two sockets; what comes back is read and thrown away."""
+    """Floods of frames; what comes back is read and thrown away."""
 
     def flood(port: int, until: float) -> int:
         return pour(port, until, HANDSHAKE + begin, data * (65_536 // len(data) + 1))
@@ -103,7 +104,7 @@ def bodies(begin: bytes, data: bytes) -> Callable[[int, float], int]:
 
 
 def pour(port: int, until: float, begin: bytes, data: bytes) -> int:
-    """The same bytes over and over, on two connections; a new one for each that is closed."""
+    """The same bytes over and over, on some connections; a new one for each that is closed."""
     selector = selectors.DefaultSelector()
     sent = 0
 
@@ -118,7 +119,7 @@ def pour(port: int, until: float, begin: bytes, data: bytes) -> int:
         each.setblocking(False)
         selector.register(each, selectors.EVENT_READ | selectors.EVENT_WRITE, memoryview(data))
 
-    connect(), connect()
+    [connect() for _ in range(POURING)]
     ready()
     while time.monotonic() < until:
         for key, events in selector.select(0.1):

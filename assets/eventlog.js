@@ -6,7 +6,7 @@ window.speeddash = window.speeddash || {};
 
 window.speeddash.EventLog = (() => {
     const REFRESH_MS = 10_000; // where readings come
-    const LIVE_REFRESH_MS = 3_000; // where something is above the limit, too
+    const LIVE_REFRESH_MS = 3_000; // where something is above the limit, too, and while the server has yet to find it
     const REST_REFRESH_MS = 30_000;
     const UNSETTLED_MS = 15_000; // the server finds the events of a limit anew, in the background
     const UNSETTLED_REFRESH_MS = 2_000;
@@ -42,7 +42,7 @@ window.speeddash.EventLog = (() => {
 
         // What is stored is not what it was: a limit was changed, say. What is found now may not be all of it.
         forget() {
-            Object.assign(this, {key: null, stored: [], newest: null, askedAt: 0, failed: null, loading: false, written: null, live: false});
+            Object.assign(this, {key: null, stored: [], newest: null, askedAt: 0, failed: null, loading: false, written: null, live: false, awaited: false});
             this.unsettledUntil = Date.now() + UNSETTLED_MS;
         }
 
@@ -53,7 +53,7 @@ window.speeddash.EventLog = (() => {
             const news = newest !== this.newest && !fixed;
             const due = (Date.now() < this.unsettledUntil && age > UNSETTLED_REFRESH_MS)
                 || (news && age > (this.live ? LIVE_REFRESH_MS : REFRESH_MS))
-                || (fixed && this.live && age > LIVE_REFRESH_MS) // the server has yet to find it, or it is going on
+                || ((this.awaited || (fixed && this.live)) && age > LIVE_REFRESH_MS)
                 || ((fixed || this.live || this.failed) && age > REST_REFRESH_MS);
             if (!this.loading && (key !== this.key || due)) {
                 Object.assign(this, {key, newest, loading: true});
@@ -88,6 +88,7 @@ window.speeddash.EventLog = (() => {
             const stored = this.stored.filter(({kind}) => stores || kind === 'jump');
             const found = joined(stored, own, slack);
             this.live = stores && found.some(({ongoing}) => ongoing !== false);
+            this.awaited = stores && found.some(({ongoing}) => ongoing === undefined);
             return found.filter((each) => each.to >= from && each.from <= to);
         }
 

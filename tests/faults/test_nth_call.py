@@ -115,7 +115,7 @@ def test_nth_call_that_fails_loses_nothing(
     request, tmp_path, database_url, done, monkeypatch, cycles, chance, record_property
 ):
     """The Nth call of the database fails, before it was done or after, one N after the other until a run needs no more"""
-    stride = 1 if cycles >= 20 else 5  # a short run takes every fifth, others each time
+    stride = 1 if cycles >= 20 else 9  # a short run takes every ninth, others each time
     monkeypatch.setattr(ingest_module, "FIRST_RETRY_S", 0.001)  # time: the back-off is not what is tested
     for nth in count(chance.randint(1, stride), stride):
         is_file = database_url.startswith("sqlite")

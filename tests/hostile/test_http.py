@@ -132,7 +132,6 @@ STALLED = {
 }
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(("said", "status"), [pytest.param(*each, id=name) for name, each in STALLED.items()])
 def test_stalled_request_ends_after_the_timeout(quick, said, status):
     """A request that stops on its way, and a connection that sends no more, end after the timeout."""
@@ -141,7 +140,6 @@ def test_stalled_request_ends_after_the_timeout(quick, said, status):
     assert 0.9 < time.monotonic() - began < 5
 
 
-@pytest.mark.alone
 def test_head_that_trickles_ends_after_the_timeout(quick):
     """A head that comes byte by byte must be complete within the timeout all the same."""
     with socket.create_connection(("127.0.0.1", quick.port), 5) as raw:
@@ -169,7 +167,6 @@ def test_body_that_trickles_is_taken(quick):
     assert len(quick.readings("slow")) == 1
 
 
-@pytest.mark.alone
 def test_trailers_without_end_are_not_read(quick):
     """A chunked body whose trailers never end is given up after a hundred of them"""
     with socket.create_connection(("127.0.0.1", quick.port), 5) as raw:
@@ -189,7 +186,6 @@ def test_trailers_without_end_are_not_read(quick):
     assert quick.readings("trailers") == []
 
 
-@pytest.mark.alone
 def test_open_websocket_outlives_the_timeout(quick):
     """A WebSocket that is silent for longer than the timeout of requests stays open."""
     with RawSocket(quick.port) as raw:
@@ -200,7 +196,6 @@ def test_open_websocket_outlives_the_timeout(quick):
         assert raw.receive_text() == READING
 
 
-@pytest.mark.alone
 def test_answer_that_nobody_takes_ends_after_the_timeout(quick):
     """Who asks for a large answer and takes none of it is let go after the timeout."""
     with socket.socket() as raw:
@@ -217,7 +212,6 @@ def sockets_of(server: RunningServer) -> int:
     return sum(1 for each in files if each.is_symlink() and "socket" in str(each.readlink()))
 
 
-@pytest.mark.alone
 def test_address_with_too_many_connections_gets_no_more_and_others_do(quick, record_property):
     """Beyond the limit of one address its connections are reset at once; another address comes in."""
     held = []

@@ -83,7 +83,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         url = f"sqlite:///{tmp_path_factory.mktemp('server')}/speed.db"
     else:
         url = request.getfixturevalue("mariadb").create("shared")
-    running = RunningServer(url)
+    running = RunningServer(url, traced=True)
     yield running
     running.stop()
 

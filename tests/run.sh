@@ -37,10 +37,10 @@ if [ "$#" -gt 0 ]; then
   exec "$run/pytest" "$@"
 fi
 status=0
-# Most of it waits, for a browser or a deadline: three or four at a time keep two cores busy.
+# Most of it waits, for a browser or a deadline: three at a time keep two cores busy.
 # Coverage makes a server three times as slow: where times matter, and for the page, nobody traces it.
 slow=(tests/test_page*.py tests/faults tests/hostile)
 "$run/pytest" --numprocesses 3 --dist worksteal -m "not alone" "${slow[@]/#/--ignore=}" --cov --cov-report=term || status=1
-"$run/pytest" --numprocesses 4 --dist worksteal -m "not alone" "${slow[@]}" || status=1
+"$run/pytest" --numprocesses 3 --dist worksteal -m "not alone" "${slow[@]}" || status=1
 "$run/pytest" -m alone || status=1
 exit "$status"

@@ -41,6 +41,7 @@ WAYS = [
 def guarded(tmp_path_factory):
     server = RunningServer(
         f"sqlite:///{tmp_path_factory.mktemp('guarded')}/speed.db",
+        traced=True,
         SPEEDDASH_TOKEN=TOKEN,
         SPEEDDASH_READ_TOKEN=READ_TOKEN,
         SPEEDDASH_SOURCE_TOKENS=f"car={CAR_TOKEN}",
@@ -55,6 +56,7 @@ def proxied(tmp_path_factory):
     """Believes one proxy, so that a test can come from any address."""
     server = RunningServer(
         f"sqlite:///{tmp_path_factory.mktemp('proxied')}/speed.db",
+        traced=True,
         SPEEDDASH_TOKEN=TOKEN,
         SPEEDDASH_PROXIES="1",
         SPEEDDASH_MAX_ADDRESS_CONNECTIONS="2",

@@ -19,7 +19,7 @@ from tests.running import RunningServer, wait_for
 @pytest.fixture(scope="module")
 def server(mariadb: MariaDB) -> Iterator[RunningServer]:
     """One database is enough here: the socket does not know which it is."""
-    running = RunningServer(mariadb.create("sockets"))
+    running = RunningServer(mariadb.create("sockets"), traced=True)
     yield running
     running.stop()
 

@@ -37,9 +37,9 @@ MAX_ACCEPT = 1
 #: Refused ones cost a tenth of it.
 MAX_REFUSE = 32
 HEADER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
-#: In so long an address may come in vain as often as it may have connections, a quarter of them at once: each costs others time.
-RENEWED_S = 5.0
-BURST = 0.25
+#: In so long an address may come in vain as often as it may have connections, a tenth of them at once: each costs others time.
+RENEWED_S = 10.0
+BURST = 0.1
 #: SO_LINGER: a reset, which leaves nothing behind; thousands of connections that wait to be forgotten would fill the kernel.
 RESET = pack("ii", 1, 0)
 

@@ -74,7 +74,7 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
         self._open: Counter[str] = Counter()
         self._total = 0
         self._in_vain = Allowances((most_of_one or 0) / RENEWED_S, BURST * (most_of_one or 0))
-        self._runs = Allowances(1 / (RUN_S + REST_S), 1)
+        self.runs = Allowances(1 / (RUN_S + REST_S), 1)
 
     def do_read(self) -> Any:
         """Called by gevent when there may be a connection; None ends the turn."""
@@ -101,7 +101,7 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
 
     def handle(self, sock: Any, address: Any) -> None:
         """Called by gevent for each connection, in a greenlet of its own."""
-        handler = Handler(sock, address, self, self._runs.of(peer_of(address)))
+        handler = Handler(sock, address, self)
         handler.handle()
         if not handler.was_served and self._most_of_one is not None:
             self._in_vain.of(peer_of(address)).take(1)
@@ -129,9 +129,9 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
     #: Something of it was answered as it was meant.
     was_served = False
 
-    def __init__(self, sock: Any, address: Any, server: Server, runs: Allowance) -> None:
+    def __init__(self, sock: Any, address: Any, server: Server) -> None:
         self._timeout_s = server.timeout_s
-        self._reads = _Reads(sock, self._timeout_s, runs)
+        self._reads = _Reads(sock, self._timeout_s, server.runs.of(peer_of(address)))
         super().__init__(sock, address, server, io.BufferedReader(self._reads, PIECE_BYTES))  # type: ignore[call-arg, unused-ignore]
 
     def handle_one_request(self) -> Any:

@@ -27,7 +27,7 @@ fi
 # mariadbd lives in /usr/sbin, which is not in everybody's PATH.
 export PATH="$PATH:/usr/sbin"
 [ -x .venv-test/bin/python ] || python3 -m venv .venv-test
-.venv-test/bin/python -m pip install --quiet --no-compile --editable '.[test]'
+.venv-test/bin/python -m pip install --quiet --editable '.[test]'
 run=.venv-test/bin
 "$run/ruff" check .
 "$run/ruff" format --check .
@@ -38,7 +38,7 @@ if [ "$#" -gt 0 ]; then
 fi
 status=0
 # Most of it waits, for a browser or a deadline: three at a time keep two cores busy.
-# Coverage makes a server three times as slow: where times matter, and for the page, nobody traces it.
+# Coverage slows a server down: where times matter, and for the page, nobody traces it.
 slow=(tests/test_page*.py tests/faults tests/hostile)
 "$run/pytest" --numprocesses 3 --dist worksteal -m "not alone" "${slow[@]/#/--ignore=}" --cov --cov-report=term || status=1
 "$run/pytest" --numprocesses 3 --dist worksteal -m "not alone" "${slow[@]}" || status=1

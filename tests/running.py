@@ -47,7 +47,7 @@ class RunningServer:
         token = settings.get("SPEEDDASH_TOKEN")
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._command = command or [sys.executable, "run.py"]
-        # Coverage triples the time to start, and the time of all that it does.
+        # Under coverage a server takes twice as long to start.
         hidden = ("SPEEDDASH_",) if traced else ("SPEEDDASH_", "COVERAGE_")
         self._env = {
             **{name: value for name, value in os.environ.items() if not name.startswith(hidden)},

@@ -109,17 +109,16 @@ def pour(port: int, until: float, begin: bytes, data: bytes) -> int:
     sent = 0
 
     def connect() -> None:
-        while True:  # who comes too often is reset, and comes again
+        while time.monotonic() < until:  # who comes too often is reset, and comes again
             with contextlib.suppress(OSError):
                 each = opened(port)
                 each.sendall(begin)
-                break
-            if time.monotonic() > until:
+                each.setblocking(False)
+                selector.register(each, selectors.EVENT_READ | selectors.EVENT_WRITE, memoryview(data))
                 return
-        each.setblocking(False)
-        selector.register(each, selectors.EVENT_READ | selectors.EVENT_WRITE, memoryview(data))
 
-    [connect() for _ in range(POURING)]
+    for _ in range(POURING):
+        connect()
     ready()
     while time.monotonic() < until:
         for key, events in selector.select(0.1):

@@ -46,7 +46,7 @@ def test_speeds_of_a_gps_drive_are_shown_and_stored(phone):
     stored = [each["speed"] for each in drive.visit.stored()]
     assert stored == [round(speed * 3.6, 2) for speed in speeds_mps]
     expect(drive.visit.page.locator("#speed-now")).to_have_text("72")
-    assert [speed for _, speed in drive.visit.drawn()] == stored
+    assert [speed for _, speed in drive.visit.wait_until_drawn(len(stored))] == stored
 
 
 def test_speed_comes_from_two_fixes_where_the_device_gives_none(phone):

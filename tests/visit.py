@@ -103,7 +103,7 @@ class Visit:
 
     def assert_drawn_is_stored(self) -> None:
         """Every point is a row and the other way round, once. What came between the two looks is let pass."""
-        drawn = self.drawn()
+        drawn = self.wait_until_drawn(len(self.stored()))
         stored = [each["speed"] for each in self.stored()]
         assert [speed for _, speed in drawn] == stored[: len(drawn)]
         assert len(stored) - len(drawn) <= 2

@@ -14,6 +14,8 @@ from tests.rawsocket import CLOSE, PING, PONG, TEXT, RawSocket
 from tests.running import wait_for
 
 HEAL_DEADLINE_S = 10.0
+#: An echo that is on its way takes a few ms, and on a busy machine some more.
+SILENCE_S = 0.5
 MINUTE_MS = 60_000
 Row = tuple[str, int, int, float]
 
@@ -202,6 +204,16 @@ class Fleet:
     @property
     def waiting(self) -> int:
         return sum(len(each.outbox) for each in self.senders)
+
+    @property
+    def silent_s(self) -> float:
+        """For how long nobody has got an echo."""
+        return time.monotonic() - max(each.last_echo_at for each in self.senders)
+
+    def halt(self) -> int:
+        """Wait until echoes that were on their way are here, and no more come; how many there are."""
+        wait_for(lambda: self.waiting > 3 * len(self.senders) and self.silent_s > SILENCE_S)
+        return self.echoed
 
     def under_way(self, readings: int = 5) -> None:
         """Wait until everybody has echoes for so many readings more."""

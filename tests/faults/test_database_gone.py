@@ -83,8 +83,7 @@ def test_nothing_is_echoed_while_the_database_stands_still(
         fleet.under_way()
         before = footprint(server)
         with standing_still(database):
-            wait_for(lambda: fleet.waiting > 3 * len(fleet.senders))
-            echoed = fleet.echoed
+            echoed = fleet.halt()
             began = time.monotonic()
             while time.monotonic() - began < pause_s:
                 status, why = readiness(server)

@@ -147,8 +147,8 @@ def test_connections_of_the_database_are_used_up(run, mariadb, admin, record_pro
         wait_for(lambda: refuses_more(mariadb, admin, occupied))
         wait_for(lambda: "Too many connections" in server.output)
         wait_for(lambda: "Too many connections" in readiness(server))
-        echoed = fleet.echoed
-        wait_for(lambda: fleet.waiting > 3 * len(fleet.senders))
+        echoed, waiting = fleet.halt(), fleet.waiting
+        wait_for(lambda: fleet.waiting > waiting)
         assert fleet.echoed == echoed
         for each in occupied:
             each.close()
@@ -177,8 +177,8 @@ def test_database_becomes_read_only(run, admin, record_property):
     with under_load(run, admin, record_property) as (server, fleet), admin.setting("read_only", 1):
         wait_for(lambda: "read-only" in server.output)
         assert "read-only" in readiness(server)
-        echoed = fleet.echoed
-        wait_for(lambda: fleet.waiting > 3 * len(fleet.senders))
+        echoed, waiting = fleet.halt(), fleet.waiting
+        wait_for(lambda: fleet.waiting > waiting)
         assert fleet.echoed == echoed
 
 

@@ -1,61 +1,65 @@
-"""Who may do what: tokens, the roles that they give, and the cookie that stands for one after a sign-in."""
+"""Tokens, the roles they give, what each role may use, and the cookie that stands for a role after a sign-in."""
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from functools import wraps
+from typing import Any, Final, NamedTuple, ParamSpec, Self, TypeVar
 
-from flask import g
+from flask import Flask, g
 from itsdangerous import BadSignature, TimestampSigner
 
 from speeddash.errors import FrameError
 from speeddash.reading import Reading
 from speeddash.settings import Settings
 
+P = ParamSpec("P")
+T = TypeVar("T")
 COOKIE_AGE_S: Final = 30 * 86_400
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-#: Where senders connect, and where a sender's readings go by HTTP.
-SENDER_SOCKETS: Final = frozenset({"/", "/ws"})
-SENDER_POSTS: Final = frozenset({"/api/v1/readings", "/api/v1/import"})
-#: The code of an error: a token sends what it is not for.
+#: Error code for a reading of a source that the token is not for.
 FOREIGN_SOURCE: Final = "foreign_source"
-#: The page asks for its list of sources with a POST.
-PAGE_CALLBACK: Final = "/_dash-update-component"
+
+
+class Permission(Enum):
+    """What an endpoint requires. Every route declares one with `allow`; a route without one answers nobody."""
+
+    #: No token: the health check and the sign-in form.
+    PUBLIC = "public"
+    #: Any role that a person can sign in with.
+    SIGNED_IN = "signed in"
+    #: Watching: it changes nothing.
+    READ = "read"
+    #: Sending readings.
+    SEND = "send"
+    #: Everything else: removing, renaming, limits, readings to a connection.
+    ADMIN = "admin"
 
 
 class Role(NamedTuple):
-    """What somebody may do.
+    """What a token gives.
 
     Attributes:
-        name: `all`, `read` (watches everything, changes nothing) or `send` (sends readings, and nothing else).
-        source: The one source that a `send` may send; None in the other roles.
+        name: `all`, `read` (watches everything, changes nothing), `send` (sends readings, and nothing else) or `none`.
+        source: The one source that a `send` role may send; None in the other roles.
     """
 
     name: str
     source: str | None = None
 
-    def allows(self, method: str, path: str, *, socket: bool) -> bool:
-        """Whether a request may be made.
-
-        Args:
-            method: As in HTTP, in capitals.
-            path: Without query.
-            socket: It opens a WebSocket.
-        """
-        if self.name == "all":
-            return True
-        if self.name == "read":
-            if socket:
-                return path not in SENDER_SOCKETS
-            return method in SAFE_METHODS or path == PAGE_CALLBACK
-        return path in SENDER_SOCKETS if socket else method == "POST" and path in SENDER_POSTS
+    def may(self, permission: Permission) -> bool:
+        """Whether the role has a permission."""
+        return permission in PERMISSIONS[self.name]
 
     def check(self, readings: Sequence[Reading]) -> None:
         """Return if these readings may be sent.
 
         Raises:
-            FrameError: `foreign_source`, with the position of the first that may not.
+            FrameError: `foreign_source`, with the position of the first reading that may not.
         """
+        if not self.may(Permission.SEND):
+            raise FrameError(FOREIGN_SOURCE, "the token does not send readings")
         if self.source is not None:
             for at, reading in enumerate(readings):
                 if reading.source != self.source:
@@ -66,6 +70,40 @@ class Role(NamedTuple):
 
 ALL: Final = Role("all")
 READ: Final = Role("read")
+#: The role of a request that nobody has checked.
+NONE: Final = Role("none")
+PERMISSIONS: Final = {
+    "all": frozenset(Permission),
+    "read": frozenset({Permission.PUBLIC, Permission.SIGNED_IN, Permission.READ}),
+    "send": frozenset({Permission.PUBLIC, Permission.SEND}),
+    "none": frozenset({Permission.PUBLIC}),
+}
+
+
+def allow(permission: Permission, function: Callable[P, T]) -> Callable[P, T]:
+    """Return a view function that declares its permission; `required_permission` reads it.
+
+    It is a new function because neither Flask nor flask-openapi3 can put attributes on a bound method.
+    """
+
+    @wraps(function)
+    def view(*args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
+
+    view.permission = permission  # type: ignore[attr-defined]
+    return view
+
+
+def allow_all(permission: Permission, app: Flask, endpoints: Iterable[str]) -> None:
+    """Declare the permission of endpoints that a library has registered."""
+    views: dict[str, Any] = app.view_functions
+    for endpoint in endpoints:
+        views[endpoint] = allow(permission, views[endpoint])
+
+
+def required_permission(view: Callable[..., Any] | None) -> Permission | None:
+    """Return the permission that a view function declares; None where it declares none."""
+    return getattr(view, "permission", None)
 
 
 class Access:
@@ -123,8 +161,8 @@ class Access:
 
 
 def current_role() -> Role:
-    """The role of the request under way."""
-    role: Role = g.get("role", ALL)
+    """Return the role of the current request; `NONE` unless the guard has set another one."""
+    role: Role = g.get("role", NONE)
     return role
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from speeddash.access import ALL, Role
+from speeddash.access import Role
 from speeddash.address import site
 from speeddash.allowance import Allowance
 from speeddash.safe_server import SafeServer
@@ -23,8 +23,8 @@ class Connection:
     Attributes:
         source: Named on the URL, else the connection's id.
         opened_us: Microseconds since the epoch.
-        address: Where it comes from.
         role: What it may send.
+        address: The client's address.
         allowances: What limits its readings a second: its own, and that of its address.
         readings: How many of its readings were stored.
     """
@@ -33,8 +33,8 @@ class Connection:
     source: str
     opened_us: int
     socket: SafeServer = field(repr=False)
+    role: Role
     address: str = ""
-    role: Role = ALL
     allowances: Sequence[Allowance] = ()
     readings: int = 0
 

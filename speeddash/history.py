@@ -20,8 +20,6 @@ WIDTHS_US: Final = (
     *[each * MINUTE_US for each in SIXTIETHS],
     *[each * HOUR_US for each in (1, 2, 3, 4, 6, 8, 12)],
 )
-#: An hour of a thousand a second.
-MOST_READINGS: Final = 3_600_000
 #: How much of a source is looked at in one go.
 CHUNK_US: Final = 31 * DAY_US
 
@@ -145,13 +143,15 @@ class History:
         for each in self._stretches(source, *self._ends(source, from_us, to_us)):
             if each.jumps or (before and jumped(each.first_us - before.last_us, before.last, each.first)):
                 begin_us = before.last_us if before else each.first_us
-                some = self._store.select(source=source, from_us=begin_us, to_us=each.last_us + 1, limit=MOST_READINGS)
-                found = {
-                    b.at_us: b
-                    for a, b in pairwise(some)
-                    if b.at_us >= each.first_us and jumped(b.at_us - a.at_us, a.speed, b.speed)
-                }
-                yield from found.values()
+                some = self._store.stream(source=source, from_us=begin_us, to_us=each.last_us + 1)
+                found: Reading | None = None
+                for a, b in pairwise(some):
+                    if b.at_us >= each.first_us and jumped(b.at_us - a.at_us, a.speed, b.speed):
+                        if found is not None and found.at_us != b.at_us:
+                            yield found
+                        found = b
+                if found is not None:
+                    yield found
             before = each
 
     def _ends(self, source: str, from_us: int | None, to_us: int | None) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""HTTP for strangers: gevent's server with deadlines, and with bounds on heads, bodies and connections."""
+"""HTTP server for untrusted clients: timeouts and size limits on top of gevent's WSGI server."""
 
 import _socket
 import errno
@@ -13,44 +13,55 @@ from struct import pack
 from typing import Any
 
 import gevent
+import gevent.lock
 import gevent.socket
 from gevent import pywsgi
 
 from speeddash.address import site
 from speeddash.allowance import Allowance, Allowances
+from speeddash.guard import UNAUTHENTICATED
 from speeddash.safe_server import BROKE_A_RULE
+from speeddash.wire import loop_turn
 
-#: Of a request without its body: its lines together, and how many. A line that is longer than gevent reads is one too many.
-MAX_HEAD_BYTES = 1 << 16
+#: Limits of a request without its body: all lines, one line, and the number of headers. Parsers of headers take time that grows
+#: with the square of a value's length: 8 KiB of `Accept` cost 5 ms, 64 KiB cost 300 ms.
+MAX_HEAD_BYTES = 1 << 14
+MAX_LINE_BYTES = 1 << 13
 MAX_HEADERS = 100
-#: Who sends faster than we read is read for so long, then all that comes from its address rests: a receipt takes several turns of
-#: the loop.
-RUN_S, REST_S = 0.001, 0.004
-#: What gevent takes apart byte by byte comes in such pieces, because it does not look at the time meanwhile.
+#: Throttle clients that upload faster than we process: read for 1 ms, then pause everything from their network for 4 ms. Requests
+#: without valid credentials use the same budget: a fifth of the server's time for each network.
+RUN_S, PAUSE_S = 0.001, 0.004
+#: Most that one request without credentials is charged: a client that takes its answer slowly costs no processing time.
+MAX_CHARGE_S = 0.1
+#: Time for which requests may start in one turn of the event loop; at least one does. An echo takes several turns.
+START_S = 0.001
+#: gevent parses chunked bodies byte by byte without yielding; it gets them in pieces of this size.
 PIECE_BYTES = 1 << 11
-#: After the answer to a bad request: closing on unread data would reset the connection under that answer.
+#: How long to read on after the answer to a bad request: closing on unread data would reset the connection under that answer.
 LINGER_S = 1.0
-#: So much of what nobody wants is read at once.
+#: Bytes of an unwanted body that are read at once.
 DRAIN_BYTES = 1 << 16
-#: Connections taken in one turn of the event loop; each costs about 0.1 ms until it is answered.
-MAX_ACCEPT = 1
-#: Refused ones cost a tenth of it.
-MAX_REFUSE = 32
+#: Unread bytes of a body that are read and discarded, so that the connection can be used again; with more it is closed.
+MAX_DISCARD_BYTES = 1 << 16
+#: Connections accepted per event-loop turn; each costs about 0.1 ms until it is answered.
+MAX_ACCEPTS_PER_TURN = 1
+#: Connections refused per event-loop turn; each costs a tenth of an accepted one.
+MAX_REFUSALS_PER_TURN = 32
 HEADER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
-#: In so long an address may come in vain as often as it may have connections, a tenth of them at once: each costs others time.
-RENEWED_S = 10.0
-BURST = 0.1
-#: SO_LINGER: a reset, which leaves nothing behind; thousands of connections that wait to be forgotten would fill the kernel.
+#: Failed-connection budget of a client network: its connection limit per 10 s, a tenth of that at once.
+FAILURES_PERIOD_S = 10.0
+FAILURES_BURST = 0.1
+#: SO_LINGER value that resets a connection on close: thousands of sockets in TIME_WAIT would fill the kernel's tables.
 RESET = pack("ii", 1, 0)
 
 
 class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
-    """Serves one application. What is one connection too many is reset at once, before it costs anything.
+    """Serves one WSGI application. A connection over a limit is reset at accept, before it costs anything.
 
-    Beyond the application's own limits, which are told with a status, this is what nobody gets past.
+    The application has limits of its own, which it answers with a status; these here are a little higher and final.
     """
 
-    max_accept = MAX_ACCEPT
+    max_accept = MAX_ACCEPTS_PER_TURN
 
     def __init__(
         self, listener: socket.socket, application: Any, log: Any, timeout_s: float, most: int, most_of_one: int | None
@@ -59,33 +70,37 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
 
         Args:
             listener: Bound and listening.
-            application: For WSGI.
-            log: For errors.
-            timeout_s: The head of a request must be here within it; no pause of its body, and none in which nothing of
-                the answer is taken, may be longer.
+            application: WSGI application.
+            log: Logger for errors.
+            timeout_s: Longest time for the head of a request, for a pause in its body, and for a pause in which the client takes
+                nothing of the answer.
             most: Connections open at once.
-            most_of_one: Connections of one address, open at once and also made in vain in `RENEWED_S`: without a request, refused, or
-                ended because a rule was broken. None if all come from a proxy.
+            most_of_one: Connections of one client network: open at once, and failed within `FAILURES_PERIOD_S` (without a request,
+                refused, or closed for a protocol error). None if all connections come from a proxy.
         """
+        if listener.family in (socket.AF_INET, socket.AF_INET6):
+            # Accepted sockets inherit it: an answer in two writes would wait up to 40 ms for the client's delayed ACK.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(listener, application, handler_class=Handler, log=None, error_log=log)
         self.timeout_s = timeout_s
         self._most = most
         self._most_of_one = most_of_one
         self._open: Counter[str] = Counter()
         self._total = 0
-        self._in_vain = Allowances((most_of_one or 0) / RENEWED_S, BURST * (most_of_one or 0))
-        self.runs = Allowances(1 / (RUN_S + REST_S), 1)
+        self._failures = Allowances((most_of_one or 0) / FAILURES_PERIOD_S, FAILURES_BURST * (most_of_one or 0))
+        self.runs = Allowances(1 / (RUN_S + PAUSE_S), 1)
+        self.gate = RequestGate()
 
     def do_read(self) -> Any:
         """Called by gevent when there may be a connection; None ends the turn."""
         listener: Any = self.socket
         kind = listener.family, listener.type, listener.proto
-        for _ in range(MAX_REFUSE):
+        for _ in range(MAX_REFUSALS_PER_TURN):
             try:
                 number, address = listener._accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return None
-            if self._may_come(peer_of(address)):
+            if self._accepts(peer_of(address)):
                 return gevent.socket.socket(*kind, fileno=number), address
             refused = _socket.socket(*kind, fileno=number)
             with suppress(OSError):
@@ -94,7 +109,7 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
         return None
 
     def do_handle(self, *args: Any) -> None:
-        """Called by gevent for each connection that may come; `do_close` follows in any case."""
+        """Called by gevent for each accepted connection; `do_close` follows in any case."""
         self._open[peer_of(args[1])] += 1
         self._total += 1
         super().do_handle(*args)
@@ -104,7 +119,7 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
         handler = Handler(sock, address, self)
         handler.handle()
         if not handler.was_served and self._most_of_one is not None:
-            self._in_vain.of(peer_of(address)).take(1)
+            self._failures.of(peer_of(address)).take(1)
 
     def do_close(self, *args: Any) -> None:
         """Called by gevent when the connection has been served."""
@@ -115,23 +130,51 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
             del self._open[peer]
         super().do_close(*args)
 
-    def _may_come(self, peer: str) -> bool:
+    def _accepts(self, peer: str) -> bool:
         if self._total >= self._most:
             return False
         if self._most_of_one is None or not peer:
             return True
-        return self._open[peer] < self._most_of_one and not self._in_vain.of(peer).wait_s()
+        return self._open[peer] < self._most_of_one and not self._failures.of(peer).wait_s()
+
+
+class RequestGate:
+    """Spreads the start of requests over turns of the event loop, so that sockets and commits have their turn between them.
+
+    Greenlets of one event loop call it. The first in line polls, the others wait for the lock in the order of arrival.
+    """
+
+    def __init__(self) -> None:
+        self._turn = loop_turn()
+        self._line = gevent.lock.BoundedSemaphore(1)
+        self._turn_at = 0.0
+        self._open_until = 0.0
+
+    def wait(self) -> None:
+        """Return when the request may start."""
+        with self._line:
+            while not self._open():
+                gevent.sleep(0)
+
+    def _open(self) -> bool:
+        if self._turn_at == self._turn.began_at:
+            return time.monotonic() < self._open_until
+        self._turn_at = self._turn.began_at
+        self._open_until = time.monotonic() + START_S
+        return True
 
 
 class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
     """One connection of a client that may be slow, wrong or hostile."""
 
-    #: Something of it was answered as it was meant.
+    #: At least one request was answered successfully.
     was_served = False
 
     def __init__(self, sock: Any, address: Any, server: Server) -> None:
         self._timeout_s = server.timeout_s
-        self._reads = _Reads(sock, self._timeout_s, server.runs.of(peer_of(address)))
+        self._gate = server.gate
+        self._runs = server.runs.of(peer_of(address))
+        self._reads = _Reads(sock, self._timeout_s, self._runs)
         super().__init__(sock, address, server, io.BufferedReader(self._reads, PIECE_BYTES))  # type: ignore[call-arg, unused-ignore]
 
     def handle_one_request(self) -> Any:
@@ -150,7 +193,7 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         return None
 
     def MessageClass(self, *_: Any) -> Any:  # noqa: N802 - gevent's name
-        """Called by gevent for the headers, which are checked before anyone makes sense of them."""
+        """Called by gevent for the headers, which are checked before they are parsed."""
         lines = [*self._header_lines()]
         headers = super().MessageClass(io.BytesIO(b"\r\n".join([*lines, b"", b""])))
         lengths, encodings = (headers.get_all(name, []) for name in ("content-length", "transfer-encoding"))
@@ -182,18 +225,23 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
 
     def run_application(self) -> None:
         """Called by gevent for each request."""
+        self._gate.wait()
+        began = time.monotonic()
         try:
             super().run_application()
+            if (self.environ or {}).get(UNAUTHENTICATED):  # nothing of it waits for a database
+                self._runs.take(min(time.monotonic() - began, MAX_CHARGE_S) / RUN_S)
+                gevent.sleep(self._runs.wait_s())
             refused = 400 <= (self.code or 0) < 500 or BROKE_A_RULE in (self.environ or {})
             self.was_served = self.was_served or not refused
         finally:
-            # What is left of the body is read for so long; what comes behind a handshake is not a request.
+            # The rest of the body must arrive within this time; after a handshake no request follows.
             self._reads.deadline = time.monotonic() + self._timeout_s
             if self._connection_upgrade_requested():  # type: ignore[attr-defined, unused-ignore]
                 self.close_connection = True
 
     def log_error(self, msg: str, *args: Any) -> None:
-        """Called by gevent for each bad request: who sends ten thousand of them shall not fill the disk."""
+        """Called by gevent for each bad request. Not logged: ten thousand of them would fill the disk."""
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
         if isinstance(ex, _HeadTooLarge):
@@ -207,12 +255,12 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
     def _header_lines(self) -> Iterator[bytes]:
         size_bytes = 0
         for _ in range(MAX_HEADERS + 1):
-            line = self.rfile.readline(MAX_HEAD_BYTES)
+            line = self.rfile.readline(MAX_LINE_BYTES)
             size_bytes += len(line)
-            if size_bytes > MAX_HEAD_BYTES or len(line) == MAX_HEAD_BYTES:
+            if size_bytes > MAX_HEAD_BYTES or len(line) == MAX_LINE_BYTES:
                 break
             if not line.endswith(b"\n"):
-                raise ValueError("the head ends in a line")
+                raise ValueError("the head ends within a line")
             line = line[:-1].removesuffix(b"\r")
             if not line:
                 return
@@ -240,10 +288,10 @@ class _HeadTooLarge(ValueError):
 
 
 class _Body(pywsgi.Input):  # type: ignore[misc, unused-ignore]
-    """A body that ends: gevent would take apart what nobody wants, and read trailers byte by byte, for as long as they come.
+    """A request body with an end: gevent would parse unwanted bodies and trailers for as long as they come.
 
     Attributes:
-        left_over: The request was answered, and more of its body comes than is worth reading.
+        left_over: More of the body follows than `MAX_DISCARD_BYTES` after the request was answered.
     """
 
     left_over = False
@@ -251,7 +299,7 @@ class _Body(pywsgi.Input):  # type: ignore[misc, unused-ignore]
 
     def _discard(self) -> None:
         left_bytes = (self.content_length or 0) - self.position
-        self.left_over = self.chunk_length != 0 if self.chunked_input else left_bytes > MAX_HEAD_BYTES
+        self.left_over = self.chunk_length != 0 if self.chunked_input else left_bytes > MAX_DISCARD_BYTES
         if not self.left_over:
             super()._discard()  # type: ignore[misc, unused-ignore]
 
@@ -264,7 +312,7 @@ class _Body(pywsgi.Input):  # type: ignore[misc, unused-ignore]
 
 
 class _Reads(io.RawIOBase):
-    """What a connection receives, with a deadline: the head's, or else one for each pause."""
+    """The bytes of a connection, with a deadline: that of the head, else one for each pause."""
 
     def __init__(self, sock: Any, pause_s: float, runs: Allowance) -> None:
         self.deadline: float | None = None
@@ -278,11 +326,11 @@ class _Reads(io.RawIOBase):
         return True
 
     def drain(self, seconds: float) -> None:
-        """Read and forget what still comes, for so long: closing on it would reset the connection under the answer."""
+        """Read and discard what still comes, for at most so many seconds; see `LINGER_S`."""
         until = time.monotonic() + seconds
         self._sock.settimeout(seconds)
         while self._sock.recv(DRAIN_BYTES) and time.monotonic() < until:
-            self._rest()
+            self._pause()
 
     def readinto(self, buffer: Any) -> int:
         """Wait for bytes.
@@ -303,15 +351,15 @@ class _Reads(io.RawIOBase):
         finally:
             self._sock.settimeout(None)
         if time.monotonic() > self._run_until:
-            self._rest()
+            self._pause()
         return int(size)
 
-    def _rest(self) -> None:
+    def _pause(self) -> None:
         self._runs.take(1)
         gevent.sleep(self._runs.wait_s())
         self._run_until = time.monotonic() + RUN_S
 
 
 def peer_of(address: Any) -> str:
-    """Who counts as one; nothing on a Unix socket."""
+    """The client network of an address; empty on a Unix socket."""
     return site(str(address[0])) if isinstance(address, tuple) else ""

@@ -14,6 +14,7 @@ import orjson
 from flask import request
 from simple_websocket import ConnectionClosed
 
+from speeddash.access import Permission, allow
 from speeddash.connections import Connections
 from speeddash.errors import FrameError
 from speeddash.feed import Feed, Watcher
@@ -35,7 +36,7 @@ class Live:
 
     def register(self, sock: flask_sock.Sock) -> None:
         """Add the endpoint."""
-        sock.route("/ws/live")(self.serve)
+        sock.route("/ws/live")(allow(Permission.READ, self.serve))
 
     def serve(self, socket: SafeServer) -> None:
         """Answer one watcher's pulls until either side closes."""

@@ -1,4 +1,4 @@
-"""How somebody shows who they are: a bearer token, or a cookie that a sign-in on the page has left."""
+"""Credentials of a request: a bearer token, or the cookie of a sign-in on the page."""
 
 from collections import OrderedDict
 from functools import cache
@@ -8,43 +8,45 @@ from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, Response, g, request
 
-from speeddash.access import COOKIE_AGE_S, SAFE_METHODS, Access, Role, digest
+from speeddash.access import COOKIE_AGE_S, SAFE_METHODS, Access, Permission, Role, allow, digest
 from speeddash.address import parts_of
 from speeddash.allowance import Allowances
 from speeddash.files import shipped
 from speeddash.problem import problem, too_many
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
-#: An address may be wrong so often at once, and then once in so many seconds.
-GUESSES: Final = 10
-GUESS_S: Final = 6.0
-#: Who was right before is not slowed down by others of the same address; so many are remembered.
-KNOWN_GOOD: Final = 10_000
+#: Failed sign-ins of one client network: ten in a row, then one every 6 s.
+MAX_FAILURES: Final = 10
+FAILURE_INTERVAL_S: Final = 6.0
+#: (Address, token) pairs that were valid before and are not slowed down by failures of the same network.
+MAX_KNOWN_GOOD: Final = 10_000
+#: Bytes of the sign-in form: a token and an address to go on to. It is read before credentials are known.
+MAX_FORM_BYTES: Final = 4096
 
 
 class SignIn:
-    """Tells who sends a request, and takes tokens from those who do not say. Everything here runs within a request."""
+    """Finds the role of a request, and serves the sign-in form. Everything here runs within a request."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._guesses = Allowances(1 / GUESS_S, GUESSES)
+        self._failures = Allowances(1 / FAILURE_INTERVAL_S, MAX_FAILURES)
         self._known_good: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
     def register(self, app: Flask) -> None:
-        """Add the form and the way out."""
-        app.add_url_rule(SIGN_IN, "sign in", self.sign_in, methods=["GET", "POST"])
-        app.add_url_rule(SIGN_OUT, "sign out", self.sign_out, methods=["POST"])
+        """Add the sign-in form and the sign-out."""
+        app.add_url_rule(SIGN_IN, "sign in", allow(Permission.PUBLIC, self.sign_in), methods=["GET", "POST"])
+        app.add_url_rule(SIGN_OUT, "sign out", allow(Permission.SIGNED_IN, self.sign_out), methods=["POST"])
 
-    def who(self) -> Role | Response:
-        """The role of the request, or the answer that asks for one."""
+    def role(self) -> Role | Response:
+        """Return the role of the request, or the response that asks for credentials."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return self._try(token.strip()) or _who_are_you()
+            return self._try(token.strip()) or _ask_for_token()
         if token := _token_of_link():
             return self._enter(token, _without_token())
         role = self._access.of_cookie(request.cookies.get(cookie_name(), ""))
         if role is None:
-            return _who_are_you()
+            return _ask_for_token()
         # An Origin that is there has been checked by the guard; a browser sends one with every write.
         if (
             request.method not in SAFE_METHODS
@@ -56,7 +58,8 @@ class SignIn:
         return role
 
     def sign_in(self) -> Response:
-        """The form, and what it sends."""
+        """Show the form, or check the token that it sends."""
+        request.max_content_length = request.max_form_memory_size = MAX_FORM_BYTES
         going_to = _local(request.values.get("next", "/"))
         if not self._access.required:
             return _see(going_to)
@@ -65,24 +68,24 @@ class SignIn:
         return self._enter(request.form.get("token", "").strip(), going_to)
 
     def sign_out(self) -> Response:
-        """Forget the cookie."""
+        """Delete the cookie."""
         answer = _see("/")
         answer.delete_cookie(cookie_name(), httponly=True, secure=request.is_secure, samesite="Lax")
         return answer
 
     def _try(self, token: str) -> Role | Response | None:
-        """The role of a token. Who was wrong too often has to wait, right or wrong."""
+        """Return the role of a token, None for a wrong one. After too many failures the network waits, whatever it sends."""
         address = request.remote_addr or ""
         known = (address, digest(token))
-        guesses = self._guesses.of(address)
-        if known not in self._known_good and (wait_s := guesses.wait_s()):
+        failures = self._failures.of(address)
+        if known not in self._known_good and (wait_s := failures.wait_s()):
             return too_many("too many wrong tokens from this address", wait_s)
         role = self._access.of_token(token)
         if role is None:
-            guesses.take(1)
+            failures.take(1)
             return None
         self._known_good[known] = None
-        if len(self._known_good) > KNOWN_GOOD:
+        if len(self._known_good) > MAX_KNOWN_GOOD:
             self._known_good.popitem(last=False)
         return role
 
@@ -110,7 +113,7 @@ def cookie_name() -> str:
 
 
 def _token_of_link() -> str:
-    """The address of the page may carry the token, as the console prints it; the browser is sent on without it."""
+    """The token in the page's address, as the console prints it; the browser is redirected to the address without it."""
     return request.args.get("token", "") if request.method == "GET" and request.path == "/" else ""
 
 
@@ -119,15 +122,22 @@ def _without_token() -> str:
     return f"{request.path}?{query}" if query else request.path
 
 
-def _who_are_you() -> Response:
-    if (
-        request.method == "GET"
-        and request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
-    ):
+def _ask_for_token() -> Response:
+    if request.method == "GET" and _wants_page():
         return _form(request.full_path if request.query_string else request.path)
     answer = problem(401, "a token is needed: Authorization: Bearer TOKEN", code="no_token")
     answer.headers["WWW-Authenticate"] = 'Bearer realm="SpeedDash"'
     return answer
+
+
+def _wants_page() -> bool:
+    """Whether a browser asks for a page to show.
+
+    Not `request.accept_mimetypes`: Werkzeug parses it in time that grows with the square of its length.
+    """
+    accept = request.headers.get("Accept", "")
+    page, json = accept.find("text/html"), accept.find("application/json")
+    return page >= 0 and (json < 0 or page < json)
 
 
 def _local(address: str) -> str:

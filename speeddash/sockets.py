@@ -13,11 +13,11 @@ from simple_websocket import ConnectionClosed
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
-from speeddash.access import FOREIGN_SOURCE, current_role
+from speeddash.access import FOREIGN_SOURCE, Permission, allow, current_role
 from speeddash.allowance import Allowances, Rates, spend
 from speeddash.connections import Connection, Connections
 from speeddash.errors import FrameError, NotStored, ReadingsRefused
-from speeddash.guard import is_handshake
+from speeddash.guard import is_socket
 from speeddash.ingest import Ingest, Ticket
 from speeddash.problem import problem, too_many
 from speeddash.reading import Reading, parse_frame, parse_source
@@ -53,15 +53,15 @@ class Sockets:
         }
         sock = flask_sock.Sock(app)
         for path in ENDPOINTS:
-            sock.route(path, endpoint=f"socket {path}")(self.serve)
-        app.add_url_rule("/ws", "socket without upgrade", _upgrade_required)
+            sock.route(path, endpoint=f"socket {path}")(allow(Permission.SEND, self.serve))
+        app.add_url_rule("/ws", "socket without upgrade", allow(Permission.SEND, _upgrade_required))
         app.register_error_handler(RemoteProtocolError, _bad_handshake)
         # flask-sock answers 101 before `serve` runs; a plain HTTP refusal is only possible here.
         app.before_request(self._check_handshake)
         return sock
 
     def _check_handshake(self) -> Response | None:
-        if not is_handshake():
+        if not is_socket():
             return None
         if len(self._connections) >= self._settings.max_connections:
             answer = problem(503, f"all {self._settings.max_connections} connections are in use")
@@ -88,7 +88,7 @@ class Sockets:
         address = request.remote_addr or ""
         source = request.args.get("source") or role.source or identity
         allowances = self._rates.of_socket(address)
-        connection = Connection(identity, source, time.time_ns() // 1000, socket, address, role, allowances)
+        connection = Connection(identity, source, time.time_ns() // 1000, socket, role, address, allowances)
         self._connections.add(connection)
         try:
             socket.run(partial(self._receive, connection))

@@ -58,7 +58,7 @@ class Wire:
         self._shut = False
         loop: Any = gevent.get_hub().loop
         self._loop = loop
-        self._turn = _turn(loop)
+        self._turn = loop_turn()
         self._passed_at: float | None = None
         self._receive_bytes = RECEIVE_BYTES[1]
         self._readable = loop.io(self._fd, READ)
@@ -183,12 +183,17 @@ class Wire:
         self._taken()
 
 
-class _Turn:
-    """When the turn of an event loop that is under way began, by a clock that nobody sets."""
+class LoopTurn:
+    """The clock of one event loop.
+
+    Attributes:
+        began_at: When the current turn of the loop began (`time.monotonic`).
+    """
 
     def __init__(self, loop: Any) -> None:
         self._watcher = loop.check(ref=False)
         self._watcher.start(self._begin)
+        self.began_at = 0.0
         self._begin()
 
     def _begin(self) -> None:
@@ -196,5 +201,12 @@ class _Turn:
 
 
 @cache
-def _turn(loop: Any) -> _Turn:
-    return _Turn(loop)
+def _loop_turn(loop: Any) -> LoopTurn:
+    return LoopTurn(loop)
+
+
+def loop_turn() -> LoopTurn:
+    """Return the clock of the current event loop."""
+    loop: Any = gevent.get_hub().loop
+    turn: LoopTurn = _loop_turn(loop)
+    return turn

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from speeddash.access import FOREIGN_SOURCE
+from speeddash.access import FOREIGN_SOURCE, Permission, allow, allow_all
 from speeddash.alerts import Alerts
 from speeddash.allowance import Rates
 from speeddash.api.answers import PROBLEM, Problem
@@ -19,7 +19,6 @@ from speeddash.api.history import HistoryApi
 from speeddash.api.queries import explain
 from speeddash.api.readings import ReadingsApi
 from speeddash.api.sources import SourcesApi
-from speeddash.api.views import view
 from speeddash.connections import Connections
 from speeddash.errors import FrameError, NotStored, SourceTaken, StoreError
 from speeddash.files import shipped
@@ -76,13 +75,14 @@ class Api:
         api = APIBlueprint("api", __name__, abp_responses=PROBLEMS)
         for part in self._parts:
             part.register(api)
-        api.get("/healthz", doc_ui=False)(view(self.healthz))
-        api.get("/readyz", doc_ui=False)(view(self.readyz))
-        api.get("/metrics", doc_ui=False)(view(self.metrics))
+        api.get("/healthz", doc_ui=False)(allow(Permission.PUBLIC, self.healthz))
+        api.get("/readyz", doc_ui=False)(allow(Permission.READ, self.readyz))
+        api.get("/metrics", doc_ui=False)(allow(Permission.READ, self.metrics))
         # Dash answers every other GET with its page; below /api a wrong path is an error.
-        api.add_url_rule("/api/<path:unknown>", "unknown", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-        api.add_url_rule("/api", "description", lambda: redirect("/api/swagger"))
-        api.add_url_rule("/openapi.json", "openapi", lambda: _document(app))
+        methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+        api.add_url_rule("/api/<path:unknown>", "unknown", allow(Permission.SIGNED_IN, _unknown), methods=methods)
+        api.add_url_rule("/api", "description", allow(Permission.READ, lambda: redirect("/api/swagger")))
+        api.add_url_rule("/openapi.json", "openapi", allow(Permission.READ, lambda: _document(app)))
         api.register_error_handler(FrameError, self._frame_problem)
         api.register_error_handler(SourceTaken, lambda taken: problem(409, str(taken)))
         api.register_error_handler(NotStored, _not_stored_problem)
@@ -92,7 +92,9 @@ class Api:
         app.register_api(api)
         # The package's own page has inline scripts, which no page of ours may have.
         app.config["SWAGGER_HTML_STRING"] = shipped("assets/api.html").read_text(encoding="utf-8")
-        app.register_blueprint(RegisterPlugin.register(doc_url="/openapi.json"), url_prefix="/api")
+        swagger = RegisterPlugin.register(doc_url="/openapi.json")
+        app.register_blueprint(swagger, url_prefix="/api")
+        allow_all(Permission.READ, app, [each for each in app.view_functions if each.startswith(f"{swagger.name}.")])
         # Raised by the router, before a blueprint is known.
         app.register_error_handler(405, _http_problem)
         app.config["MAX_CONTENT_LENGTH"] = self._settings.max_frame_bytes

@@ -8,10 +8,9 @@ from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 from flask_openapi3.models import RawModel
 
-from speeddash.access import current_role
+from speeddash.access import Permission, allow, current_role
 from speeddash.api.answers import ImportOut
 from speeddash.api.queries import ExportQuery, ImportQuery
-from speeddash.api.views import view
 from speeddash.drive import read_drive, source_of
 from speeddash.export import MIME_TYPES, export
 from speeddash.ingest import Ingest
@@ -50,8 +49,8 @@ class FilesApi:
         ):
             path = f"/api/v1/{method.__name__.replace('_', '.')}"
             content = {"description": "The file", "content": {mime_type: {"schema": {"type": "string"}}}}
-            api.get(path, tags=TAGS, responses={200: content})(view(method))
-        api.post("/api/v1/import", tags=TAGS, responses={200: ImportOut})(view(self.import_file))
+            api.get(path, tags=TAGS, responses={200: content})(allow(Permission.READ, method))
+        api.post("/api/v1/import", tags=TAGS, responses={200: ImportOut})(allow(Permission.SEND, self.import_file))
 
     def export_csv(self, query: ExportQuery) -> Response:
         """The readings themselves as CSV. What a spreadsheet would take for a formula is defused."""

@@ -5,9 +5,9 @@ from itertools import islice
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
+from speeddash.access import Permission, allow
 from speeddash.api.answers import EventsOut, SeriesOut, SummaryOut, TripsOut
 from speeddash.api.queries import EventsQuery, SeriesQuery, SourcePage, SourceRange
-from speeddash.api.views import view
 from speeddash.history import History
 from speeddash.reading import rfc3339
 from speeddash.store import Store
@@ -29,10 +29,10 @@ class HistoryApi:
 
     def register(self, api: APIBlueprint) -> None:
         """Add the endpoints."""
-        api.get("/api/v1/series", tags=TAGS, responses={200: SeriesOut})(view(self.series))
-        api.get("/api/v1/trips", tags=TAGS, responses={200: TripsOut})(view(self.trips))
-        api.get("/api/v1/summary", tags=TAGS, responses={200: SummaryOut})(view(self.summary))
-        api.get("/api/v1/events", tags=TAGS, responses={200: EventsOut})(view(self.events))
+        api.get("/api/v1/series", tags=TAGS, responses={200: SeriesOut})(allow(Permission.READ, self.series))
+        api.get("/api/v1/trips", tags=TAGS, responses={200: TripsOut})(allow(Permission.READ, self.trips))
+        api.get("/api/v1/summary", tags=TAGS, responses={200: SummaryOut})(allow(Permission.READ, self.summary))
+        api.get("/api/v1/events", tags=TAGS, responses={200: EventsOut})(allow(Permission.READ, self.events))
 
     def series(self, query: SeriesQuery) -> Response:
         """A stretch of one source in at most `points` entries, as columns: readings where they are few, else buckets.

@@ -7,11 +7,10 @@ from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 from simple_websocket import ConnectionClosed
 
-from speeddash.access import current_role
+from speeddash.access import Permission, allow, current_role
 from speeddash.allowance import Rates, spend
 from speeddash.api.answers import ConnectionsOut, Readings, ReadingsIn, Removed, SendIn, Sent, Stored
 from speeddash.api.queries import Page, ReadingsQuery, SourceOnly, SourceRange, encode_cursor
-from speeddash.api.views import view
 from speeddash.connections import Connections
 from speeddash.errors import FrameError
 from speeddash.ingest import Ingest
@@ -40,11 +39,15 @@ class ReadingsApi:
 
     def register(self, api: APIBlueprint) -> None:
         """Add the endpoints."""
-        api.post("/send", tags=TAGS, responses={200: Sent})(view(self.send))
-        api.get("/api/v1/connections", tags=TAGS, responses={200: ConnectionsOut})(view(self.list_connections))
-        api.post("/api/v1/readings", tags=TAGS, responses={201: Stored})(view(self.add_readings))
-        api.get("/api/v1/readings", tags=TAGS, responses={200: Readings})(view(self.list_readings))
-        api.delete("/api/v1/readings", tags=TAGS, responses={200: Removed})(view(self.remove_readings))
+        api.post("/send", tags=TAGS, responses={200: Sent})(allow(Permission.ADMIN, self.send))
+        api.get("/api/v1/connections", tags=TAGS, responses={200: ConnectionsOut})(
+            allow(Permission.READ, self.list_connections)
+        )
+        api.post("/api/v1/readings", tags=TAGS, responses={201: Stored})(allow(Permission.SEND, self.add_readings))
+        api.get("/api/v1/readings", tags=TAGS, responses={200: Readings})(allow(Permission.READ, self.list_readings))
+        api.delete("/api/v1/readings", tags=TAGS, responses={200: Removed})(
+            allow(Permission.ADMIN, self.remove_readings)
+        )
 
     def list_connections(self, query: Page) -> Response:
         """The senders that are connected, the oldest first."""

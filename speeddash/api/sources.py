@@ -7,11 +7,11 @@ from typing import Any
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
+from speeddash.access import Permission, allow
 from speeddash.alerts import Alerts
 from speeddash.api.answers import SourceIn, SourcesOut, SourceWhole
 from speeddash.api.queries import SourcePath, SourcesQuery
 from speeddash.api.readings import json_text
-from speeddash.api.views import view
 from speeddash.connections import Connections
 from speeddash.errors import FrameError
 from speeddash.problem import problem
@@ -32,10 +32,16 @@ class SourcesApi:
 
     def register(self, api: APIBlueprint) -> None:
         """Add the endpoints."""
-        api.get("/api/v1/sources", tags=TAGS, responses={200: SourcesOut})(view(self.list_sources))
-        api.get("/api/v1/sources/<source>", tags=TAGS, responses={200: SourceWhole})(view(self.show_source))
-        api.patch("/api/v1/sources/<source>", tags=TAGS, responses={200: SourceWhole})(view(self.change_source))
-        api.delete("/api/v1/sources/<source>", tags=TAGS, responses={204: None})(view(self.delete_source))
+        api.get("/api/v1/sources", tags=TAGS, responses={200: SourcesOut})(allow(Permission.READ, self.list_sources))
+        api.get("/api/v1/sources/<source>", tags=TAGS, responses={200: SourceWhole})(
+            allow(Permission.READ, self.show_source)
+        )
+        api.patch("/api/v1/sources/<source>", tags=TAGS, responses={200: SourceWhole})(
+            allow(Permission.ADMIN, self.change_source)
+        )
+        api.delete("/api/v1/sources/<source>", tags=TAGS, responses={204: None})(
+            allow(Permission.ADMIN, self.delete_source)
+        )
 
     def list_sources(self, query: SourcesQuery) -> Response:
         """The sources that have readings, by name; go on behind the last one with `after`."""

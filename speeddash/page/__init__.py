@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 from flask import Flask, g, has_request_context
 
-from speeddash.access import ALL, current_role
+from speeddash.access import Permission, allow_all, current_role
 from speeddash.errors import StoreError
 from speeddash.files import shipped
 from speeddash.page.layout import layout
@@ -82,6 +82,7 @@ class Page:
             COMPRESS_CACHE_BACKEND=Compressed,
             COMPRESS_CACHE_KEY=lambda asked: asked.path,
         )
+        others = set(server.view_functions)
         app = dash.Dash(
             __name__,
             compress=True,
@@ -129,6 +130,8 @@ class Page:
         app.callback(Output("sources", "data"), Input("sources-poll", "n_intervals"), prevent_initial_call=True)(
             self.options
         )
+        # Dash registers its own views. The page shows readings and changes nothing on the server.
+        allow_all(Permission.READ, server, server.view_functions.keys() - others)
         hashes: Sequence[str] = app.csp_hashes()
         return hashes
 
@@ -150,7 +153,7 @@ class Page:
 def _layout() -> Component:
     if not has_request_context():  # Dash looks at it once before there is a visitor
         return layout()
-    return layout(may_send=current_role() == ALL, signed_in=g.get("signed_in", False))
+    return layout(may_send=current_role().may(Permission.SEND), signed_in=g.get("signed_in", False))
 
 
 def options(spans: list[Span], now_us: int) -> list[dict[str, Any]]:

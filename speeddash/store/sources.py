@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, TableClause, delete, select, update
+from sqlalchemy import Connection, TableClause, and_, case, delete, func, or_, select, update
 
-from speeddash.store.tables import speed_event, speed_source
+from speeddash.store.tables import Micros, speed_data, speed_event, speed_rollup, speed_source
+from speeddash.stretch import EVER_US
 
 Upsert = Callable[[Connection, TableClause, Sequence[Mapping[str, Any]]], None]
 
@@ -72,10 +73,40 @@ def renames(connection: Connection) -> dict[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def limited(connection: Connection) -> list[str]:
-    """See `Store.limited`."""
-    s = speed_source.c
-    return list(connection.execute(select(s.source).where(s.limit_kmh.is_not(None)).order_by(s.source)).scalars())
+def to_check(connection: Connection, latest_us: int, silent_us: int) -> list[str]:
+    """See `Store.sources_to_check`."""
+    s, d, r, e = speed_source.c, speed_data.c, speed_rollup.c, speed_event.c
+    # One step down an index for each source and column; a condition between the tables would scan the source's readings.
+    newest = select(Micros(d.timestamp)).where(d.source == s.source, d.timestamp <= latest_us)
+    event = select(e.start_us).where(e.source == s.source).order_by(e.start_us.desc()).limit(1)
+    rolled_up = select(r.source).where(r.source == s.source).limit(1)
+    found = (
+        select(
+            s.source,
+            s.checked_us,
+            newest.order_by(d.timestamp.desc()).limit(1).scalar_subquery().label("newest_us"),
+            event.scalar_subquery().label("event_us"),
+            case((s.checked_us.is_(None), rolled_up.scalar_subquery())).label("rolled_up"),
+        )
+        .where(s.limit_kmh.is_not(None))
+        .subquery()
+    )
+    f = found.c
+    # Only the last event of a source can be ongoing.
+    silent = and_(e.source == f.source, e.start_us == f.event_us, e.ongoing == 1, e.end_us <= silent_us)
+    query = (
+        select(f.source)
+        .outerjoin_from(found, speed_event, silent)
+        .where(
+            or_(
+                f.newest_us >= func.coalesce(f.checked_us, -EVER_US),
+                f.rolled_up.is_not(None),
+                e.source.is_not(None),
+            )
+        )
+        .order_by(f.source)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def events(
@@ -87,8 +118,8 @@ def events(
     return _events(connection, select(speed_event).where(*inside).order_by(e.start_us).limit(limit))
 
 
-def untold(connection: Connection, now_us: int, limit: int) -> list[Event]:
-    """See `Store.untold`."""
+def undelivered(connection: Connection, now_us: int, limit: int) -> list[Event]:
+    """See `Store.undelivered`."""
     e = speed_event.c
     due = (e.tell == 1, e.ongoing == 0, e.try_us <= now_us)
     return _events(connection, select(speed_event).where(*due).order_by(e.try_us).limit(limit))
@@ -113,8 +144,16 @@ def replace_events(
     upsert(connection, speed_event, rows)
 
 
-def told(connection: Connection, event: Event) -> None:
-    """See `Store.told`."""
+def claim_delivery(connection: Connection, event: Event, until_us: int) -> bool:
+    """See `Store.claim_delivery`."""
+    e = speed_event.c
+    same = (e.source == event.source, e.start_us == event.start_us, e.tries == event.tries, e.try_us == event.try_us)
+    claimed = connection.execute(update(speed_event).where(*same, e.tell == 1).values(try_us=until_us))
+    return claimed.rowcount == 1
+
+
+def set_delivery(connection: Connection, event: Event) -> None:
+    """See `Store.set_delivery`."""
     e = speed_event.c
     # Late readings may have moved its ends meanwhile.
     this = update(speed_event).where(e.source == event.source, e.start_us <= event.end_us, e.end_us >= event.start_us)

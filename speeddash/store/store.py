@@ -290,9 +290,14 @@ class Store(ABC):
         """What a source has besides readings."""
         return self._ask(sources.upkeep, source)
 
-    def limited(self) -> list[str]:
-        """The sources that have a limit."""
-        return self._ask(sources.limited)
+    def sources_to_check(self, latest_us: int, silent_us: int) -> list[str]:
+        """The sources whose limit has to be held against something, found with one statement.
+
+        Args:
+            latest_us: Readings after this moment do not count yet.
+            silent_us: An ongoing event whose last reading is not younger has to be ended.
+        """
+        return self._ask(sources.to_check, latest_us, silent_us)
 
     def keep(self, source: str, **values: Any) -> None:
         """Change some of what a source has besides readings; see `Upkeep` for the names."""
@@ -314,13 +319,17 @@ class Store(ABC):
 
         self._change(step)
 
-    def untold(self, now_us: int, limit: int) -> list[Event]:
-        """Events that are over and that somebody is still to be told of, now."""
-        return self._ask(sources.untold, now_us, limit)
+    def undelivered(self, now_us: int, limit: int) -> list[Event]:
+        """Events that are over and whose delivery is due."""
+        return self._ask(sources.undelivered, now_us, limit)
 
-    def told(self, event: Event) -> None:
-        """Keep what became of telling somebody: `tell`, `tries` and `try_us` of the event."""
-        self._change(sources.told, event)
+    def claim_delivery(self, event: Event, until_us: int) -> bool:
+        """Reserve the delivery of an event until a moment; False if another process has done so, or it changed meanwhile."""
+        return self._change(sources.claim_delivery, event, until_us)
+
+    def set_delivery(self, event: Event) -> None:
+        """Store the outcome of a delivery: `tell`, `tries` and `try_us` of the event."""
+        self._change(sources.set_delivery, event)
 
     def check_writable(self) -> Durability:
         """Return if a write is possible now: one is tried and taken back. How durable it would have been, as things are set now.

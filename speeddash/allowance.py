@@ -1,4 +1,4 @@
-"""How much somebody may do in a second: token buckets, one alone or one for each address."""
+"""Rate limits: token buckets, single ones and one for each client network."""
 
 import time
 from collections import OrderedDict
@@ -35,8 +35,13 @@ class Allowance:
         return 0.0 if self._left > 0 else (1e-3 - self._left) / self._per_s
 
     def take(self, amount: float) -> None:
-        """Use up so much."""
+        """Use up an amount."""
         self._left -= amount
+
+    @property
+    def most(self) -> float:
+        """The amount that an idle time saves up."""
+        return self._most
 
 
 class Allowances:
@@ -73,6 +78,11 @@ class Rates:
     def of_address(self, address: str) -> list[Allowance]:
         """What limits everything from an address."""
         return [] if self._addresses is None else [self._addresses.of(address)]
+
+
+def largest_batch(allowances: Sequence[Allowance]) -> int | None:
+    """Return how many readings may be sent together: what one second allows, at least one; None for any number."""
+    return max(1, int(min(each.most for each in allowances))) if allowances else None
 
 
 def spend(allowances: Sequence[Allowance], amount: float) -> float:

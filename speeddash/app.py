@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> SpeedDash:
     server.debug = False  # whatever FLASK_DEBUG says
     store = open_store(settings.database_url.get_secret_value(), timeout_s=settings.database_timeout_s)
     history = History(store)
-    feed = Feed()
+    feed = Feed(settings.max_feed_readings)
     ingest = Ingest(store, feed)
     connections = Connections()
     webhook = settings.webhook_url

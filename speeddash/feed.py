@@ -1,75 +1,171 @@
-"""Live fan-out: what is durable, to those who watch its source."""
+"""Live fan-out: committed readings for those who watch their source.
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterable
+Design: each watched source has a channel, a buffer of its recent readings that all its watchers share. A watcher holds a position in
+each of its channels and no readings, so a thousand watchers cost as much memory as one. All buffers together are bounded; a watcher
+that falls behind the beginning of a buffer is given the number of readings that it missed, and reads them again from the database.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Final
 
 from speeddash.reading import Reading
 
-#: Readings kept for a watcher that does not take them; beyond it the oldest are dropped, and counted.
-MAX_WAITING = 100_000
+#: Smallest number of readings that is removed from a buffer at once.
+TRIM_READINGS: Final = 1_000
+
+
+class Channel:
+    """The recent readings of one source, or of all sources.
+
+    Attributes:
+        source: None stands for all sources.
+        watchers: Watchers of it.
+        first: Position of the first reading in the buffer; positions count from the channel's beginning.
+    """
+
+    def __init__(self, source: str | None) -> None:
+        self.source = source
+        self.watchers: set[Watcher] = set()
+        self.first = 0
+        self._readings: list[Reading] = []
+        self._trim_at = TRIM_READINGS
+
+    def __len__(self) -> int:
+        return len(self._readings)
+
+    @property
+    def end(self) -> int:
+        """The position of the next reading."""
+        return self.first + len(self._readings)
+
+    def read(self, position: int, most: int) -> Sequence[Reading]:
+        """Return up to `most` readings from a position on that is not before `first`."""
+        return self._readings[position - self.first : position - self.first + most]
+
+    def append(self, readings: Iterable[Reading]) -> None:
+        """Add readings. Those that every watcher has taken are removed now and then, at a cost in proportion to their number."""
+        self._readings += readings
+        if len(self._readings) >= self._trim_at:
+            self.trim(min(each.positions[self] for each in self.watchers) - self.first)
+            self._trim_at = 2 * len(self._readings) + TRIM_READINGS
+
+    def trim(self, count: int) -> int:
+        """Remove the oldest readings; return how many were removed."""
+        count = min(max(0, count), len(self._readings))
+        del self._readings[:count]
+        self.first += count
+        return count
 
 
 class Watcher:
-    """What is new for one watcher since it last took.
+    """The positions of one client in the channels that it watches.
 
     Attributes:
-        sources: The sources it watches; empty is all of them.
-        dropped: Readings dropped since it last took, because it did not take for too long.
+        positions: For each channel the position of the next reading to take.
+        missed: Readings that were removed before `take` reached them, since the last call of it.
     """
 
-    def __init__(self, feed: "Feed", sources: Collection[str], news: Callable[[], object], max_waiting: int) -> None:
-        self.sources = frozenset(sources)
-        self.dropped = 0
+    def __init__(self, feed: "Feed", channels: Collection[Channel], notify: Callable[[], object]) -> None:
+        self.positions = {each: each.end for each in channels}
+        self.missed = 0
+        self.notify = notify
+        self.pending: dict[Channel, None] = {}
         self._feed = feed
-        self._news = news
-        self._waiting: deque[Reading] = deque(maxlen=max_waiting)
 
-    def take(self, most: int) -> list[Reading]:
-        """What is new, the oldest first, `most` at the most; see `dropped` before, which this sets back."""
-        self.dropped = 0
-        return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+    def take(self, most: int) -> list[tuple[Channel, int, Sequence[Reading]]]:
+        """Return new readings, the oldest of each channel first, with their channel and position.
+
+        Args:
+            most: Readings that are returned at most; the rest stays for the next call.
+        """
+        self.missed = 0
+        taken = []
+        while self.pending and most > 0:
+            channel = next(iter(self.pending))
+            position = self.positions[channel]
+            if position < channel.first:
+                self.missed += channel.first - position
+                position = channel.first
+            readings = channel.read(position, most)
+            self.positions[channel] = position + len(readings)
+            most -= len(readings)
+            if readings:
+                taken.append((channel, position, readings))
+            if position + len(readings) == channel.end:
+                del self.pending[channel]
+        self._feed.missed += self.missed
+        return taken
 
     def close(self) -> None:
-        """Watch no longer."""
-        self._feed.watchers.discard(self)
-
-    def offer(self, readings: Iterable[Reading]) -> None:
-        """Called by the feed; tells the watcher if something is for it."""
-        mine = [each for each in readings if each.source in self.sources] if self.sources else list(readings)
-        if mine:
-            room = (self._waiting.maxlen or 0) - len(self._waiting)
-            over = max(0, len(mine) - room)
-            self.dropped += over
-            self._feed.dropped += over
-            self._waiting.extend(mine)
-            self._news()
+        """Stop watching."""
+        self._feed.remove(self)
 
 
 class Feed:
-    """The watchers of one process. Everything here runs in the thread or the event loop that settles commits.
+    """The channels of one process. Everything here runs in the thread or the event loop that acknowledges commits.
 
     Attributes:
-        watchers: Those who watch now.
-        dropped: Readings that a watcher did not get since the start; they are stored all the same.
+        watchers: How many watch now.
+        missed: Readings that watchers did not get since the start, because they fell behind; they are stored all the same.
     """
 
-    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
-        self.watchers: set[Watcher] = set()
-        self.dropped = 0
-        self._max_waiting = max_waiting
-
-    def watch(self, sources: Collection[str], news: Callable[[], object]) -> Watcher:
-        """Watch sources, from now on.
+    def __init__(self, max_readings: int) -> None:
+        """Create a feed without channels.
 
         Args:
-            sources: Their names; none is all of them, those that have yet to appear included.
-            news: Called when there is something to take. It must not wait.
+            max_readings: Readings that all buffers hold together.
         """
-        watcher = Watcher(self, sources, news, self._max_waiting)
-        self.watchers.add(watcher)
+        self.watchers = 0
+        self.missed = 0
+        self._max_readings = max_readings
+        self._channels: dict[str | None, Channel] = {}
+
+    def watch(self, sources: Collection[str], notify: Callable[[], object]) -> Watcher:
+        """Watch sources from now on.
+
+        Args:
+            sources: Their names; an empty collection watches all sources, also those that appear later.
+            notify: Called when there is something to take. It must not wait.
+        """
+        names: Iterator[str | None] = iter(dict.fromkeys(sources)) if sources else iter([None])
+        channels = [self._channels.setdefault(name, Channel(name)) for name in names]
+        watcher = Watcher(self, channels, notify)
+        for each in channels:
+            each.watchers.add(watcher)
+        self.watchers += 1
         return watcher
 
-    def publish(self, readings: Collection[Reading]) -> None:
-        """Offer readings that are durable now to everyone who watches."""
-        for watcher in list(self.watchers):
-            watcher.offer(readings)
+    def remove(self, watcher: Watcher) -> None:
+        """Forget a watcher, and the channels that nobody else watches."""
+        for each in watcher.positions:
+            each.watchers.discard(watcher)
+            if not each.watchers:
+                self._channels.pop(each.source, None)
+        self.watchers -= 1
+
+    def publish(self, readings: Sequence[Reading]) -> None:
+        """Add committed readings to the channels of their sources, and notify the watchers of these."""
+        by_channel: dict[Channel, list[Reading]] = {}
+        everything = self._channels.get(None)
+        if everything is not None:
+            by_channel[everything] = list(readings)
+        for reading in readings:
+            channel = self._channels.get(reading.source)
+            if channel is not None:
+                by_channel.setdefault(channel, []).append(reading)
+        for channel, some in by_channel.items():
+            channel.append(some)
+        self._trim()
+        notified: dict[Watcher, None] = {}
+        for channel in by_channel:
+            for watcher in channel.watchers:
+                watcher.pending[channel] = None
+                notified[watcher] = None
+        for watcher in notified:
+            watcher.notify()
+
+    def _trim(self) -> None:
+        """Keep the bound: remove the oldest readings of the longest buffer."""
+        while (over := sum(map(len, self._channels.values())) - self._max_readings) > 0:
+            longest = max(self._channels.values(), key=len)
+            longest.trim(max(over, TRIM_READINGS))

@@ -6,35 +6,38 @@ import io
 import re
 import socket
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import suppress
 from struct import pack
 from typing import Any
 
 import gevent
-import gevent.lock
 import gevent.socket
 from gevent import pywsgi
+from gevent.hub import Waiter
 
 from speeddash.address import site
 from speeddash.allowance import Allowance, Allowances
 from speeddash.guard import UNAUTHENTICATED
 from speeddash.safe_server import BROKE_A_RULE
-from speeddash.wire import loop_turn
 
 #: Limits of a request without its body: all lines, one line, and the number of headers. Parsers of headers take time that grows
 #: with the square of a value's length: 8 KiB of `Accept` cost 5 ms, 64 KiB cost 300 ms.
 MAX_HEAD_BYTES = 1 << 14
 MAX_LINE_BYTES = 1 << 13
 MAX_HEADERS = 100
+#: Cookies of one request, and parameters of one query: parsing 4,000 of them takes 10 ms.
+MAX_COOKIES = 200
+MAX_PARAMETERS = 256
 #: Throttle clients that upload faster than we process: read for 1 ms, then pause everything from their network for 4 ms. Requests
 #: without valid credentials use the same budget: a fifth of the server's time for each network.
 RUN_S, PAUSE_S = 0.001, 0.004
-#: Most that one request without credentials is charged: a client that takes its answer slowly costs no processing time.
+#: Most that one request without credentials is charged (a client that takes its answer slowly costs no processing time), and the
+#: longest that a new connection waits for the budget.
 MAX_CHARGE_S = 0.1
-#: Time for which requests may start in one turn of the event loop; at least one does. An echo takes several turns.
-START_S = 0.001
+#: Time of a request outside of the application: connection, head and log; it is charged too.
+OVERHEAD_S = 0.0006
 #: gevent parses chunked bodies byte by byte without yielding; it gets them in pieces of this size.
 PIECE_BYTES = 1 << 11
 #: How long to read on after the answer to a bad request: closing on unread data would reset the connection under that answer.
@@ -116,6 +119,9 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
 
     def handle(self, sock: Any, address: Any) -> None:
         """Called by gevent for each connection, in a greenlet of its own."""
+        # Only a network that used up its budget for requests without credentials waits.
+        if wait_s := self.runs.of(peer_of(address)).wait_s():
+            gevent.sleep(min(wait_s, MAX_CHARGE_S))
         handler = Handler(sock, address, self)
         handler.handle()
         if not handler.was_served and self._most_of_one is not None:
@@ -139,29 +145,33 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
 
 
 class RequestGate:
-    """Spreads the start of requests over turns of the event loop, so that sockets and commits have their turn between them.
+    """Lets one request start in each turn of the event loop: an echo takes several turns, and none holds many requests.
 
-    Greenlets of one event loop call it. The first in line polls, the others wait for the lock in the order of arrival.
+    Greenlets of one event loop call it. (`gevent.sleep(0)` would not do: it returns within the same turn, for up to 5 ms.)
     """
 
     def __init__(self) -> None:
-        self._turn = loop_turn()
-        self._line = gevent.lock.BoundedSemaphore(1)
-        self._turn_at = 0.0
-        self._open_until = 0.0
+        loop: Any = gevent.get_hub().loop
+        self._next_turn = loop.timer(0.0, ref=False)
+        self._passed = False
+        self._waiting: deque[Any] = deque()
 
     def wait(self) -> None:
         """Return when the request may start."""
-        with self._line:
-            while not self._open():
-                gevent.sleep(0)
+        if self._passed:
+            waiter: Any = Waiter()
+            self._waiting.append(waiter)
+            waiter.get()
+        else:
+            self._passed = True
+            self._next_turn.start(self._release)
 
-    def _open(self) -> bool:
-        if self._turn_at == self._turn.began_at:
-            return time.monotonic() < self._open_until
-        self._turn_at = self._turn.began_at
-        self._open_until = time.monotonic() + START_S
-        return True
+    def _release(self) -> None:
+        if self._waiting:
+            self._next_turn.start(self._release)
+            self._waiting.popleft().switch(None)
+        else:
+            self._passed = False
 
 
 class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
@@ -202,17 +212,26 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
             raise ValueError("where the body ends can be read in two ways")
         if encodings and (encodings[0].lower() != "chunked" or self.request_version != "HTTP/1.1"):
             raise ValueError("the body is encoded as nobody asked for")
+        if sum(each.count(";") for each in headers.get_all("cookie", [])) >= MAX_COOKIES:
+            raise _HeadTooLarge
         if not all(length.isascii() and length.isdecimal() for length in lengths):
             raise ValueError("the body's length is no number")
         return headers
 
     def read_request(self, raw_requestline: str) -> Any:
         """Called by gevent once the first line is here."""
+        self._gate.wait()
         super().read_request(raw_requestline)
+        if (self.path or "").count("&") >= MAX_PARAMETERS:
+            raise _HeadTooLarge
         if self.request_version == "HTTP/0.9":
             raise ValueError("HTTP/0.9 has no headers, and nobody speaks it")
         self._reads.deadline = None
         return True
+
+    def _connection_upgrade_requested(self) -> bool:
+        """Called by gevent. Only WebSockets are served: a client that offers HTTP/2 (`Upgrade: h2c`) gets HTTP/1.1, with its body read."""
+        return "websocket" in str(self.headers.get("Upgrade", "")).lower()  # type: ignore[attr-defined, unused-ignore]
 
     def get_environ(self) -> Any:
         """Called by gevent for each request."""
@@ -230,8 +249,9 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         try:
             super().run_application()
             if (self.environ or {}).get(UNAUTHENTICATED):  # nothing of it waits for a database
-                self._runs.take(min(time.monotonic() - began, MAX_CHARGE_S) / RUN_S)
-                gevent.sleep(self._runs.wait_s())
+                self._runs.take(min(OVERHEAD_S + time.monotonic() - began, MAX_CHARGE_S) / RUN_S)
+                if wait_s := self._runs.wait_s():
+                    gevent.sleep(wait_s)
             refused = 400 <= (self.code or 0) < 500 or BROKE_A_RULE in (self.environ or {})
             self.was_served = self.was_served or not refused
         finally:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from prometheus_client import Histogram
 
@@ -186,21 +187,22 @@ class Ingest:
         while True:
             self._to_settle.wait()
             self._to_settle.clear()
+            stored: list[Reading] = []
             while self._committed:
                 ticket = self._committed.popleft()
                 if ticket is None:
                     return
-                # Each caller and each watcher for itself: one that fails takes nothing from the others.
-                for tell in (ticket.settle, self._publish):
-                    try:
-                        tell(ticket)
-                    except Exception:
-                        log.exception("somebody could not be told of a commit")
-
-    def _publish(self, ticket: Ticket) -> None:
-        if self._feed.watchers and not ticket.error:
-            stored = [frame for at, frame in enumerate(ticket.frames) if at not in ticket.refused]
-            self._feed.publish([reading for frame in stored for reading in frame])
+                try:
+                    ticket.settle(ticket)
+                except Exception:
+                    log.exception("a commit could not be acknowledged")
+                if self._feed.watchers and not ticket.error:
+                    frames = [frame for at, frame in enumerate(ticket.frames) if at not in ticket.refused]
+                    stored += chain.from_iterable(frames)
+            try:
+                self._feed.publish(stored)
+            except Exception:
+                log.exception("readings could not be published to watchers")
 
     def _open(self) -> None:
         try:

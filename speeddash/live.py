@@ -1,12 +1,14 @@
 """`/ws/live`: a watcher pulls what is new.
 
 It sends `{"pull": n}`, and is answered as soon as there is something, with what is new since the last answer (5,000 readings
-at the most, then the next pull goes on), as columns:
-`{"pull": n, "source": [...], "timestamp": [...], "seq": [...], "speed": [...], "dropped": 0}`. One answer is on its way at a
-time, so that a slow watcher gets larger frames and loses none, up to the bound of `feed.MAX_WAITING`.
+at most, then the next pull continues), as columns:
+`{"pull": n, "dropped": 0, "source": [...], "timestamp": [...], "seq": [...], "speed": [...]}`. One answer is on its way at a
+time, so that a slow watcher gets larger frames and misses none, up to the bound of the feed (`SPEEDDASH_MAX_FEED_READINGS`).
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import flask_sock
@@ -17,13 +19,13 @@ from simple_websocket import ConnectionClosed
 from speeddash.access import Permission, allow
 from speeddash.connections import Connections
 from speeddash.errors import FrameError
-from speeddash.feed import Feed, Watcher
-from speeddash.reading import decode, rfc3339
+from speeddash.feed import Channel, Feed, Watcher
+from speeddash.reading import Reading, decode, rfc3339
 from speeddash.safe_server import Frames, SafeServer
 from speeddash.sockets import error_frame
 
 MAX_PULL = 2**53
-#: More would keep every sender waiting while it is made (measured: 5 µs a reading).
+#: Readings in one answer. More would keep every sender waiting while it is encoded (measured: 5 µs a reading).
 MAX_ANSWER = 5_000
 
 
@@ -33,6 +35,7 @@ class Live:
     def __init__(self, feed: Feed, connections: Connections) -> None:
         self._feed = feed
         self._connections = connections
+        self._encoder = Encoder()
 
     def register(self, sock: flask_sock.Sock) -> None:
         """Add the endpoint."""
@@ -40,7 +43,7 @@ class Live:
 
     def serve(self, socket: SafeServer) -> None:
         """Answer one watcher's pulls until either side closes."""
-        pulls = Pulls(socket)
+        pulls = Pulls(socket, self._encoder)
         pulls.watcher = self._feed.watch(request.args.getlist("source"), pulls.answer)
         self._connections.add_watcher(socket, request.remote_addr or "")
         try:
@@ -50,43 +53,68 @@ class Live:
             pulls.watcher.close()
 
 
+class Encoder:
+    """Encodes readings as columns. The last result is kept: most watchers of a source are at the same position in it."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Channel, int, int] | None = None
+        self._columns = b""
+
+    def columns(self, taken: Sequence[tuple[Channel, int, Sequence[Reading]]]) -> bytes:
+        """Return the members `source`, `timestamp`, `seq` and `speed` of an answer, with the closing brace."""
+        if len(taken) > 1:
+            return _columns(list(chain.from_iterable(readings for _, _, readings in taken)))
+        ((channel, position, readings),) = taken
+        key = channel, position, len(readings)
+        if key != self._key:
+            self._key, self._columns = key, _columns(readings)
+        return self._columns
+
+
 class Pulls:
     """One watcher's side of the protocol: at most one pull is open."""
 
     watcher: Watcher
 
-    def __init__(self, socket: SafeServer) -> None:
+    def __init__(self, socket: SafeServer, encoder: Encoder) -> None:
         self._socket = socket
+        self._encoder = encoder
         self._open: int | None = None
 
-    def receive(self, frames: Frames, size_bytes: int) -> None:
-        """Open a pull; a second one before the answer takes its place."""
+    def receive(self, frames: Frames, size_bytes: int) -> bool:
+        """Open a pull; a second one before the answer replaces it. Return whether the frames were the one pull that is due."""
+        useful = len(frames) == 1 and self._open is None
         with suppress(ConnectionClosed):
             for frame in frames:
                 try:
                     self._open = parse_pull(frame)
                 except FrameError as bad:
+                    useful = False
                     self._socket.send(error_frame(bad))
             self.answer()
         self._socket.answered(size_bytes)
+        return useful
 
     def answer(self) -> None:
         """Answer the open pull, if there is one and something for it."""
-        if self._open is None:
+        if self._open is None or not self.watcher.pending:
             return
-        dropped = self.watcher.dropped
-        readings = self.watcher.take(MAX_ANSWER)
-        if not readings:
+        taken = self.watcher.take(MAX_ANSWER)
+        if not taken:
             return
-        source, at_us, seq, speed = zip(*readings, strict=True)
-        columns = {"source": source, "timestamp": list(map(rfc3339, at_us)), "seq": seq, "speed": speed}
         pull, self._open = self._open, None
+        head = b'{"pull":%d,"dropped":%d,' % (pull, self.watcher.missed)
         with suppress(ConnectionClosed):
-            self._socket.send(orjson.dumps({"pull": pull, **columns, "dropped": dropped}).decode())
+            self._socket.send_bytes(head + self._encoder.columns(taken))
+
+
+def _columns(readings: Sequence[Reading]) -> bytes:
+    source, at_us, seq, speed = zip(*readings, strict=True)
+    return orjson.dumps({"source": source, "timestamp": list(map(rfc3339, at_us)), "seq": seq, "speed": speed})[1:]
 
 
 def parse_pull(frame: str | bytes) -> int:
-    """The number of a pull.
+    """Return the number of a pull.
 
     Raises:
         FrameError: `bad_pull`, or `not_json`.

@@ -39,7 +39,7 @@ class Metrics(Collector):
             rejected.add_metric([code], count)
         yield rejected
         yield CounterMetricFamily(
-            "speeddash_feed_dropped", "Readings that a slow watcher did not get", self._feed.dropped
+            "speeddash_feed_dropped", "Readings that a slow watcher did not get", self._feed.missed
         )
         sockets = GaugeMetricFamily("speeddash_sockets_open", "Sockets that are connected", labels=["kind"])
         watchers = len(self._connections.watchers)

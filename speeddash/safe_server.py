@@ -20,7 +20,7 @@ from wsproto.frame_protocol import CloseReason
 
 from speeddash.allowance import Allowances
 from speeddash.frames import FINAL, PING, FrameReader, close_frame, text_frame
-from speeddash.wire import Wire
+from speeddash.wire import Backlog, Wire
 
 #: Received and not yet answered, or answered and not yet taken by the peer; beyond it nothing more is read.
 MAX_OWED_BYTES = 1 << 15
@@ -48,15 +48,16 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
     connected: bool
     close_reason: int
     max_message_size: int
-    _receive: Callable[[Frames, int], object]
+    _receive: Callable[[Frames, int], bool]
 
-    def __init__(self, environ: dict[str, Any], idle: Allowances, **options: Any) -> None:
+    def __init__(self, environ: dict[str, Any], idle: Allowances, backlog: Backlog, **options: Any) -> None:
         """Accept a connection.
 
         Args:
-            environ: Of its request.
-            idle: Seconds that what comes from an address may take us for nothing.
-            options: Of the base class.
+            environ: The WSGI environment of its request.
+            idle: Seconds for which data without any use may occupy the server, for each client network.
+            backlog: Unsent data of all connections.
+            options: Options of the base class.
         """
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
         self.heard_at = time.monotonic()
@@ -65,24 +66,26 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         self._last: bytes | None = None
         self._ended = Event()
         self._idle = idle.of(environ.get("REMOTE_ADDR", ""))
+        self._backlog = backlog
         super().__init__(environ, thread_class=_NoThread, event_class=_NoEvent, **options)
         self._reader = FrameReader(self.max_message_size)
 
     def handshake(self) -> None:
         """Called by the base class once it has the socket."""
-        self.sock = Wire(self.sock, self._received, self._read_on)
+        self.sock = Wire(self.sock, self._received, self._read_on, self._backlog)
         try:
             super().handshake()
         except BaseException:
             self.sock.close()
             raise
 
-    def run(self, receive: Callable[[Frames, int], object]) -> None:
+    def run(self, receive: Callable[[Frames, int], bool]) -> None:
         """Read until the connection ends.
 
         Args:
-            receive: Called with the frames that came together, in order, and their size in bytes. It runs in the event loop
-                and must not wait; whoever answers the frames says so with `answered`.
+            receive: Called with the frames that arrived together, in order, and their size in bytes. It runs in the event loop
+                and must not wait; the code that answers the frames then calls `answered`. It returns whether the frames were
+                of any use; the time for those that were not is limited.
         """
         self._receive = receive
         self.sock.resume()
@@ -113,16 +116,24 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         Raises:
             ConnectionClosed: By either side.
         """
-        if not self.connected:
-            raise ConnectionClosed(self.close_reason, self.close_message)
-        if self.sock.unsent_bytes > MAX_UNSENT_BYTES:
-            self.close(CloseReason.POLICY_VIOLATION, "takes nothing of what it is sent")
-            raise ConnectionClosed(CloseReason.POLICY_VIOLATION, "takes nothing of what it is sent")
+        self._check_sendable()
         self.sock.send(b"".join([text_frame(text.encode()) for text in texts]))
 
     def send(self, data: str) -> None:
         """Send one text frame; see `send_all`."""
         self.send_all([data])
+
+    def send_bytes(self, text: bytes) -> None:
+        """Send one text frame that is encoded already; see `send_all`."""
+        self._check_sendable()
+        self.sock.send(text_frame(text))
+
+    def _check_sendable(self) -> None:
+        if not self.connected:
+            raise ConnectionClosed(self.close_reason, self.close_message)
+        if self.sock.unsent_bytes > MAX_UNSENT_BYTES:
+            self.close(CloseReason.POLICY_VIOLATION, "takes nothing of what it is sent")
+            raise ConnectionClosed(CloseReason.POLICY_VIOLATION, "takes nothing of what it is sent")
 
     def close(self, reason: int | None = None, message: str | None = None) -> None:
         """Send a close frame, once, and let the peer finish for `LINGER_S`. Never raises or waits."""
@@ -161,9 +172,10 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
         frames, size_bytes = self._reader.read(data)
         if self._reader.pongs:
             self.sock.send(self._reader.pongs)
+        useful = False
         if frames:
             self.owed_bytes += size_bytes
-            self._receive(frames, size_bytes)
+            useful = self._receive(frames, size_bytes)
         if self._reader.close and self.connected:
             self.close_reason = self._reader.close_code
             if self._reader.broken:
@@ -171,7 +183,7 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
             self._end_when_answered(self._reader.close)
         elif self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
             self.sock.pause()
-        if not self.owed_bytes:  # only pings, parts or errors came
+        if not useful and not self.owed_bytes:  # only pings, fragments or errors
             self._idle.take(time.monotonic() - self.heard_at)
             if wait_s := self._idle.wait_s():
                 self.sock.rest(wait_s)
@@ -197,8 +209,9 @@ class SafeServer(simple_websocket.Server):  # type: ignore[misc]  # simple-webso
             gevent.spawn_later(LINGER_S, self.sock.hang_up)
 
 
-def _nothing(_frames: Frames, _size_bytes: int) -> None:
-    """Takes no more."""
+def _nothing(_frames: Frames, _size_bytes: int) -> bool:
+    """Replaces the receiver of a connection that has ended."""
+    return False
 
 
 class _NoThread:

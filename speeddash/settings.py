@@ -89,6 +89,17 @@ class Settings(BaseSettings):
         gt=0,
         description="Readings a second from one address, over HTTP too; more are answered 429 or closed with 1013",
     )
+    max_feed_readings: int = Field(
+        100_000,
+        ge=1_000,
+        description="Recent readings held for all watchers together (some 200 bytes each); one that falls further behind is told "
+        "`dropped` and reads again",
+    )
+    max_unsent_bytes: int = Field(
+        1 << 26,
+        ge=1 << 20,
+        description="Data held for all sockets together that do not take it; beyond it the one with the most is closed",
+    )
     request_timeout_s: float = Field(
         20.0,
         gt=0,

@@ -5,6 +5,7 @@ import logging
 import math
 import secrets
 import time
+from collections.abc import Sequence
 from functools import partial
 
 import flask_sock
@@ -14,7 +15,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
 from speeddash.access import FOREIGN_SOURCE, Permission, allow, current_role
-from speeddash.allowance import Allowances, Rates, spend
+from speeddash.allowance import Allowance, Allowances, Rates, largest_batch, spend
 from speeddash.connections import Connection, Connections
 from speeddash.errors import FrameError, NotStored, ReadingsRefused
 from speeddash.guard import is_socket
@@ -23,6 +24,7 @@ from speeddash.problem import problem, too_many
 from speeddash.reading import Reading, parse_frame, parse_source
 from speeddash.safe_server import Frames, SafeServer
 from speeddash.settings import Settings
+from speeddash.wire import Backlog
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ RETRY_AFTER_S = 10
 #: Of our time, what one address may use up with frames that are no readings, and how much of it at once.
 IDLE, IDLE_S = 0.1, 0.005
 TOO_MANY = "too many readings a second"
+MAX_WATCHED_SOURCES = 200
 
 
 class Sockets:
@@ -50,6 +53,7 @@ class Sockets:
         app.config["SOCK_SERVER_OPTIONS"] = {
             "max_message_size": self._settings.max_frame_bytes,
             "idle": Allowances(IDLE, IDLE_S),
+            "backlog": Backlog(self._settings.max_unsent_bytes),
         }
         sock = flask_sock.Sock(app)
         for path in ENDPOINTS:
@@ -70,12 +74,14 @@ class Sockets:
         most = self._settings.max_address_connections
         if self._connections.of_address(request.remote_addr or "") >= most:
             return too_many(f"all {most} connections of this address are in use", RETRY_AFTER_S)
+        watches = request.path == "/ws/live"  # also readings that were stored without a source
         try:
-            for source in request.args.getlist("source"):
-                if source or request.path != "/ws/live":  # what was stored without a source may be watched
-                    parse_source(source)
+            named = [parse_source(each) for each in request.args.getlist("source") if each or not watches]
         except FrameError as bad:
             return problem(400, bad.message, code=bad.code)
+        if len(named) > MAX_WATCHED_SOURCES:
+            why = f"{len(named)} sources; one connection may watch {MAX_WATCHED_SOURCES}, or all of them"
+            return problem(400, why, code="too_many_sources")
         only = current_role().source
         if only is not None and request.args.get("source", only) != only:
             return problem(403, f"the token sends readings of {only} alone", code=FOREIGN_SOURCE)
@@ -95,25 +101,30 @@ class Sockets:
         finally:
             self._connections.remove(connection)
 
-    def _receive(self, connection: Connection, frames: Frames, size_bytes: int) -> None:
-        """Queue what came together; `_settle` answers it after the commit."""
+    def _receive(self, connection: Connection, frames: Frames, size_bytes: int) -> bool:
+        """Queue frames that arrived together; `_settle` answers them after the commit. Return whether any is to be stored."""
         try:
             answers, parsed, places = self._parse(connection, frames)
-            if connection.allowances and (wait_s := spend(connection.allowances, sum(map(len, parsed)))):
-                # What came before is still answered; these get no echo, and their sender keeps them.
-                connection.socket.drain(CloseReason.TRY_AGAIN_LATER, f"{TOO_MANY}; try again in {math.ceil(wait_s)} s")
-                connection.socket.answered(size_bytes)
-                return
+            wait_s = 0.0
+            if connection.allowances:
+                allowed, wait_s = _allowed(connection.allowances, parsed)
+                if wait_s:
+                    # Frames before this one are answered; the others get no echo, and their sender keeps them.
+                    del answers[places[allowed] :], parsed[allowed:], places[allowed:]
             if parsed or connection.socket.owed_bytes > size_bytes:
                 self._ingest.submit(parsed, partial(self._settle, connection, answers, places, size_bytes))
             else:  # only errors, and nothing before them that has to be answered first
                 connection.socket.send_all(answers)
                 connection.socket.answered(size_bytes)
+            if wait_s:
+                connection.socket.drain(CloseReason.TRY_AGAIN_LATER, f"{TOO_MANY}; try again in {math.ceil(wait_s)} s")
         except ConnectionClosed:
-            pass  # the sender left; it will send again what it got no echo for
+            return False  # the sender left; it will send again what it got no echo for
         except Exception:
             log.exception("connection %s failed", connection.id)
             connection.socket.close(CloseReason.INTERNAL_ERROR, "the server failed")
+            return False
+        return bool(parsed)
 
     def _parse(self, connection: Connection, frames: Frames) -> tuple[list[str], list[list[Reading]], list[int]]:
         """The answer to each frame if it is stored, the readings of the good ones, and the places of those among the answers."""
@@ -125,6 +136,8 @@ class Sockets:
             try:
                 readings = parse_frame(frame, connection.source, received_us, self._ingest.seqs, self._max_speed_kmh)
                 connection.role.check(readings)
+                if connection.allowances:
+                    check_batch(readings, connection.allowances)
             except FrameError as bad:
                 self._ingest.rejected[bad.code] += 1
                 answers.append(error_frame(bad))
@@ -159,6 +172,27 @@ class Sockets:
             raise
         finally:
             socket.answered(size_bytes)
+
+
+def check_batch(readings: Sequence[Reading], allowances: Sequence[Allowance]) -> None:
+    """Return if a frame or body holds no more readings than may be sent together.
+
+    Raises:
+        FrameError: `too_many_readings`.
+    """
+    most = largest_batch(allowances)
+    if most is not None and len(readings) > most:
+        raise FrameError(
+            "too_many_readings", f"{len(readings)} readings together; with this server's rate limit it may be {most}"
+        )
+
+
+def _allowed(allowances: Sequence[Allowance], frames: Sequence[Sequence[Reading]]) -> tuple[int, float]:
+    """Take frames from rate limits until one of these is used up: the number of frames, and the seconds to wait, else 0."""
+    for at, frame in enumerate(frames):
+        if wait_s := spend(allowances, len(frame)):
+            return at, wait_s
+    return len(frames), 0.0
 
 
 def error_frame(error: FrameError) -> str:

@@ -23,6 +23,31 @@ PATIENCE_S = 0.03
 READ_S = 0.0005
 
 
+class Backlog:
+    """Data of all sockets that their peers have not taken yet. Over the limit the socket with the most of it is cut off.
+
+    Everything here runs in the event loop.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.size_bytes = 0
+        self._max_bytes = max_bytes
+        self._sockets: set[Wire] = set()
+
+    def add(self, socket: "Wire", size_bytes: int) -> None:
+        """Count data that a socket keeps."""
+        self.size_bytes += size_bytes
+        self._sockets.add(socket)
+        while self.size_bytes > self._max_bytes:
+            max(self._sockets, key=lambda each: each.unsent_bytes).cut_off()
+
+    def remove(self, socket: "Wire", size_bytes: int) -> None:
+        """Count data that a socket has handed over or discarded."""
+        self.size_bytes -= size_bytes
+        if not socket.unsent_bytes:
+            self._sockets.discard(socket)
+
+
 class Wire:
     """Both directions of a gevent socket, driven by the event loop itself: no greenlet is switched to for a message.
 
@@ -34,7 +59,13 @@ class Wire:
         taken_at: When the peer last took some of what was kept (`time.monotonic`).
     """
 
-    def __init__(self, sock: socket.socket, received: Callable[[bytes], object], taken: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        received: Callable[[bytes], object],
+        taken: Callable[[], object],
+        backlog: Backlog,
+    ) -> None:
         """Wrap a socket.
 
         Args:
@@ -42,6 +73,7 @@ class Wire:
             received: Called with what came, after `resume`, and with nothing at the end. It runs in the event loop: it must
                 not wait.
             taken: Called when the peer has taken some of what was kept; likewise.
+            backlog: Unsent data of all sockets.
         """
         if sock.family in (socket.AF_INET, socket.AF_INET6):  # not behind a proxy on a Unix socket
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -54,6 +86,7 @@ class Wire:
         self._fd = sock.fileno()
         self._received = received
         self._taken = taken
+        self._backlog = backlog
         self._unsent: deque[memoryview] = deque()
         self._shut = False
         loop: Any = gevent.get_hub().loop
@@ -108,6 +141,7 @@ class Wire:
             self._writable.start(self._hand_over)
         self._unsent.append(memoryview(data)[sent:])
         self.unsent_bytes += len(data) - sent
+        self._backlog.add(self, len(data) - sent)
 
     def shut(self) -> None:
         """Say that nothing more comes from here, once all of it is taken."""
@@ -123,11 +157,22 @@ class Wire:
             with suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RDWR)
 
+    def cut_off(self) -> None:
+        """Discard what was not sent, and end both directions."""
+        self._discard()
+        self.hang_up()
+
+    def _discard(self) -> None:
+        size_bytes, self.unsent_bytes = self.unsent_bytes, 0
+        self._unsent.clear()
+        self._writable.stop()
+        self._backlog.remove(self, size_bytes)
+
     def close(self) -> None:
         """Give the socket back."""
         if self._fd >= 0:
+            self._discard()
             self._fd = -1
-            self._unsent.clear()
             self._end_rest()
             for watcher in (self._readable, self._writable):
                 watcher.stop()
@@ -171,6 +216,7 @@ class Wire:
         data = self._unsent[0]
         sent = self._write(data)
         self.unsent_bytes -= sent
+        self._backlog.remove(self, sent)
         self.taken_at = time.monotonic()
         if sent < len(data):
             self._unsent[0] = data[sent:]

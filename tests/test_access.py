@@ -1,7 +1,22 @@
 import pytest
+from flask import Flask
 
 from speeddash import access
-from speeddash.access import ALL, READ, Access, Role
+from speeddash.access import (
+    ALL,
+    NONE,
+    READ,
+    SAFE_METHODS,
+    Access,
+    Permission,
+    Role,
+    current_role,
+    required_permission,
+)
+from speeddash.app import create_app
+from speeddash.errors import FrameError
+from speeddash.reading import Reading
+from speeddash.settings import Settings
 
 TOKEN, READ_TOKEN, CAR_TOKEN = "all-0123456789abcdef", "read-0123456789abcdef", "car-0123456789abcdef"
 
@@ -48,24 +63,39 @@ def test_old_cookie_is_none(tokens, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "socket", "reader", "sender"),
+    ("role", "permissions"),
     [
-        ("GET", "/", False, True, False),
-        ("GET", "/", True, False, True),
-        ("GET", "/ws", True, False, True),
-        ("GET", "/ws/live", True, True, False),
-        ("GET", "/api/v1/readings", False, True, False),
-        ("POST", "/api/v1/readings", False, False, True),
-        ("POST", "/api/v1/import", False, False, True),
-        ("DELETE", "/api/v1/readings", False, False, False),
-        ("PATCH", "/api/v1/sources/car", False, False, False),
-        ("POST", "/send", False, False, False),
-        ("POST", "/_dash-update-component", False, True, False),
-        ("GET", "/metrics", False, True, False),
-        ("GET", "/api/v1/export.csv", False, True, False),
+        (ALL, {"public", "signed in", "read", "send", "admin"}),
+        (READ, {"public", "signed in", "read"}),
+        (Role("send", "car"), {"public", "send"}),
+        (NONE, {"public"}),
     ],
 )
-def test_roles_allow_what_they_are_for(method, path, socket, reader, sender):
-    assert READ.allows(method, path, socket=socket) is reader
-    assert Role("send", "car").allows(method, path, socket=socket) is sender
-    assert ALL.allows(method, path, socket=socket)
+def test_roles_have_the_permissions_they_are_for(role, permissions):
+    assert {each.value for each in Permission if role.may(each)} == permissions
+
+
+def test_request_that_nobody_checked_has_no_permission():
+    with Flask(__name__).test_request_context():
+        assert current_role() == NONE
+        with pytest.raises(FrameError):
+            current_role().check([Reading("car", 0, 0, 1.0)])
+
+
+def test_every_route_declares_a_permission_and_only_senders_and_administrators_change_something(tmp_path):
+    app = create_app(Settings.load(database_url=f"sqlite:///{tmp_path}/speed.db")).server
+    routes = {(rule.rule, rule.websocket): rule for rule in app.url_map.iter_rules()}
+    assert ("/ws/live", True) in routes
+    for rule in app.url_map.iter_rules():
+        permission = required_permission(app.view_functions[rule.endpoint])
+        changes = rule.methods - SAFE_METHODS or (rule.websocket and rule.rule in ("/", "/ws"))
+        if rule.rule in ("/sign-in", "/healthz"):
+            assert permission is Permission.PUBLIC
+        elif rule.rule == "/_dash-update-component":  # its callbacks change nothing on the server
+            assert permission is Permission.READ
+        elif rule.rule in ("/sign-out", "/api/<path:unknown>"):
+            assert permission is Permission.SIGNED_IN
+        elif changes:
+            assert permission in (Permission.SEND, Permission.ADMIN), rule
+        else:
+            assert permission in (Permission.READ, Permission.SEND), rule

@@ -144,6 +144,97 @@ def test_late_readings_change_the_events_of_their_hour(store):
     assert events(store) == seconds((100, 100, 75))
 
 
+def test_late_reading_leaves_events_of_the_next_hour_whole(store):
+    """Two events within 300 s of each other cross and follow the hour's end; a late reading changes neither."""
+    hour_us = START // HOUR_US * HOUR_US
+
+    def speed(at_s):
+        return 140.0 if 4020 <= at_s <= 5400 and at_s > 4500 else 110.0 if above(at_s) else 50.0
+
+    def above(at_s):
+        return 3570 <= at_s <= 3630 or 3660 <= at_s <= 3960 or 4020 <= at_s <= 5400
+
+    alerts = Alerts(store, None)
+    alerts.set_limit("car", 100.0, START)
+    put(store, *[Reading("car", hour_us + at_s * SECOND_US, at_s, speed(at_s)) for at_s in range(3000, 6001, 10)])
+    alerts.check(NOW)
+    before = store.events("car", -EVER, EVER, 9)
+    assert [
+        ((each.start_us - hour_us) // SECOND_US, (each.end_us - hour_us) // SECOND_US, each.peak) for each in before
+    ] == [
+        (3570, 3630, 110.0),
+        (3660, 3960, 110.0),
+        (4020, 5400, 140.0),
+    ]
+    rollups = Rollups(store, dirty=alerts.recheck)
+    rollups.roll_up(quiet_s=-1)
+    store._marked.clear()
+    put(store, Reading("car", hour_us + 1805 * SECOND_US, 0, 50.0))
+    rollups.roll_up(quiet_s=-1)
+    assert store.events("car", -EVER, EVER, 9) == before
+
+
+def test_late_reading_that_joins_and_one_that_parts_events_across_the_hour(store):
+    hour_end_us = START // HOUR_US * HOUR_US + HOUR_US
+    alerts = Alerts(store, None)
+    rollups = Rollups(store, dirty=alerts.recheck)
+
+    def around(at_s, speed=60.0):
+        return Reading("car", hour_end_us + at_s * SECOND_US, 10_000 + at_s, speed)
+
+    alerts.set_limit("car", 50.0, START)
+    put(store, around(-500), around(200), around(400), around(401, 0.0), around(500), around(501, 0.0))
+    alerts.check(NOW + HOUR_US)
+    assert len(store.events("car", -EVER, EVER, 9)) == 3
+    put(store, around(-250), around(-10))
+    rollups.roll_up(quiet_s=-1)
+    found = [(each.start_us - hour_end_us, each.end_us - hour_end_us) for each in store.events("car", -EVER, EVER, 9)]
+    assert found == [(-500 * SECOND_US, 400 * SECOND_US), (500 * SECOND_US, 500 * SECOND_US)]
+    store._marked.clear()
+    put(store, around(-5, 10.0))
+    rollups.roll_up(quiet_s=-1)
+    found = [(each.start_us - hour_end_us, each.end_us - hour_end_us) for each in store.events("car", -EVER, EVER, 9)]
+    assert found == [
+        (-500 * SECOND_US, -10 * SECOND_US),
+        (200 * SECOND_US, 400 * SECOND_US),
+        (500 * SECOND_US, 500 * SECOND_US),
+    ]
+
+
+def test_sources_with_nothing_new_are_not_looked_at(store, monkeypatch):
+    alerts = Alerts(store, None)
+    for number in range(20):
+        alerts.set_limit(f"car{number}", 50.0, START)
+        put(store, *drive([60, 0], source=f"car{number}"))
+    put(store, *drive([60], source="silent"))
+    alerts.set_limit("silent", 50.0, START)
+    alerts.set_limit("without readings", 50.0, START)
+    alerts.check(START + 10 * SECOND_US)
+    assert store.sources_to_check(START + 10 * SECOND_US, START - 1) == []
+    looked = []
+    monkeypatch.setattr(store, "span", lambda source: looked.append(source))
+    alerts.check(START + 20 * SECOND_US)
+    assert looked == []
+    put(store, *drive([70], after_s=15, source="car3"))
+    alerts.check(START + 400 * SECOND_US)
+    assert looked == ["car3", "silent"]
+
+
+def test_delivery_is_claimed_by_one_of_two_processes(store, hook):
+    first, second = Alerts(store, hook.url), Alerts(store, hook.url)
+    first.set_limit("car", 50.0, START)
+    put(store, *drive([60, 0]))
+    first.check(START + 2 * SECOND_US)
+    (due,) = store.undelivered(START + 2 * SECOND_US, 9)
+    assert store.claim_delivery(due, START + 60 * SECOND_US)
+    assert not store.claim_delivery(due, START + 60 * SECOND_US)
+    second.deliver(START + 2 * SECOND_US)
+    assert hook.got == []
+    second.deliver(START + 61 * SECOND_US)
+    first.deliver(START + 61 * SECOND_US)
+    assert len(hook.got) == 1
+
+
 def test_event_that_crosses_an_hour_stays_one(store):
     alerts = Alerts(store, None)
     edge_s = (START // HOUR_US * HOUR_US + HOUR_US - START) // SECOND_US

@@ -3,11 +3,13 @@
 import contextlib
 import json
 import re
+import time
 
 import pytest
 import requests
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.rawsocket import RawSocket
 from tests.running import RunningServer, wait_for
 from tests.test_access import CAR_TOKEN, READ_TOKEN, TOKEN
 
@@ -119,6 +121,96 @@ def test_read_token_watches_and_changes_nothing(guarded):
     for method, path in WAYS:
         if method != "GET" and path != "/_dash-update-component":
             assert requests.request(method, guarded.url + path, headers=reader, timeout=5).status_code == 403
+
+
+#: Headers that make a request look like a handshake, another method, or one that comes from a proxy.
+DISGUISES = [
+    {"Upgrade": "websocket"},
+    {"Upgrade": "WebSocket", "Connection": "keep-alive"},
+    {"Upgrade": "websocket", "Connection": "Upgrade"},
+    {"Upgrade": "websocket", "Connection": "keep-alive, Upgrade", "Sec-WebSocket-Version": "13"},
+    {"Upgrade": "h2c", "Connection": "Upgrade"},
+    {"X-HTTP-Method-Override": "DELETE", "X-HTTP-Method": "DELETE", "X-Method-Override": "DELETE"},
+    {
+        "X-Forwarded-For": "127.0.0.1",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "localhost",
+        "Forwarded": "for=127.0.0.1",
+    },
+    {"X-Original-URL": "/healthz", "X-Rewrite-URL": "/healthz", "X-Forwarded-Prefix": "/sign-in"},
+]
+HANDSHAKE = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
+
+
+def documented_routes(server):
+    document = requests.get(f"{server.url}/openapi.json", headers=bearer(TOKEN), timeout=5).json()
+    for path, operations in document["paths"].items():
+        for method in operations:
+            yield method.upper(), path.replace("{source}", "victim")
+
+
+def all_stored(server):
+    get = {"headers": bearer(TOKEN), "timeout": 5}
+    readings = requests.get(f"{server.url}/api/v1/readings", {"limit": 10_000}, **get).json()["readings"]
+    sources = requests.get(f"{server.url}/api/v1/sources", **get).json()["sources"]
+    limits = [requests.get(f"{server.url}/api/v1/sources/{each['source']}", **get).json() for each in sources]
+    return readings, limits
+
+
+def test_no_header_gives_a_token_more_than_its_role(guarded):
+    """Every route with every role and disguise: readings, sources and limits stay as they are."""
+    post = requests.post(
+        f"{guarded.url}/api/v1/readings",
+        json=[{"speed": 1, "seq": seq, "source": "victim"} for seq in range(5)],
+        headers=bearer(TOKEN),
+        timeout=5,
+    )
+    assert post.status_code == 201
+    before = all_stored(guarded)
+    everything = {"source": "victim", "from": "2000-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
+    routes = sorted({*documented_routes(guarded), *WAYS, ("POST", "/ws"), ("DELETE", "/ws/live"), ("PUT", "/")})
+    assert ("DELETE", "/api/v1/sources/victim") in routes
+    for credentials in ({}, bearer(READ_TOKEN), bearer(CAR_TOKEN)):
+        session = requests.Session()
+        for method, path in routes:
+            if credentials == bearer(CAR_TOKEN) and (method, path) in (
+                ("POST", "/api/v1/readings"),
+                ("POST", "/api/v1/import"),
+            ):
+                continue  # what the token is for
+            for disguise in DISGUISES:
+                answer = session.request(
+                    method,
+                    guarded.url + path,
+                    params=everything if method == "DELETE" and path == "/api/v1/readings" else None,
+                    json={"limit_kmh": 1, "speed": 1, "source": "stolen"}
+                    if method in ("PATCH", "POST", "PUT")
+                    else None,
+                    headers={**credentials, **disguise},
+                    allow_redirects=False,
+                    timeout=5,
+                    stream=True,
+                )
+                wrong = answer.status_code == 101 or (method not in ("GET", "POST") and answer.ok)
+                answer.close()
+                assert not wrong, (method, path, credentials, disguise, answer.status_code)
+    assert all_stored(guarded) == before
+
+
+@pytest.mark.parametrize("path", ["/", "/ws", "/ws/live", "/api/v1/sources", "/nowhere"])
+def test_handshake_opens_only_the_sockets_of_a_role(guarded, path):
+    for credentials, allowed in (({}, ()), (bearer(READ_TOKEN), ("/ws/live",)), (bearer(CAR_TOKEN), ("/", "/ws"))):
+        if path in allowed:
+            with guarded.connect(path, additional_headers=credentials):
+                continue
+        assert refusal(guarded, path, **credentials).status_code in (400, 401, 403, 404)
+
+
+def test_reader_signs_out(guarded):
+    session = signed_in(guarded, READ_TOKEN)
+    answer = session.post(f"{guarded.url}/sign-out", headers={"Origin": guarded.url}, allow_redirects=False, timeout=5)
+    assert answer.status_code == 303
+    assert not session.cookies
 
 
 def test_source_token_sends_its_source_and_nothing_else(guarded):
@@ -370,6 +462,37 @@ def test_readings_of_one_address_over_http_are_limited_with_429(proxied):
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) > 0
     assert post("198.51.100.5").status_code == 201
+
+
+def test_array_above_the_rate_limit_is_413_and_an_import_is_read_no_faster(proxied):
+    headers = {**proxied.headers, "X-Forwarded-For": "198.51.100.6"}
+    post = requests.post(
+        f"{proxied.url}/api/v1/readings", json=[{"speed": 1, "source": "bulk"}] * 21, headers=headers, timeout=5
+    )
+    assert (post.status_code, post.json()["code"]) == (413, "too_many_readings")
+    with proxied.connect("/ws?source=bulk", additional_headers=headers) as socket:
+        socket.send(json.dumps([{"speed": 1}] * 6))
+        assert json.loads(socket.recv(5))["error"]["code"] == "too_many_readings"
+        socket.send(json.dumps([{"speed": 1}] * 5))
+        assert socket.recv(5).startswith("[")
+    assert len(proxied.readings("bulk")) == 5
+    rows = "time,speed\n" + "".join(f"2026-03-01 08:{at // 60:02}:{at % 60:02},5\n" for at in range(100))
+    began = time.monotonic()
+    account = requests.post(
+        f"{proxied.url}/api/v1/import?name=slow.csv&source=slow", data=rows, headers=headers, timeout=60
+    ).json()
+    assert account["stored"] == 100
+    assert time.monotonic() - began > 2.5  # 100 readings at 20 a second, a second's worth at once and one on credit
+
+
+def test_frames_that_come_together_pass_no_further_than_the_rate_limit(proxied):
+    headers = "".join(
+        f"{name}: {value}\r\n" for name, value in {**proxied.headers, "X-Forwarded-For": "198.51.100.7"}.items()
+    )
+    with RawSocket(proxied.port, "/ws?source=burst", headers) as socket:
+        socket.socket.sendall(b"".join(socket.frame(b'{"speed": 1, "seq": %d}' % seq) for seq in range(500)))
+        assert socket.receive_close() == 1013
+    assert 1 <= len(proxied.readings("burst")) <= 6
 
 
 def test_body_above_the_limit_is_413(guarded):

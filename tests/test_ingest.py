@@ -19,7 +19,7 @@ def reading(seq, source="car"):
 
 @pytest.fixture
 def ingest(store):
-    ingest = Ingest(store, Feed())
+    ingest = Ingest(store, Feed(100_000))
     ingest.start()
     yield ingest
     ingest.stop(5)
@@ -90,7 +90,7 @@ def test_wait_that_is_over_says_why_and_the_reading_is_kept(ingest, store):
 
 
 def test_stop_commits_what_is_queued_and_refuses_what_comes_after(store):
-    ingest = Ingest(store, Feed())
+    ingest = Ingest(store, Feed(100_000))
     ingest.start()
     gate = Gate(store)
     with ThreadPoolExecutor(3) as callers:
@@ -110,7 +110,7 @@ def test_stop_while_the_database_is_away_tells_the_callers(store):
         raise StoreUnavailable("away")
 
     store.prepare = away
-    ingest = Ingest(store, Feed())
+    ingest = Ingest(store, Feed(100_000))
     ingest.start()
     assert ingest.tried.wait(5)
     with ThreadPoolExecutor(1) as callers:
@@ -131,6 +131,6 @@ def test_bug_in_the_store_reaches_the_caller_and_the_writer_goes_on(ingest, stor
 
 
 def test_seqs_are_distinct_and_held_by_javascript(store):
-    made = [next(Ingest(store, Feed()).seqs) for _ in range(100)]
+    made = [next(Ingest(store, Feed(100_000)).seqs) for _ in range(100)]
     assert len(set(made)) == 100
     assert max(made) < 2**53

@@ -63,7 +63,7 @@ class Api:
             ReadingsApi(settings, store, ingest, connections, rates),
             SourcesApi(store, connections, alerts),
             HistoryApi(history, store),
-            FilesApi(settings, store, ingest),
+            FilesApi(settings, store, ingest, rates),
         )
 
     def register(self, app: OpenAPI) -> None:
@@ -123,7 +123,7 @@ class Api:
         return problem(STATUS.get(error.code, 422 if posted else 400), error.message, **members)
 
 
-STATUS = {"not_json": 400, "not_json_type": 415, FOREIGN_SOURCE: 403}
+STATUS = {"not_json": 400, "not_json_type": 415, "too_many_readings": 413, FOREIGN_SOURCE: 403}
 
 
 def _document(app: OpenAPI) -> Response:

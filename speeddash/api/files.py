@@ -1,7 +1,8 @@
 """Whole files, in and out, streamed."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 from flask import Response, jsonify, request
@@ -9,6 +10,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from flask_openapi3.models import RawModel
 
 from speeddash.access import Permission, allow, current_role
+from speeddash.allowance import Allowance, Rates, largest_batch, spend
 from speeddash.api.answers import ImportOut
 from speeddash.api.queries import ExportQuery, ImportQuery
 from speeddash.drive import read_drive, source_of
@@ -35,10 +37,11 @@ class FileIn(RawModel):
 class FilesApi:
     """The endpoints about files."""
 
-    def __init__(self, settings: Settings, store: Store, ingest: Ingest) -> None:
+    def __init__(self, settings: Settings, store: Store, ingest: Ingest, rates: Rates) -> None:
         self._settings = settings
         self._store = store
         self._ingest = ingest
+        self._rates = rates
 
     def register(self, api: APIBlueprint) -> None:
         """Add the endpoints."""
@@ -65,7 +68,9 @@ class FilesApi:
         return self._exported("gpx", query)
 
     def import_file(self, query: ImportQuery, raw: FileIn) -> Response:  # noqa: ARG002 - it describes the body, which is streamed
-        """Store a recorded drive: the file is the body. Good lines are stored, bad ones are told with their numbers.
+        """Store a recorded drive: the file is the body. Good lines are stored, bad ones are reported with their numbers.
+
+        Where readings a second are limited for each address, the file is read no faster than that.
 
         Sent again, it adds nothing. A reading belongs to the source that its line names, else to `source`, else to the file's name.
         """
@@ -73,7 +78,8 @@ class FilesApi:
         start_us = time.time_ns() // 1000 if query.start_us is None else query.start_us
         only = current_role().source
         source = query.source or only or source_of(query.name)
-        intake = Intake(self._commit, source=source, max_speed_kmh=self._settings.max_speed_kmh, only=only)
+        store = partial(self._store_within, self._rates.of_address(request.remote_addr or ""))
+        intake = Intake(store, source=source, max_speed_kmh=self._settings.max_speed_kmh, only=only)
         intake.take(read_drive(request.stream, name=query.name, form=query.format, unit=query.unit, start_us=start_us))
         if intake.failure and not intake.stored:
             return problem(422, intake.failure, code="bad_file")
@@ -89,6 +95,15 @@ class FilesApi:
         answer = Response(chain([first], pieces), content_type=f"{MIME_TYPES[form]}; charset=utf-8")
         answer.headers["Content-Disposition"] = f'attachment; filename="speeddash_{name}.{form}"'
         return answer
+
+    def _store_within(self, limits: Sequence[Allowance], readings: list[Reading]) -> None:
+        """Store readings as fast as rate limits allow."""
+        size = largest_batch(limits) or len(readings)
+        for at in range(0, len(readings), size):
+            part = readings[at : at + size]
+            while wait_s := spend(limits, len(part)):
+                time.sleep(wait_s)
+            self._commit(part)
 
     def _commit(self, readings: list[Reading]) -> None:
         refused = self._ingest.commit([[each] for each in readings], self._settings.store_timeout_s)

@@ -17,7 +17,7 @@ from speeddash.ingest import Ingest
 from speeddash.problem import problem, too_many
 from speeddash.reading import Reading, decode, parse_frame, parse_reading, rfc3339
 from speeddash.settings import Settings
-from speeddash.sockets import TOO_MANY, refused_frame
+from speeddash.sockets import TOO_MANY, check_batch, refused_frame
 from speeddash.store import Store
 
 #: The source of readings that come by HTTP and name none.
@@ -81,7 +81,9 @@ class ReadingsApi:
         source = query.source or role.source or HTTP_SOURCE
         readings = parse_frame(json_text(), source, _now_us(), self._ingest.seqs, self._settings.max_speed_kmh)
         role.check(readings)
-        if wait_s := spend(self._rates.of_address(request.remote_addr or ""), len(readings)):
+        limits = self._rates.of_address(request.remote_addr or "")
+        check_batch(readings, limits)
+        if wait_s := spend(limits, len(readings)):
             return too_many(TOO_MANY, wait_s), 429
         self._commit(readings)
         return jsonify(stored=len(readings)), 201

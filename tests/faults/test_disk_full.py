@@ -124,7 +124,7 @@ def test_sqlite_has_no_page_left(tmp_path, record_property):
     event.listen(
         store._engine, "connect", lambda connection, _: connection.execute(f"PRAGMA max_page_count = {pages[0]}")
     )
-    ingest = Ingest(store, Feed())
+    ingest = Ingest(store, Feed(100_000))
     ingest.start()
     settled = []
     try:

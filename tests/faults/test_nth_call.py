@@ -92,7 +92,7 @@ def work(url, patch, injection):
         inject_sqlite(store, injection)
     else:
         inject_mysql(patch, injection)
-    ingest = Ingest(store, Feed())
+    ingest = Ingest(store, Feed(100_000))
     ingest.start()
     echoed = []
     try:

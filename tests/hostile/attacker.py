@@ -140,6 +140,32 @@ def pour(port: int, until: float, begin: bytes, data: bytes) -> int:
     return sent
 
 
+def requests(*lines: str, body: bytes = b"", path: str = "/", method: str = "GET") -> Callable[[int, float], int]:
+    """Pipelined requests without credentials; what comes back is read and thrown away."""
+    length = [f"Content-Length: {len(body)}"] if body else []
+    head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *lines, *length, "", ""]).encode()
+    request = head + body
+    return bodies(b"", request * max(1, 65_536 // len(request)))
+
+
+def connections(port: int, until: float) -> int:
+    """A request on a new connection each, many at once."""
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    ready()
+    done = 0
+    while time.monotonic() < until:
+        held = []
+        with contextlib.suppress(OSError):
+            for _ in range(POURING):
+                held.append(opened(port))
+                held[-1].sendall(request)
+        for each in held:
+            with contextlib.suppress(OSError):
+                done += bool(each.recv(65_536))
+            each.close()
+    return done
+
+
 def bombs(port: int, until: float) -> int:
     """256 MiB of zeros in a quarter of one, as bodies of readings and of files."""
     bomb = gzip.compress(b"0" * (64 << 20), 6) * 4
@@ -179,6 +205,44 @@ ATTACKS = {
     "bombs": bombs,
     "busy": busy,
 }
+#: The longest header that is read, and forms at and beyond their limit.
+HEADER_BYTES = 8_000
+FORM = "Content-Type: application/x-www-form-urlencoded"
+PARTS = b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n" * 75 + b"--x--"
+UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
+#: Requests of someone who has no token: all that is parsed before it is known who sends it.
+STRANGERS = {
+    "Accept of 64 KiB": requests("Accept: " + "a/b," * (65_000 // 4)),
+    "Accept": requests("Accept: " + "a/b," * (HEADER_BYTES // 4)),
+    "Accept-Encoding": requests("Accept-Encoding: " + "gzip;q=0.1," * (HEADER_BYTES // 11), path="/healthz"),
+    "Authorization": requests("Authorization: Bearer " + "x" * HEADER_BYTES),
+    "Content-Type": requests(
+        "Content-Type: multipart/form-data; " + "a=b;" * (HEADER_BYTES // 4), body=b"x", path="/sign-in", method="POST"
+    ),
+    "Cookie": requests("Cookie: " + f"a={'x' * 30};" * 200),
+    "Cookie with 2,600 names": requests("Cookie: " + "a=;" * (HEADER_BYTES // 3)),
+    "Forwarded": requests(*["X-Forwarded-For: " + "1.1.1.1," * 900], path="/healthz"),
+    "Host": requests("Host: " + "a." * (HEADER_BYTES // 2)),
+    "If-None-Match": requests("If-None-Match: " + '"a",' * (HEADER_BYTES // 4), path="/healthz"),
+    "Origin": requests("Origin: http://" + "a." * (HEADER_BYTES // 2), path="/sign-in", method="POST"),
+    "Range": requests("Range: bytes=" + "0-1," * (HEADER_BYTES // 4), path="/healthz"),
+    "a hundred headers": requests(*[f"X-{number}: {'x' * 100}" for number in range(98)], path="/healthz"),
+    "query": requests(path="/?" + "a=" * 100 + "a&" * 200),
+    "query of 4,000 parameters": requests(path="/?" + "a&" * 4_000),
+    "query of the sign-in": requests(path="/sign-in?" + "a&" * 200),
+    "handshake": requests("Sec-WebSocket-Key: x", "Sec-WebSocket-Protocol: " + "a," * 3_900, *UPGRADE, path="/ws"),
+    "sign-in form of 977 KB": requests(FORM, body=b"a&" * 488_500, path="/sign-in", method="POST"),
+    "sign-in form": requests(FORM, body=b"a&" * 2_048, path="/sign-in", method="POST"),
+    "sign-in form in parts": requests(
+        "Content-Type: multipart/form-data; boundary=x", body=PARTS, path="/sign-in", method="POST"
+    ),
+    "wrong tokens": requests(FORM, body=b"token=wrong-0123456789ab", path="/sign-in", method="POST"),
+    "pipelined health checks": requests(path="/healthz"),
+    "pipelined sign-in pages": requests(path="/sign-in"),
+    "pipelined page": requests("Accept: text/html"),
+    "connections with one health check": connections,
+}
+ATTACKS |= STRANGERS
 
 if __name__ == "__main__":
     kind, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])

@@ -48,6 +48,7 @@ def guarded(tmp_path_factory):
         SPEEDDASH_READ_TOKEN=READ_TOKEN,
         SPEEDDASH_SOURCE_TOKENS=f"car={CAR_TOKEN}",
         SPEEDDASH_ALLOWED_ORIGINS=FRIEND,
+        SPEEDDASH_MAX_ADDRESS_CONNECTIONS="100000",  # a refused handshake counts as a failed connection
     )
     yield server
     server.stop()

@@ -33,6 +33,7 @@ class SpeedDash:
     settings: Settings
     server: OpenAPI
     store: Store
+    background: Store
     ingest: Ingest
     connections: Connections
     rollups: Rollups
@@ -54,6 +55,11 @@ class SpeedDash:
         self.ingest.stop(FLUSH_S)  # those still waiting for a commit are told, and close their sockets
         self.connections.wait_until_empty(FLUSH_S / 2)
 
+    def close(self) -> None:
+        """Give back every connection to the database."""
+        self.store.close()
+        self.background.close()
+
 
 def create_app(settings: Settings) -> SpeedDash:
     """Build a SpeedDash. It opens nothing and starts nothing; `SpeedDash.start` does.
@@ -64,14 +70,16 @@ def create_app(settings: Settings) -> SpeedDash:
     server = OpenAPI("speeddash", static_folder=None, doc_ui=False)
     server.debug = False  # whatever FLASK_DEBUG says
     store = open_store(settings.database_url.get_secret_value(), timeout_s=settings.database_timeout_s)
+    # Commits and background work go on however many requests wait for a connection.
+    background = store.with_own_connections()
     history = History(store)
     feed = Feed(settings.max_feed_readings)
-    ingest = Ingest(store, feed)
+    ingest = Ingest(background, feed)
     connections = Connections()
     webhook = settings.webhook_url
-    alerts = Alerts(store, webhook.get_secret_value() if webhook else None)
+    alerts = Alerts(background, webhook.get_secret_value() if webhook else None)
     rollups = Rollups(
-        store, keep_raw_days=settings.keep_raw_days, received=lambda: ingest.received, dirty=alerts.recheck
+        background, keep_raw_days=settings.keep_raw_days, received=lambda: ingest.received, dirty=alerts.recheck
     )
     rates = Rates(settings.max_readings_per_s, settings.max_address_readings_per_s)
     guard = Guard(settings, Access.of(settings))
@@ -80,6 +88,6 @@ def create_app(settings: Settings) -> SpeedDash:
     sock = Sockets(settings, ingest, connections, rates).register(server)
     Live(feed, connections).register(sock)
     metrics = Metrics(ingest, connections, feed, rollups, alerts)
-    Api(settings, store, history, ingest, connections, alerts, metrics, rates).register(server)
+    Api(settings, store, background, history, ingest, connections, alerts, metrics, rates).register(server)
     guard.allow_scripts(Page(store).register(server))
-    return SpeedDash(settings, server, store, ingest, connections, rollups, alerts)
+    return SpeedDash(settings, server, store, background, ingest, connections, rollups, alerts)

@@ -9,6 +9,7 @@
     │   ├── ReadingsRefused   it will never take these readings
     │   └── ChunksTooLong     it takes them in shorter statements alone: encode them again
     ├── SourceTaken           a source cannot get a name that another one has
+    ├── RenameUnderWay        a source is being renamed to another name
     ├── NotStored             the wait for a commit ended without one; the outcome is open
     └── DriveError            a recorded drive cannot be read
 
@@ -84,6 +85,20 @@ class SourceTaken(SpeedDashError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"there is a source {name} already; delete it first, or take another name")
+
+
+class RenameUnderWay(SpeedDashError):
+    """A source cannot be renamed: an earlier rename to another name has begun and not ended.
+
+    Attributes:
+        name: The name of the earlier rename.
+    """
+
+    def __init__(self, source: str, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"{source} is being renamed to {name}; rename it to {name} again to complete that, then rename {name}"
+        )
 
 
 class NotStored(SpeedDashError):

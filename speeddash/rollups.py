@@ -19,6 +19,8 @@ SEARCH_S = 600.0
 REST_BUSY = 9.0
 REST_IDLE = 1.0
 STEP_HOURS = 100
+#: Hours that fail one after the other before a round ends: then the database is away.
+MAX_FAILURES = 3
 MAX_SOURCES = 1_000
 #: No mark is so old.
 NEVER_S = 1e10
@@ -69,18 +71,35 @@ class Rollups:
         self._stopping.set()
 
     def roll_up(self, *, quiet_s: float = QUIET_S) -> None:
-        """Compute every hour anew whose mark is quiet, then return.
+        """Compute every hour again whose mark is old enough, then return.
+
+        An hour that fails is left for the next round, and the others are computed.
 
         Raises:
-            StoreError: What is left is still marked.
+            StoreError: The error of the last hour that failed; its mark stays.
         """
-        while hours := self._store.dirty_hours(quiet_s=quiet_s, limit=STEP_HOURS):
-            for source, hour_us in hours:
+        failed: dict[tuple[str, int], StoreError] = {}
+        in_a_row = 0
+        while hours := self._store.dirty_hours(quiet_s=quiet_s, limit=STEP_HOURS + len(failed)):
+            due = [each for each in hours if each not in failed]
+            if not due:
+                break
+            for source, hour_us in due:
                 began = time.monotonic()
-                self._store.roll_up(source, hour_us, quiet_s=quiet_s, first=self._dirty)
-                self.hours += 1
+                try:
+                    self._store.roll_up(source, hour_us, quiet_s=quiet_s, first=self._dirty)
+                except StoreError as problem:
+                    failed[source, hour_us] = problem
+                    in_a_row += 1
+                    if in_a_row == MAX_FAILURES:  # not these hours: the database
+                        raise
+                else:
+                    in_a_row = 0
+                    self.hours += 1
                 if self._rested(began):
                     return
+        if failed:
+            raise list(failed.values())[-1]
 
     def retain(self, now_us: int) -> None:
         """Remove readings that are older than they are kept, in steps; their rollups stay.

@@ -111,7 +111,7 @@ def serve(app: SpeedDash, listener: socket.socket, made_token: str | None) -> No
     if app.ingest.stuck:
         # A close would wait for the database as the writer does; what it holds has no echo, and its sender keeps it.
         _exit(0)
-    app.store.close()
+    app.close()
 
 
 def _hide_password(database_url: str | None) -> None:

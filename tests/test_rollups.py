@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from speeddash import stretch
+from speeddash.errors import RenameUnderWay, StoreUnavailable
 from speeddash.history import History
 from speeddash.reading import Reading
 from speeddash.rollups import Rollups, rebuild
-from speeddash.store import upkeep
+from speeddash.store import rollup, upkeep
 from speeddash.stretch import GAP_US, HOUR_US, MINUTE_US, SECOND_US
 from tests.test_history import START, put
 
@@ -276,3 +277,51 @@ def test_frame_whose_readings_are_spread_over_years_is_stored(store):
         event.listen(store._engine, "connect", lambda connection, _: connection.setlimit(limit, 32_766))
     put(store, *[Reading("car", HOUR + n * HOUR_US, 1, 1.0) for n in range(17_000)])
     assert len(store.dirty_hours(quiet_s=-1, limit=20_000)) == 17_000
+
+
+def test_hour_that_fails_holds_up_no_other(store, monkeypatch):
+    for source in ("bad", "good", "other"):
+        put(store, Reading(source, START, 1, 50.0))
+    roll_up = store.roll_up
+
+    def failing(source, hour_us, **options):
+        if source == "bad":
+            raise StoreUnavailable("takes longer than the database may")
+        roll_up(source, hour_us, **options)
+
+    monkeypatch.setattr(store, "roll_up", failing)
+    with pytest.raises(StoreUnavailable):
+        background(store).roll_up(quiet_s=-1)
+    assert [source for source, _ in store.dirty_hours(quiet_s=-1, limit=9)] == ["bad"]
+
+
+def test_hour_with_very_many_readings_is_computed_minute_by_minute(store, monkeypatch):
+    some = [Reading("car", START + n * 7 * SECOND_US, n, float((n * 37) % 90)) for n in range(600)]
+    put(store, *some)
+    whole = store.stretches("car", START, START + 2 * HOUR_US)
+    monkeypatch.setattr(rollup, "MAX_READINGS_A_STATEMENT", 10)
+    assert store.stretches("car", START, START + 2 * HOUR_US) == whole
+    background(store).roll_up(quiet_s=-1)
+    assert sum(each.n for each in store.buckets("car", -EVER, EVER, HOUR_US)) == 600
+
+
+def test_rename_to_another_name_waits_until_the_first_is_complete(store, monkeypatch):
+    put(store, *[Reading("car", START + n * SECOND_US, n, 50.0) for n in range(10)])
+    with monkeypatch.context() as cut:
+        cut.setattr(upkeep, "end_rename", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.rename("car", "van")
+    with pytest.raises(RenameUnderWay, match="van"):
+        store.rename("car", "lorry")
+    store.rename("car", "van")
+    store.rename("van", "lorry")
+    assert [each.source for each in store.sources(limit=9)] == ["lorry"]
+    assert len(store.select(source="lorry", limit=99)) == 10
+
+
+def test_rename_that_two_processes_complete_keeps_limit_and_events(store):
+    put(store, *[Reading("car", START + n * SECOND_US, n, 50.0) for n in range(10)])
+    store.keep("car", limit_kmh=80.0)
+    store.rename("car", "van")
+    store._change(upkeep.end_rename, "car", "van", store._upsert, store._now_us)  # the other process comes late
+    assert store.upkeep("van").limit_kmh == 80

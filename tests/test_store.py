@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from speeddash.errors import ReadingsRefused, SettingsError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import EARLIEST_US, LATEST_US, MAX_SEQ, Reading
@@ -209,3 +210,36 @@ def test_speed_that_is_not_a_number_never_reaches_sqlite_as_null(tmp_path):
     with pytest.raises(ReadingsRefused):
         store.insert(store.encode([Reading("car", NOON_US, 1, math.nan)]))
     store.close()
+
+
+def test_table_that_lacks_a_column_is_named_at_the_start(store, database_url):
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE speed_event DROP COLUMN try_us")
+    again = open_store(database_url)
+    with pytest.raises(StoreMisconfigured, match=r"speed_event .* lacks the column try_us"):
+        again.prepare()
+    again.close()
+
+
+def test_sources_are_listed_over_many_pages(store):
+    names = [f"car{number:04}" for number in range(1100)]
+    store.insert(store.encode([Reading(name, 0, 1, 1.0) for name in names]))
+    assert [each.source for each in store.sources(limit=2000)] == names
+    assert [each.source for each in store.sources(after="car0499", limit=600)] == names[500:]
+    assert store.sources(after="car1099", limit=5) == []
+
+
+def test_requests_that_use_up_their_connections_leave_those_of_the_background(store, database_url):
+    if not database_url.startswith("mysql"):
+        return  # SQLite opens a connection for each question
+    held = []
+    background = store.with_own_connections()
+    try:
+        store._engine.pool._timeout = 0.1
+        with pytest.raises(PoolTimeout):
+            held.extend(store._engine.connect() for _ in range(100))
+        assert background.span("nobody") is None
+    finally:
+        for each in held:
+            each.close()
+        background.close()

@@ -20,7 +20,7 @@ from speeddash.api.queries import explain
 from speeddash.api.readings import ReadingsApi
 from speeddash.api.sources import SourcesApi
 from speeddash.connections import Connections
-from speeddash.errors import FrameError, NotStored, SourceTaken, StoreError
+from speeddash.errors import FrameError, NotStored, RenameUnderWay, SourceTaken, StoreError
 from speeddash.files import shipped
 from speeddash.history import History
 from speeddash.ingest import Ingest
@@ -47,6 +47,7 @@ class Api:
         self,
         settings: Settings,
         store: Store,
+        background: Store,
         history: History,
         ingest: Ingest,
         connections: Connections,
@@ -56,7 +57,7 @@ class Api:
     ) -> None:
         self._settings = settings
         self._ingest = ingest
-        self._readiness = Readiness(store, ingest)
+        self._readiness = Readiness(background, ingest)
         self._registry = CollectorRegistry()
         self._registry.register(metrics)
         self._parts = (
@@ -85,6 +86,7 @@ class Api:
         api.add_url_rule("/openapi.json", "openapi", allow(Permission.READ, lambda: _document(app)))
         api.register_error_handler(FrameError, self._frame_problem)
         api.register_error_handler(SourceTaken, lambda taken: problem(409, str(taken)))
+        api.register_error_handler(RenameUnderWay, lambda under_way: problem(409, str(under_way)))
         api.register_error_handler(NotStored, _not_stored_problem)
         api.register_error_handler(StoreError, _store_problem)
         api.register_error_handler(HTTPException, _http_problem)

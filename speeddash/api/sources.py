@@ -72,7 +72,7 @@ class SourcesApi:
         name, limit_kmh = _checked(wanted)
         source = path.source
         if name is not None and name != source:
-            begun = self._store.upkeep(source).renamed_to == name  # and cut off behind the last reading
+            begun = self._store.upkeep(source).renamed_to is not None  # and interrupted after the last reading
             if not begun and self._store.span(source) is None:
                 return problem(404, "there is no such source; GET /api/v1/sources lists them")
             self._store.rename(source, name)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import pymysql
-from sqlalchemy import ColumnElement, Connection, TableClause, create_engine, literal_column
+from sqlalchemy import ColumnElement, Connection, Engine, TableClause, create_engine, literal_column
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
@@ -63,20 +63,25 @@ class MySQLStore(Store):
 
     def __init__(self, url: URL, timeout_s: float) -> None:
         # Without its timeouts PyMySQL waits for a stopped database for ever.
-        options = {
+        options: dict[str, Any] = {
             "connect_timeout": min(CONNECT_TIMEOUT_S, timeout_s),
             "read_timeout": timeout_s,
             "write_timeout": timeout_s,
             "charset": "utf8mb4",
             "init_command": "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES'",
         }
-        engine = create_engine(url, connect_args=options, pool_recycle=1800, pool_pre_ping=True, pool_timeout=timeout_s)
-        unknown = set(engine.dialect.create_connect_args(url)[1]) - set(
-            inspect.signature(pymysql.Connection).parameters
-        )
+        self._options = options
+        super().__init__(url)
+        given = self._engine.dialect.create_connect_args(url)[1]
+        unknown = set(given) - set(inspect.signature(pymysql.Connection).parameters)
         if unknown:
             raise SettingsError("SPEEDDASH_DATABASE_URL", f"PyMySQL knows no option {', '.join(sorted(unknown))}")
-        super().__init__(url, engine)
+
+    def _new_engine(self) -> Engine:
+        timeout_s = self._options["read_timeout"]
+        return create_engine(
+            self._url, connect_args=self._options, pool_recycle=1800, pool_pre_ping=True, pool_timeout=timeout_s
+        )
 
     def _schema(self) -> list[str]:
         lines = shipped("schema.sql").read_text(encoding="utf-8").splitlines()

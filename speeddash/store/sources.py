@@ -58,11 +58,11 @@ class Event(NamedTuple):
 _NOTHING: Final = Upkeep()
 
 
-def upkeep(connection: Connection, source: str) -> Upkeep:
-    """See `Store.upkeep`."""
+def upkeep(connection: Connection, source: str, *, lock: bool = False) -> Upkeep:
+    """See `Store.upkeep`. With `lock` other transactions wait before they change the row (SQLite locks the whole file itself)."""
     s = speed_source.c
     query = select(*[s[name] for name in Upkeep._fields]).where(s.source == source)
-    row = connection.execute(query).first()
+    row = connection.execute(query.with_for_update() if lock else query).first()
     return Upkeep(*row) if row else _NOTHING
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 import gevent
 from gevent import monkey
 from gevent.util import wrap_errors
-from sqlalchemy import ColumnElement, Connection, NullPool, TableClause, create_engine, event, literal_column
+from sqlalchemy import ColumnElement, Connection, Engine, NullPool, TableClause, create_engine, event, literal_column
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
@@ -92,14 +92,17 @@ class SQLiteStore(Store):
     _now_us: ColumnElement[int] = literal_column(NOW_US)
 
     def __init__(self, url: URL, timeout_s: float) -> None:
-        # NullPool: opening a file is cheap, and a pool's locks would be shared between threads and greenlets.
-        options = {"timeout": timeout_s, "check_same_thread": False, "cached_statements": STATEMENTS_KEPT}
-        engine = create_engine(url, poolclass=NullPool, connect_args=options)
-        event.listen(engine, "connect", _set_pragmas)
-        super().__init__(url, engine)
+        self._options = {"timeout": timeout_s, "check_same_thread": False, "cached_statements": STATEMENTS_KEPT}
+        super().__init__(url)
         self.path = Path(url.database or "").resolve()
         self._opened: sqlite3.Connection | None = None
         self._inode = 0
+
+    def _new_engine(self) -> Engine:
+        # NullPool: opening a file is cheap, and a pool's locks would be shared between threads and greenlets.
+        engine = create_engine(self._url, poolclass=NullPool, connect_args=self._options)
+        event.listen(engine, "connect", _set_pragmas)
+        return engine
 
     def _schema(self) -> list[str]:
         return []  # every connection sees to it

@@ -1,5 +1,6 @@
 """What every store promises, and the SQL that is the same in all of them."""
 
+import copy
 import threading
 import time
 import traceback
@@ -7,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Self, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Engine, TableClause, insert, inspect
 from sqlalchemy.engine import URL
@@ -69,17 +70,23 @@ class Store(ABC):
     Every method raises `StoreUnavailable`, `StoreMisconfigured` or `ReadingsRefused`, and no driver's own error.
     """
 
-    def __init__(self, url: URL, engine: Engine) -> None:
+    def __init__(self, url: URL) -> None:
         #: The URL as it may be shown: its password is `***`.
         self.shown_url = url.render_as_string(hide_password=True).replace("mysql+pymysql:", "mysql:")
         self._url = url
-        self._engine = engine
+        self._engine = self._new_engine()
         self._writer: PoolProxiedConnection | None = None
         # Held while a source as a whole is renamed or deleted, and while an hour is rolled up: neither sees the other's half.
         self._whole = threading.Lock()
         # When an hour was last marked dirty, and those that got readings since marks were last renewed (`time.time`).
         self._marked: dict[Hour, float] = {}
         self._touched: set[Hour] = set()
+
+    def with_own_connections(self) -> Self:
+        """Return this store with other connections to the database: however many requests wait for theirs, these are free."""
+        other = copy.copy(self)
+        other._engine = self._new_engine()
+        return other
 
     def prepare(self) -> Durability:
         """Connect, make the tables that are missing, and read how durable a commit is.
@@ -271,6 +278,7 @@ class Store(ABC):
 
         Raises:
             SourceTaken: The name has something of its own.
+            RenameUnderWay: A rename of the source to another name has begun.
         """
         with self._whole:
             self._change(upkeep.begin_rename, source, name, self._upsert)
@@ -359,6 +367,13 @@ class Store(ABC):
                     f"the database has a table {speed_data.name} of another shape: columns {', '.join(columns)}, "
                     f"primary key ({', '.join(key)}); rename it, or give SpeedDash a database of its own (see schema.sql)"
                 )
+            for table in TABLES:
+                there_now = {each["name"] for each in found.get_columns(table.name)}
+                if missing := [each.name for each in table.columns if each.name not in there_now]:
+                    raise StoreMisconfigured(
+                        f"the table {table.name} of the database lacks the column {', '.join(missing)}: it was made by another "
+                        "version of SpeedDash; compare it with schema.sql"
+                    )
             self._learn_limits(connection.connection)
             return self._durability(connection.connection)
 
@@ -465,6 +480,10 @@ class Store(ABC):
     _driver_errors: tuple[type[Exception], ...]
     #: Makes an INSERT of the probe succeed over a row that is already there.
     _ignore_duplicates: str
+
+    @abstractmethod
+    def _new_engine(self) -> Engine:
+        """Create an engine for `_url`, without connecting."""
 
     @abstractmethod
     def _schema(self) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, update
 
-from speeddash.errors import SourceTaken
+from speeddash.errors import RenameUnderWay, SourceTaken
 from speeddash.store.readings import first_ones, span, up_to
 from speeddash.store.sources import Upsert, upkeep
 from speeddash.store.tables import Key, speed_data, speed_dirty, speed_event, speed_rollup, speed_source
@@ -31,8 +31,11 @@ def forget(connection: Connection, source: str) -> None:
 
 
 def begin_rename(connection: Connection, source: str, name: str, upsert: Upsert) -> None:
-    """Say where a source is going; see `Store.rename`."""
-    if upkeep(connection, source).renamed_to != name:
+    """Store the new name of a source; see `Store.rename`."""
+    under_way = upkeep(connection, source, lock=True).renamed_to
+    if under_way is not None and under_way != name:
+        raise RenameUnderWay(source, under_way)  # some of its readings have that name already
+    if under_way is None:
         if span(connection, name) or upkeep(connection, name).limit_kmh is not None:
             raise SourceTaken(name)
         upsert(connection, speed_source, [{"source": source, "renamed_to": name}])
@@ -65,7 +68,9 @@ def move_readings(connection: Connection, source: str, name: str, before_us: int
 
 
 def end_rename(connection: Connection, source: str, name: str, upsert: Upsert, now_us: ColumnElement[int]) -> None:
-    """What came into the old name meanwhile makes its hours dirty under the new one; the settings and events go there as well."""
+    """Mark hours dirty under the new name that got readings under the old one meanwhile, and move settings and events."""
+    if upkeep(connection, source, lock=True).renamed_to != name:
+        return  # another process has completed it, and what stands under the new name is not to be removed
     d = speed_dirty.c
     hours = connection.execute(select(d.hour_us).where(d.source == source)).scalars().all()
     # From now: somebody may be sending under the new name already, and count on a mark of their own.

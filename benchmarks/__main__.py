@@ -1,11 +1,11 @@
-"""`python -m benchmarks ingest|latency|sockets|page|history|trips|faults`: SpeedDash beside its peers, in one go, on a private MariaDB."""
+"""`python -m benchmarks NAME`: SpeedDash beside its peers, in one go, on a private MariaDB; `--help` lists the names."""
 
 import sys
 from pathlib import Path
 
 import click
 
-from benchmarks import faults, history, ingest, latency, page, sockets, trips
+from benchmarks import faults, history, ingest, latency, model, page, sockets, trips
 from benchmarks.report import Report, machine
 
 runs = click.option(
@@ -97,6 +97,14 @@ def faults_command(path: Path | None, cycles: int, seed: int | None, table: Path
     if path:
         faults.write_json(path, rows, found, cycles)
     sys.exit(0 if fine else 1)
+
+
+@main.command("model")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="How long.")
+@click.option("--seed", type=int, help="The first seed; a failure names its own.")
+def model_command(minutes: float, seed: int | None) -> None:
+    """Random operations on both databases beside a model of the README: no answer may differ."""
+    sys.exit(0 if model.run_for(minutes, seed, click.echo) else 1)
 
 
 @main.command("trips")

@@ -82,12 +82,15 @@ class Settings(BaseSettings):
         1_000, ge=1, description="Sockets open at once from one address; one more is answered 429"
     )
     max_readings_per_s: float | None = Field(
-        None, gt=0, description="Readings a second on one socket; one that sends more is closed with 1013"
+        None,
+        gt=0,
+        description="Readings a second on one socket, so many at once; one that sends more is closed with 1013",
     )
     max_address_readings_per_s: float | None = Field(
         None,
         gt=0,
-        description="Readings a second from one address, over HTTP too; more are answered 429 or closed with 1013",
+        description="Readings a second from one address, over HTTP too, so many at once; more are answered 429 or closed with 1013, "
+        "and imports are read no faster",
     )
     max_feed_readings: int = Field(
         100_000,

@@ -1,4 +1,4 @@
--- SpeedDash on MySQL 8.0.13+ and MariaDB 10.6+. The server runs this file at start; running it again changes nothing.
+-- The whole current schema of SpeedDash on MySQL 8.0.13+ and MariaDB 10.6+. The server runs it at start; it creates what is missing.
 --
 -- One row a reading. Times are UTC, speeds km/h.
 -- (source, timestamp, seq) is a reading's identity: sent again, it is still one row.
@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS speed_source (
     PRIMARY KEY (source)
 ) ENGINE = InnoDB;
 
--- Stretches above a source's limit, and whether somebody is still to be told.
+-- Events above a source's limit, and whether their delivery to the webhook is pending.
 CREATE TABLE IF NOT EXISTS speed_event (
     source    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     start_us  BIGINT NOT NULL,
@@ -68,5 +68,12 @@ CREATE TABLE IF NOT EXISTS speed_event (
     tell      TINYINT NOT NULL,
     tries     INT UNSIGNED NOT NULL,
     try_us    BIGINT NOT NULL,
-    PRIMARY KEY (source, start_us)
+    PRIMARY KEY (source, start_us),
+    KEY speed_event_delivery (tell, ongoing, try_us)
+) ENGINE = InnoDB;
+
+-- Versions of this schema that were applied. A change of a table that exists is a migration: speeddash/store/migrations.py.
+CREATE TABLE IF NOT EXISTS speed_schema (
+    version INT UNSIGNED NOT NULL,
+    PRIMARY KEY (version)
 ) ENGINE = InnoDB;

@@ -214,9 +214,9 @@ def test_speed_that_is_not_a_number_never_reaches_sqlite_as_null(tmp_path):
 
 def test_table_that_lacks_a_column_is_named_at_the_start(store, database_url):
     with store._engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE speed_event DROP COLUMN try_us")
+        connection.exec_driver_sql("ALTER TABLE speed_event DROP COLUMN peak")
     again = open_store(database_url)
-    with pytest.raises(StoreMisconfigured, match=r"speed_event .* lacks the column try_us"):
+    with pytest.raises(StoreMisconfigured, match=r"speed_event .* lacks the column peak"):
         again.prepare()
     again.close()
 

@@ -3,6 +3,7 @@
 import inspect
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from speeddash.reading import Reading, rfc3339
 from speeddash.store.store import ROWS_A_STATEMENT, Chunk, Durability, Hour, Statement, Store, hours_of
 
 CONNECT_TIMEOUT_S: Final = 5.0
+#: How long a server waits at start for another one that changes the schema.
+SCHEMA_LOCK_S: Final = 5
 #: The longest row: a source of 64, a time, a seq of 20 digits, a speed of 24 characters, quotes and commas.
 ROW_BYTES: Final = 160
 #: What a statement may have until the database has said its max_allowed_packet: 16 MiB and up by default, 1 MiB on old servers.
@@ -87,6 +90,15 @@ class MySQLStore(Store):
         lines = shipped("schema.sql").read_text(encoding="utf-8").splitlines()
         script = "\n".join(line for line in lines if not line.startswith("--"))
         return [statement.strip() for statement in script.split(";") if statement.strip()]
+
+    @contextmanager
+    def _schema_lock(self, connection: Connection) -> Iterator[None]:
+        # Steps can be repeated: where a cluster lets two servers have the lock, nothing but time is lost.
+        connection.exec_driver_sql("SELECT GET_LOCK(CONCAT('speeddash ', MD5(DATABASE())), %s)", (SCHEMA_LOCK_S,))
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql("SELECT RELEASE_LOCK(CONCAT('speeddash ', MD5(DATABASE())))")
 
     def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
         """Rows as SQL text."""

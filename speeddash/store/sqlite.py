@@ -62,6 +62,8 @@ CREATE TABLE IF NOT EXISTS speed_event (
     PRIMARY KEY (source, start_us)
 ) STRICT, WITHOUT ROWID
 """,
+    "CREATE INDEX IF NOT EXISTS speed_event_delivery ON speed_event (tell, ongoing, try_us)",
+    "CREATE TABLE IF NOT EXISTS speed_schema (version INTEGER NOT NULL PRIMARY KEY) STRICT",
 )
 #: 4 variables a row; SQLite takes 32,766 a statement.
 READINGS_A_STATEMENT: Final = 8_191

@@ -6,7 +6,7 @@ import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Self, TypeVar
 
@@ -18,9 +18,19 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import ChunksTooLong, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
-from speeddash.store import buckets, coverage, readings, rollup, sources, upkeep
+from speeddash.store import buckets, coverage, migrations, readings, rollup, sources, upkeep
 from speeddash.store.sources import Event, Upkeep
-from speeddash.store.tables import KEY_COLUMNS, TABLES, Bucket, Key, Span, speed_data, speed_dirty, speed_source
+from speeddash.store.tables import (
+    KEY_COLUMNS,
+    TABLES,
+    Bucket,
+    Key,
+    Span,
+    speed_data,
+    speed_dirty,
+    speed_schema,
+    speed_source,
+)
 from speeddash.stretch import EVER_US, HOUR_US, Stretch
 
 P = ParamSpec("P")
@@ -354,28 +364,35 @@ class Store(ABC):
 
     def _prepare(self) -> Durability:
         with self._errors_translated(), self._engine.connect() as connection:
-            there = set(inspect(connection).get_table_names())
-            if not there.issuperset(each.name for each in TABLES):
-                for statement in self._schema():
-                    connection.exec_driver_sql(statement)
-                connection.commit()
-            found = inspect(connection)
-            columns = [each["name"] for each in found.get_columns(speed_data.name)]
-            key = found.get_pk_constraint(speed_data.name)["constrained_columns"]
-            if set(columns) != {each.name for each in speed_data.columns} or key != KEY_COLUMNS:
-                raise StoreMisconfigured(
-                    f"the database has a table {speed_data.name} of another shape: columns {', '.join(columns)}, "
-                    f"primary key ({', '.join(key)}); rename it, or give SpeedDash a database of its own (see schema.sql)"
-                )
-            for table in TABLES:
-                there_now = {each["name"] for each in found.get_columns(table.name)}
-                if missing := [each.name for each in table.columns if each.name not in there_now]:
-                    raise StoreMisconfigured(
-                        f"the table {table.name} of the database lacks the column {', '.join(missing)}: it was made by another "
-                        "version of SpeedDash; compare it with schema.sql"
-                    )
+            with self._schema_lock(connection):
+                self._make_tables(connection)
+                migrations.migrate(connection, self._ignore_duplicates)
             self._learn_limits(connection.connection)
             return self._durability(connection.connection)
+
+    def _make_tables(self, connection: Connection) -> None:
+        there = set(inspect(connection).get_table_names())
+        if speed_schema.name in there:
+            migrations.check_version(connection)  # before anything is created in a database of a newer program
+        if not there.issuperset(each.name for each in TABLES):
+            for statement in self._schema():
+                connection.exec_driver_sql(statement)
+            connection.commit()
+        found = inspect(connection)
+        columns = [each["name"] for each in found.get_columns(speed_data.name)]
+        key = found.get_pk_constraint(speed_data.name)["constrained_columns"]
+        if set(columns) != {each.name for each in speed_data.columns} or key != KEY_COLUMNS:
+            raise StoreMisconfigured(
+                f"the database has a table {speed_data.name} of another shape: columns {', '.join(columns)}, "
+                f"primary key ({', '.join(key)}); rename it, or give SpeedDash a database of its own (see schema.sql)"
+            )
+        for table in TABLES:
+            there_now = {each["name"] for each in found.get_columns(table.name)}
+            if missing := [each.name for each in table.columns if each.name not in there_now]:
+                raise StoreMisconfigured(
+                    f"the table {table.name} of the database lacks the column {', '.join(missing)}: it was made by another "
+                    "version of SpeedDash; compare it with schema.sql"
+                )
 
     def _due_marks(self, hours: Collection[Hour]) -> set[Hour]:
         """What is to be marked dirty with rows of these hours: an hour for the first time, then every `MARK_S`, all at once."""
@@ -488,6 +505,10 @@ class Store(ABC):
     @abstractmethod
     def _schema(self) -> list[str]:
         """The statements that make the tables."""
+
+    def _schema_lock(self, connection: Connection) -> AbstractContextManager[None]:  # noqa: ARG002 - for those that lock
+        """Keep other servers from changing the schema at the same time; SQLite's own lock of the file is enough."""
+        return nullcontext()
 
     @abstractmethod
     def _statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:

@@ -79,7 +79,9 @@ speed_event: Final = table(
     column("tries", Integer),
     column("try_us", BigInteger),
 )
-TABLES: Final = (speed_data, speed_rollup, speed_dirty, speed_source, speed_event)
+#: Versions of the schema that were applied; see `store.migrations`.
+speed_schema: Final = table("speed_schema", column("version", Integer))
+TABLES: Final = (speed_data, speed_rollup, speed_dirty, speed_source, speed_event, speed_schema)
 
 
 class Micros(FunctionElement[int]):

@@ -1,0 +1,84 @@
+"""Changes of the schema from version to version.
+
+Design: `schema.sql` (and `sqlite.SCHEMA`) is the whole current schema; it creates what is missing and changes nothing. A change of a table
+that exists is a migration below, with a new version. The table `speed_schema` holds the versions that were applied. MySQL commits each
+DDL statement by itself, so every statement may be run again: an error that says that its effect is there already is ignored.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import DBAPIError
+
+from speeddash.errors import StoreMisconfigured
+from speeddash.store.tables import speed_schema
+
+#: Errors of MySQL and MariaDB: the column, the key or the table exists already.
+EXISTS_CODES: Final = {1050, 1060, 1061}
+
+
+class Migration(NamedTuple):
+    """One change of the schema.
+
+    Attributes:
+        version: The version that the schema has afterwards.
+        what: What changes, and what it costs a large table: instant, in place (writers go on) or copying (writers wait).
+        mysql: Statements for MySQL and MariaDB.
+        sqlite: Statements for SQLite.
+    """
+
+    version: int
+    what: str
+    mysql: Sequence[str]
+    sqlite: Sequence[str]
+
+
+#: Version 1 is the schema from before there were versions.
+MIGRATIONS: Final = (
+    Migration(
+        2,
+        "index of events by delivery; in place",
+        ["CREATE INDEX speed_event_delivery ON speed_event (tell, ongoing, try_us)"],
+        ["CREATE INDEX IF NOT EXISTS speed_event_delivery ON speed_event (tell, ongoing, try_us)"],
+    ),
+)
+VERSION: Final = MIGRATIONS[-1].version
+
+
+def check_version(connection: Connection) -> int:
+    """Return the version of the schema; a database without one has version 1.
+
+    Raises:
+        StoreMisconfigured: A newer program has changed the schema.
+    """
+    version: int = connection.execute(select(func.max(speed_schema.c.version))).scalar() or 1
+    if version > VERSION:
+        raise StoreMisconfigured(
+            f"the database has schema version {version}, and this SpeedDash knows versions up to {VERSION}: use a newer SpeedDash"
+        )
+    return version
+
+
+def migrate(connection: Connection, ignore_duplicates: str) -> None:
+    """Bring the schema to the current version. The caller holds a lock, so that two servers do not do it at once.
+
+    Args:
+        connection: Its transaction is committed after each migration.
+        ignore_duplicates: The word of the dialect for an INSERT over an existing row.
+
+    Raises:
+        StoreMisconfigured: See `check_version`.
+    """
+    version = check_version(connection)
+    for migration in MIGRATIONS:
+        if migration.version <= version:
+            continue
+        for statement in migration.mysql if connection.dialect.name == "mysql" else migration.sqlite:
+            try:
+                connection.exec_driver_sql(statement)
+            except DBAPIError as error:
+                if error.orig is None or error.orig.args[0] not in EXISTS_CODES:
+                    raise
+        connection.execute(insert(speed_schema).prefix_with(ignore_duplicates), {"version": migration.version})
+        connection.commit()

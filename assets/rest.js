@@ -3,7 +3,7 @@ window.speeddash = window.speeddash || {};
 
 window.speeddash.rest = (() => {
     const BASE = '/api/v1/';
-    const MOST_PAGES = 20;
+    const MAX_PAGES = 20;
 
     const iso = (ms) => new Date(ms).toISOString();
 
@@ -36,14 +36,22 @@ window.speeddash.rest = (() => {
         return read(await reached(BASE + what, {method, ...content}));
     };
 
-    // All of a list that comes in pages, cursor after cursor.
+    // The parameters of the page after an answer, or null: trips continue with `from`, other lists with `cursor`.
+    const following = ({next_cursor: cursor, next_from: from}) => {
+        if (cursor) {
+            return {cursor};
+        }
+        return from ? {from} : null;
+    };
+
+    // All entries of a list that comes in pages.
     const all = async (what, parameters) => {
         const found = [];
-        let cursor = '';
-        for (let pages = 0; cursor !== null && pages < MOST_PAGES; pages += 1) {
-            const answer = await ask(what, {...parameters, ...(cursor && {cursor})});
+        let page = {};
+        for (let pages = 0; page !== null && pages < MAX_PAGES; pages += 1) {
+            const answer = await ask(what, {...parameters, ...page});
             found.push(...answer[what]);
-            cursor = answer.next_cursor;
+            page = following(answer);
         }
         return found;
     };

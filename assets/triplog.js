@@ -32,7 +32,9 @@ window.speeddash.TripLog = (() => {
         if (day(at) === day(now)) {
             return 'Today';
         }
-        if (day(at) === day(now - DAY_MS)) {
+        const yesterday = new Date(now);
+        yesterday.setDate(yesterday.getDate() - 1); // not 24 hours: a day may have 23 or 25
+        if (day(at) === day(yesterday)) {
             return 'Yesterday';
         }
         const year = new Date(at).getFullYear() === new Date(now).getFullYear() ? {} : {year: 'numeric'};

@@ -33,8 +33,8 @@ MAX_TRIES: Final = 32
 MAX_DELIVERIES: Final = 20
 #: How much history of a source one step checks.
 CHUNK_US: Final = 24 * HOUR_US
-#: Readings fetched at once.
-PAGE_READINGS: Final = 5_000
+#: Readings fetched at once: so few that sockets do not wait for them.
+PAGE_READINGS: Final = 1_000
 #: Stored events of a source that one step looks at.
 MAX_EVENTS: Final = 100_000
 

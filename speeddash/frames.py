@@ -3,8 +3,12 @@
 import codecs
 from struct import pack
 
-from websockets.speedups import apply_mask
 from wsproto.frame_protocol import CloseReason
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform without its compiled part
+    from websockets.utils import apply_mask
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FINAL, OPCODE, CONTROL, MASKED = 0x80, 0x0F, 0x08, 0x80

@@ -360,3 +360,17 @@ def test_trip_that_fills_the_chart_is_the_one_that_is_marked(js):
         }"""
     )
     assert found == [0, 1, -1, -1, -1]
+
+
+def test_yesterday_is_the_calendar_day_before_also_when_a_day_has_25_hours(browser):
+    page = browser.new_page(timezone_id="America/Chicago")
+    for name in ("units", "chart", "dom", "triplog"):
+        page.add_script_tag(path=ASSETS / f"{name}.js")
+    halloween, sunday_evening = (
+        1_793_466_000_000,
+        1_793_597_400_000,
+    )  # 31 October 2026, 12:00 CDT; 1 November, 23:30 CST
+    trip = {"start": halloween, "end": halloween + 600_000}
+    shown = page.evaluate("([trip, now]) => window.speeddash.TripLog.when(trip, now)", [trip, sunday_evening])
+    page.close()
+    assert shown.startswith("Yesterday")

@@ -59,6 +59,23 @@ def test_trips_are_listed_the_newest_first_and_a_click_shows_one(visit, page_ser
     expect(other.locator("#trips tbody tr").first).to_contain_text("Mon 1 Jun", timeout=20_000)
 
 
+def test_trips_of_many_pages_are_all_listed_and_each_page_is_asked_for_once(visit, page_server):
+    for n in range(5):
+        drive(page_server, "courier", [0.0, 30.0, 30.0], until_ms=NOON - 3_600_000 * n, step_ms=10_000)
+    page = visit("?source=courier").page
+    expect(page.locator("#trips tbody tr")).to_have_count(5, timeout=20_000)
+    found = page.evaluate("""async () => {
+        const asked = [];
+        const fetched = window.fetch;
+        window.fetch = (url, ...rest) => { asked.push(url); return fetched(url, ...rest); };
+        const trips = await window.speeddash.rest.all('trips', {source: 'courier', limit: 2});
+        window.fetch = fetched;
+        return {starts: trips.map(({start}) => start), asked: asked.filter((url) => url.includes('/trips?')).length};
+    }""")
+    assert len(set(found["starts"])) == len(found["starts"]) == 5
+    assert found["asked"] == 3
+
+
 def test_no_trips_are_said_and_what_failed_is_tried_again(visit, page_server):
     page = visit("?source=parked").page
     expect(page.locator("#trips")).to_have_text("No trips yet: a trip begins when something moves.")

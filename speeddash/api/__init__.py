@@ -83,7 +83,9 @@ class Api:
         methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
         api.add_url_rule("/api/<path:unknown>", "unknown", allow(Permission.SIGNED_IN, _unknown), methods=methods)
         api.add_url_rule("/api", "description", allow(Permission.READ, lambda: redirect("/api/swagger")))
-        api.add_url_rule("/openapi.json", "openapi", allow(Permission.READ, lambda: _document(app)))
+        api.add_url_rule(
+            "/openapi.json", "openapi", allow(Permission.READ, lambda: _document(app, self._settings.max_speed_kmh))
+        )
         api.register_error_handler(FrameError, self._frame_problem)
         api.register_error_handler(SourceTaken, lambda taken: problem(409, str(taken)))
         api.register_error_handler(RenameUnderWay, lambda under_way: problem(409, str(under_way)))
@@ -128,8 +130,10 @@ class Api:
 STATUS = {"not_json": 400, "not_json_type": 415, "too_many_readings": 413, FOREIGN_SOURCE: 403}
 
 
-def _document(app: OpenAPI) -> Response:
+def _document(app: OpenAPI, max_speed_kmh: float) -> Response:
     document = app.api_doc
+    for schema in ("ReadingIn", "SendIn"):
+        document["components"]["schemas"][schema]["properties"]["speed"]["maximum"] = max_speed_kmh
     if document["components"].get("securitySchemes") is None:
         document["components"].pop("securitySchemes", None)  # flask-openapi3 writes null, which OpenAPI does not know
     for path in document["paths"].values():

@@ -17,6 +17,8 @@ from tests.mariadb import free_port
 
 ROOT = Path(__file__).parent.parent
 T = TypeVar("T")
+#: A deadline: on a quiet machine it takes 1.3 s.
+START_S = 60
 
 
 def wait_for(what: Callable[[], T], deadline_s: float = 10.0) -> T:
@@ -65,7 +67,11 @@ class RunningServer:
         self._lines: list[str] = []
         self._reader = threading.Thread(target=lambda: self._lines.extend(iter(self.process.stdout.readline, "")))
         self._reader.start()
-        wait_for(lambda: self.answers("/readyz" if wait_ready else "/healthz"), 20)
+        try:
+            wait_for(lambda: self.answers("/readyz" if wait_ready else "/healthz"), START_S)
+        except AssertionError:
+            self.stop(signal.SIGKILL)
+            raise AssertionError(f"the server did not start within {START_S} s; its output:\n{self.output}") from None
 
     @property
     def output(self) -> str:

@@ -1,7 +1,7 @@
 """Whole files, in and out, streamed."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 
@@ -13,7 +13,7 @@ from speeddash.access import Permission, allow, current_role
 from speeddash.allowance import Allowance, Rates, largest_batch, spend
 from speeddash.api.answers import ImportOut
 from speeddash.api.queries import ExportQuery, ImportQuery
-from speeddash.drive import read_drive, source_of
+from speeddash.drive import BadLine, Row, read_drive, source_of
 from speeddash.export import MIME_TYPES, export
 from speeddash.ingest import Ingest
 from speeddash.intake import Intake
@@ -26,6 +26,10 @@ from speeddash.store import Store
 #: So few that the sockets do not wait for an export.
 PAGE_READINGS = 1_000
 TAGS = [Tag(name="files", description="Whole files, in and out.")]
+
+
+#: An import works for so long, then lets sockets and other requests have their turn: bad lines wait for no commit.
+RUN_S, PAUSE_S = 0.002, 0.002
 
 
 class FileIn(RawModel):
@@ -80,7 +84,8 @@ class FilesApi:
         source = query.source or only or source_of(query.name)
         store = partial(self._store_within, self._rates.of_address(request.remote_addr or ""))
         intake = Intake(store, source=source, max_speed_kmh=self._settings.max_speed_kmh, only=only)
-        intake.take(read_drive(request.stream, name=query.name, form=query.format, unit=query.unit, start_us=start_us))
+        lines = read_drive(request.stream, name=query.name, form=query.format, unit=query.unit, start_us=start_us)
+        intake.take(_paced(lines))
         if intake.failure and not intake.stored:
             return problem(422, intake.failure, code="bad_file")
         return jsonify(intake.as_dict())
@@ -109,3 +114,13 @@ class FilesApi:
         refused = self._ingest.commit([[each] for each in readings], self._settings.store_timeout_s)
         for why in refused.values():
             raise refused_frame(why)
+
+
+def _paced(lines: Iterable[Row | BadLine]) -> Iterator[Row | BadLine]:
+    """The same lines, with a pause after each `RUN_S` of work on them."""
+    until = time.monotonic() + RUN_S
+    for each in lines:
+        yield each
+        if time.monotonic() > until:
+            time.sleep(PAUSE_S)
+            until = time.monotonic() + RUN_S

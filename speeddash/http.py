@@ -220,7 +220,6 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
 
     def read_request(self, raw_requestline: str) -> Any:
         """Called by gevent once the first line is here."""
-        self._gate.wait()
         super().read_request(raw_requestline)
         if (self.path or "").count("&") >= MAX_PARAMETERS:
             raise _HeadTooLarge

@@ -5,7 +5,7 @@ each of its channels and no readings, so a thousand watchers cost as much memory
 that falls behind the beginning of a buffer is given the number of readings that it missed, and reads them again from the database.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from speeddash.reading import Reading
@@ -43,18 +43,17 @@ class Channel:
         return self._readings[position - self.first : position - self.first + most]
 
     def append(self, readings: Iterable[Reading]) -> None:
-        """Add readings. Those that every watcher has taken are removed now and then, at a cost in proportion to their number."""
+        """Add readings. Now and then those that every watcher has taken are removed, at a cost in proportion to their number."""
         self._readings += readings
         if len(self._readings) >= self._trim_at:
             self.trim(min(each.positions[self] for each in self.watchers) - self.first)
             self._trim_at = 2 * len(self._readings) + TRIM_READINGS
 
-    def trim(self, count: int) -> int:
-        """Remove the oldest readings; return how many were removed."""
+    def trim(self, count: int) -> None:
+        """Remove the oldest readings."""
         count = min(max(0, count), len(self._readings))
         del self._readings[:count]
         self.first += count
-        return count
 
 
 class Watcher:
@@ -119,6 +118,7 @@ class Feed:
         self.missed = 0
         self._max_readings = max_readings
         self._channels: dict[str | None, Channel] = {}
+        self._held = 0
 
     def watch(self, sources: Collection[str], notify: Callable[[], object]) -> Watcher:
         """Watch sources from now on.
@@ -127,7 +127,7 @@ class Feed:
             sources: Their names; an empty collection watches all sources, also those that appear later.
             notify: Called when there is something to take. It must not wait.
         """
-        names: Iterator[str | None] = iter(dict.fromkeys(sources)) if sources else iter([None])
+        names: list[str | None] = [*dict.fromkeys(sources)] or [None]
         channels = [self._channels.setdefault(name, Channel(name)) for name in names]
         watcher = Watcher(self, channels, notify)
         for each in channels:
@@ -140,7 +140,8 @@ class Feed:
         for each in watcher.positions:
             each.watchers.discard(watcher)
             if not each.watchers:
-                self._channels.pop(each.source, None)
+                del self._channels[each.source]
+                self._held -= len(each)
         self.watchers -= 1
 
     def publish(self, readings: Sequence[Reading]) -> None:
@@ -154,7 +155,9 @@ class Feed:
             if channel is not None:
                 by_channel.setdefault(channel, []).append(reading)
         for channel, some in by_channel.items():
+            before = len(channel)
             channel.append(some)
+            self._held += len(channel) - before
         self._trim()
         notified: dict[Watcher, None] = {}
         for channel in by_channel:
@@ -166,6 +169,8 @@ class Feed:
 
     def _trim(self) -> None:
         """Keep the bound: remove the oldest readings of the longest buffer."""
-        while (over := sum(map(len, self._channels.values())) - self._max_readings) > 0:
+        while (over := self._held - self._max_readings) > 0:
             longest = max(self._channels.values(), key=len)
+            before = len(longest)
             longest.trim(max(over, TRIM_READINGS))
+            self._held -= before - len(longest)

@@ -11,7 +11,9 @@ def seqs(taken):
 
 
 def held(feed):
-    return sum(map(len, feed._channels.values()))
+    size = sum(map(len, feed._channels.values()))
+    assert feed._held == size
+    return size
 
 
 def test_watcher_gets_its_sources_only_and_is_notified_once_a_batch():

@@ -14,7 +14,7 @@ from tests.test_access import TOKEN
 SETTINGS = {"SPEEDDASH_TOKEN": TOKEN}
 #: A normal p99 below it says nothing: it is what this machine's scheduler does to anyone.
 FLOOR_MS = 4.0
-ROUNDS = 4
+ROUNDS = 10
 #: What stopped everybody else once; a long run (`--cycles 10` and up) tries them all.
 SHORT = [
     "Accept of 64 KiB",

@@ -230,7 +230,7 @@ def test_poison_row_is_refused_alone(run, database_url, record_property):
         assert [speed for *_, speed in poisoned.refused] == [1600.0]
         record_property("refused", sum(len(each.refused) for each in fleet.senders))
         assert account.stored == account.sent - 1
-        assert readiness(server) == ""
+        wait_for(lambda: not readiness(server))
 
 
 def forbid_speeds_above_1500(database_url):

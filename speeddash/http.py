@@ -47,7 +47,7 @@ DRAIN_BYTES = 1 << 16
 #: Unread bytes of a body that are read and discarded, so that the connection can be used again; with more it is closed.
 MAX_DISCARD_BYTES = 1 << 16
 #: Connections accepted per event-loop turn; each costs about 0.1 ms until it is answered.
-MAX_ACCEPTS_PER_TURN = 1
+MAX_ACCEPTS_PER_TURN = 3
 #: Connections refused per event-loop turn; each costs a tenth of an accepted one.
 MAX_REFUSALS_PER_TURN = 32
 HEADER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
@@ -147,6 +147,8 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
 class RequestGate:
     """Lets one request start in each turn of the event loop: an echo takes several turns, and none holds many requests.
 
+    Client networks take turns: a network that starts hundreds of requests at once makes its own wait.
+
     Greenlets of one event loop call it. (`gevent.sleep(0)` would not do: it returns within the same turn, for up to 5 ms.)
     """
 
@@ -154,13 +156,14 @@ class RequestGate:
         loop: Any = gevent.get_hub().loop
         self._next_turn = loop.timer(0.0, ref=False)
         self._passed = False
-        self._waiting: deque[Any] = deque()
+        # By client network; the first one is next, and goes to the end.
+        self._waiting: dict[str, deque[Any]] = {}
 
-    def wait(self) -> None:
-        """Return when the request may start."""
+    def wait(self, peer: str) -> None:
+        """Return when a request of a client network may start."""
         if self._passed:
             waiter: Any = Waiter()
-            self._waiting.append(waiter)
+            self._waiting.setdefault(peer, deque()).append(waiter)
             waiter.get()
         else:
             self._passed = True
@@ -169,7 +172,12 @@ class RequestGate:
     def _release(self) -> None:
         if self._waiting:
             self._next_turn.start(self._release)
-            self._waiting.popleft().switch(None)
+            peer = next(iter(self._waiting))
+            line = self._waiting.pop(peer)
+            waiter = line.popleft()
+            if line:
+                self._waiting[peer] = line
+            waiter.switch(None)
         else:
             self._passed = False
 
@@ -183,7 +191,8 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
     def __init__(self, sock: Any, address: Any, server: Server) -> None:
         self._timeout_s = server.timeout_s
         self._gate = server.gate
-        self._runs = server.runs.of(peer_of(address))
+        self._peer = peer_of(address)
+        self._runs = server.runs.of(self._peer)
         self._reads = _Reads(sock, self._timeout_s, self._runs)
         super().__init__(sock, address, server, io.BufferedReader(self._reads, PIECE_BYTES))  # type: ignore[call-arg, unused-ignore]
 
@@ -243,7 +252,7 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
 
     def run_application(self) -> None:
         """Called by gevent for each request."""
-        self._gate.wait()
+        self._gate.wait(self._peer)
         began = time.monotonic()
         try:
             super().run_application()

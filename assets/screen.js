@@ -89,8 +89,11 @@ window.speeddash.Screen = (() => {
             this.choice('unit', view.unit);
             this.choice('theme', view.theme);
             this.set('limit', {value: limit === null ? null : Number((limit / unit.kmh).toFixed(2))});
-            this.set('from', {value: fixed ? local(view.from).slice(0, 19) : ''});
-            this.set('to', {value: fixed ? local(view.to).slice(0, 19) : ''});
+            for (const end of ['from', 'to']) {
+                // dcc.Input (Dash 4.4) restores the caret after quick changes, which throws for fields that have no caret.
+                document.getElementById(end).setSelectionRange = () => {};
+                this.set(end, {value: fixed ? local(view[end]).slice(0, 19) : ''});
+            }
             this.set('sending', {hidden: view.mode === 'watch'});
             this.set('watching', {hidden: view.mode !== 'watch'});
             this.set('stored-row', {hidden: view.mode === 'watch'});

@@ -1,5 +1,6 @@
 """Databases of earlier schemas become those of today; newer ones are refused."""
 
+import multiprocessing
 import sqlite3
 import threading
 from pathlib import Path
@@ -86,6 +87,25 @@ def test_two_servers_that_start_at_once_both_find_the_schema_of_today(old, datab
     for each in stores:
         each.close()
     assert failed == []
+
+
+def _prepare_at(barrier, url):
+    store = open_store(url)
+    barrier.wait(60)
+    store.prepare()
+    store.close()
+
+
+def test_processes_that_start_at_once_on_a_new_file_all_succeed(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(6)
+    url = f"sqlite:///{tmp_path}/new.db"
+    processes = [context.Process(target=_prepare_at, args=(barrier, url), daemon=True) for _ in range(6)]
+    for each in processes:
+        each.start()
+    for each in processes:
+        each.join(90)
+    assert [each.exitcode for each in processes] == [0] * 6
 
 
 def test_migration_that_was_interrupted_is_repeated(old):

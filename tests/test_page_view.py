@@ -253,6 +253,17 @@ def test_keys_do_what_the_help_says(visit):
     expect(visit.page.locator("#keys")).to_be_hidden()
 
 
+def test_quick_changes_of_the_range_raise_no_error(visit):
+    for _ in range(30):
+        visit.page.keyboard.press("ArrowLeft")
+        visit.page.keyboard.press("ArrowRight")
+    expect(visit.page.locator("#go-live")).to_be_visible()
+    # The fixture checks for errors of the page: let what the last change started come to its end.
+    visit.page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+    )
+
+
 def test_keys_typed_into_a_field_stay_there(visit):
     visit.page.fill("#limit", "")
     visit.page.focus("#limit")

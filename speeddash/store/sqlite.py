@@ -1,6 +1,7 @@
 """SQLite: the embedded store, with nothing to install."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -78,6 +79,9 @@ PRAGMAS: Final = (
     "wal_autocheckpoint = 16384",
     "cache_size = -32768",
 )
+#: How long to retry a pragma on a locked file, and the pause between two tries.
+PRAGMA_TIMEOUT_S: Final = 5.0
+PRAGMA_RETRY_S: Final = 0.005
 BUSY_CODES: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
 DATA_CODES: Final = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}
 
@@ -202,7 +206,7 @@ def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
     try:
         for pragma in PRAGMAS:
-            cursor.execute(f"PRAGMA {pragma}")
+            _set_pragma(cursor, pragma)
         for table in SCHEMA:  # also when the file was removed while the server runs
             cursor.execute(table)
     except sqlite3.Error:
@@ -211,3 +215,16 @@ def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
         connection.close()
         raise
     cursor.close()
+
+
+def _set_pragma(cursor: sqlite3.Cursor, pragma: str) -> None:
+    # SQLite does not wait for a lock when the journal mode changes: servers that start at once on a new file would fail.
+    deadline = time.monotonic() + PRAGMA_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute(f"PRAGMA {pragma}")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in BUSY_CODES or time.monotonic() > deadline:
+                raise
+        time.sleep(PRAGMA_RETRY_S)

@@ -223,8 +223,9 @@ def _set_pragma(cursor: sqlite3.Cursor, pragma: str) -> None:
     while True:
         try:
             cursor.execute(f"PRAGMA {pragma}")
-            return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in BUSY_CODES or time.monotonic() > deadline:
                 raise
+        else:
+            return
         time.sleep(PRAGMA_RETRY_S)

@@ -17,6 +17,8 @@ from websockets.exceptions import ConnectionClosed
 from tests.mariadb import free_port
 from tests.rawsocket import CLOSE, RawSocket
 from tests.running import ROOT, RunningServer, wait_for
+from tests.test_access import READ_TOKEN, TOKEN
+from tests.test_guard import DISGUISES
 
 
 def refused(*options, **settings):
@@ -188,9 +190,25 @@ def test_database_that_comes_later_is_waited_for_while_the_page_is_served(run, m
             mariadb.start()
 
 
+GUNICORN = [sys.executable, "-m", "gunicorn", "-k", "gevent", "-b", "127.0.0.1:{port}", "run:server"]
+
+
+@pytest.fixture(scope="module")
+def guarded_gunicorn(tmp_path_factory):
+    """A server behind gunicorn that asks for tokens and has one reading."""
+    server = RunningServer(
+        f"sqlite:///{tmp_path_factory.mktemp('gunicorn')}/speed.db",
+        command=GUNICORN,
+        SPEEDDASH_TOKEN=TOKEN,
+        SPEEDDASH_READ_TOKEN=READ_TOKEN,
+    )
+    requests.post(f"{server.url}/send", json={"speed": 1, "source": "car"}, headers=server.headers, timeout=10)
+    yield server
+    server.stop()
+
+
 def test_gunicorn_serves_page_rest_and_sockets_and_stops_with_1012(tmp_path):
-    command = [sys.executable, "-m", "gunicorn", "-k", "gevent", "-b", "127.0.0.1:{port}", "run:server"]
-    server = RunningServer(f"sqlite:///{tmp_path}/speed.db", command=command)
+    server = RunningServer(f"sqlite:///{tmp_path}/speed.db", command=GUNICORN)
     try:
         assert requests.get(server.url, timeout=5).ok
         with server.connect("/ws?source=gunicorn") as socket:
@@ -203,6 +221,21 @@ def test_gunicorn_serves_page_rest_and_sockets_and_stops_with_1012(tmp_path):
             assert socket.protocol.close_rcvd.code == 1012
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_read_token_changes_nothing_behind_gunicorn(guarded_gunicorn, disguise):
+    headers = {"Authorization": f"Bearer {READ_TOKEN}", **disguise}
+    for method, path in [
+        ("DELETE", "/api/v1/readings?source=car"),
+        ("DELETE", "/api/v1/sources/car"),
+        ("PATCH", "/api/v1/sources/car"),
+        ("POST", "/api/v1/readings"),
+        ("POST", "/send"),
+    ]:
+        answer = requests.request(method, guarded_gunicorn.url + path, json={}, headers=headers, timeout=10)
+        assert answer.status_code == 403, (method, path)
+    assert len(guarded_gunicorn.readings("car")) == 1
 
 
 def test_http_goes_on_being_served_after_a_bad_websocket(run, tmp_path):

@@ -202,7 +202,8 @@ def guarded_gunicorn(tmp_path_factory):
         SPEEDDASH_TOKEN=TOKEN,
         SPEEDDASH_READ_TOKEN=READ_TOKEN,
     )
-    requests.post(f"{server.url}/send", json={"speed": 1, "source": "car"}, headers=server.headers, timeout=10)
+    reading = {"speed": 1, "source": "car"}
+    requests.post(f"{server.url}/api/v1/readings", json=reading, headers=server.headers, timeout=10).raise_for_status()
     yield server
     server.stop()
 

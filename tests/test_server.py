@@ -235,7 +235,10 @@ def test_read_token_changes_nothing_behind_gunicorn(guarded_gunicorn, disguise):
         ("POST", "/send"),
     ]:
         answer = requests.request(method, guarded_gunicorn.url + path, json={}, headers=headers, timeout=10)
-        assert answer.status_code == 403, (method, path)
+        assert answer.status_code in {403, 405}, (
+            method,
+            path,
+        )  # 405: the router found a socket, which has no such method
     assert len(guarded_gunicorn.readings("car")) == 1
 
 

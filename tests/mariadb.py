@@ -1,11 +1,13 @@
 """A private MariaDB: its own folder, port and user, with durable settings."""
 
+import fcntl
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,28 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def installed_data() -> Path:
+    """Return a data folder as `mariadb-install-db` creates it, to be copied. It is created once for each test environment."""
+    folder = Path(sys.prefix) / "mariadb-data"
+    with (folder.with_suffix(".lock")).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes start at once
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            with TemporaryDirectory(prefix="speeddash-") as work:
+                command = ["mariadb-install-db", "--no-defaults", f"--datadir={work}/data", "--auth-root-authentication-method=normal",
+                           "--skip-test-db"]  # fmt: skip
+                if os.geteuid() == 0:
+                    os.chown(work, pwd.getpwnam("mysql").pw_uid, -1)
+                    Path(work).chmod(0o711)
+                    command.append("--user=mysql")
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout}\n{done.stderr}")
+                shutil.copytree(f"{work}/data", folder / "data")
+            (folder / "complete").touch()
+    return folder / "data"
 
 
 @contextmanager
@@ -51,11 +75,9 @@ class MariaDB:
                 if each.stat().st_uid == 0 and not each.stat().st_mode & 0o001:
                     each.chmod(each.stat().st_mode | 0o011)
             os.chown(folder, pwd.getpwnam("mysql").pw_uid, -1)
-        subprocess.run(
-            ["mariadb-install-db", "--no-defaults", f"--datadir={folder}/data", "--auth-root-authentication-method=normal",
-             "--skip-test-db", *self._as_user],
-            check=True, capture_output=True,
-        )  # fmt: skip
+        shutil.copytree(installed_data(), folder / "data")
+        if self._as_user:
+            subprocess.run(["chown", "-R", "mysql", folder / "data"], check=True)
         self.start()
         with self.connect("root", "") as connection, connection.cursor() as cursor:
             cursor.execute(f"CREATE USER {USER}@'%%' IDENTIFIED BY %s", (PASSWORD,))

@@ -224,7 +224,7 @@ def _set_pragma(cursor: sqlite3.Cursor, pragma: str) -> None:
         try:
             cursor.execute(f"PRAGMA {pragma}")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in BUSY_CODES or time.monotonic() > deadline:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in BUSY_CODES or time.monotonic() > deadline:
                 raise
         else:
             return

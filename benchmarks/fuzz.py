@@ -6,7 +6,7 @@ import multiprocessing
 import sys
 from pathlib import Path
 
-from speeddash.errors import FrameError
+from speeddash.errors import InvalidInput
 from speeddash.reading import EARLIEST_US, LATEST_US, MAX_SEQ, parse_frame, parse_source
 
 MAX_SPEED_KMH = 2000.0
@@ -28,7 +28,7 @@ def check_frame(frame: str | bytes) -> None:
     """
     try:
         readings = parse_frame(frame, "fuzz", 0, itertools.count(), MAX_SPEED_KMH)
-    except FrameError as refused:
+    except InvalidInput as refused:
         if not refused.as_dict()["message"]:
             raise AssertionError("an error without a message") from refused
         return

@@ -16,9 +16,9 @@ from benchmarks.ingest import ONE_EACH
 from benchmarks.load import Frames, throughput
 from benchmarks.progress import Progress
 from benchmarks.report import Report, Target
-from speeddash.rollups import rebuild
+from speeddash.history.worker import rebuild
 from speeddash.store import open_store
-from speeddash.stretch import HOUR_US, SECOND_US
+from speeddash.timerange import HOUR_US, SECOND_US
 from tests.mariadb import MariaDB
 
 YEAR_S, MONTH_S, DAY_S, HOUR_S = 31_536_000, 2_592_000, 86_400, 3_600
@@ -105,7 +105,7 @@ def _ask(port: int, length_s: int, all_s: int) -> list[float]:
 
 
 def _ingest(report: Report, database: MariaDB, runs: int, seconds: float) -> None:
-    """Rates with and without rollups, side by side; with them a month of hours is being rolled up meanwhile."""
+    """RateLimits with and without rollups, side by side; with them a month of hours is being rolled up meanwhile."""
     frames = Frames(ONE_EACH.frames, ONE_EACH.readings)
     url = database.create("busy")
     open_store(url).prepare()

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, CDPSession, sync_playwr
 from benchmarks import servers
 from benchmarks.report import Report, Target
 from tests.conftest import CHROMIUM_OPTIONS
+from tests.page.visit import DRAWN, LINES, Visit
 from tests.running import RunningServer
-from tests.visit import DRAWN, LINES, Visit
 
 IDLE_S = 30
 FAST_PER_S = 1_000

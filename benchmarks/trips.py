@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import servers
-from speeddash.history import History
+from speeddash.history.history import History
+from speeddash.history.trips import Trip
+from speeddash.history.worker import RollupWorker
 from speeddash.reading import Reading, parse_time, rfc3339
-from speeddash.rollups import Rollups
 from speeddash.store import Store, open_store
-from speeddash.trips import Trip
+from speeddash.timerange import TimeRange
 from speeddash.units import KMH_IN
 
 MPH = KMH_IN["mph"]
@@ -36,7 +37,7 @@ def run(folder: Path) -> Iterator[str]:
             store.prepare()
             for vehicle in sorted(each for each in folder.iterdir() if each.is_dir()):
                 readings = _readings(vehicle)
-                store.insert(store.encode(readings))
+                store.writer.insert(store.writer.encode(readings))
                 published = list(csv.DictReader((vehicle / "trips.csv").open(encoding="utf-8")))
                 for state in ("from readings", "from rollups"):
                     worst = _compare(store, vehicle.name, published)
@@ -44,7 +45,7 @@ def run(folder: Path) -> Iterator[str]:
                         f"{name}, {vehicle.name}, {state}: {len(published)} trips of {len(readings):,} readings found, none "
                         f"invented; largest relative difference {worst:.1e}"
                     )
-                    Rollups(store, dirty=lambda *_: None).roll_up(quiet_s=-1)
+                    RollupWorker(store, recheck=lambda *_: None).roll_up(grace_s=-1)
             store.close()
 
 
@@ -66,7 +67,7 @@ def _us(text: str) -> int:
 
 
 def _compare(store: Store, source: str, published: list[dict[str, str]]) -> float:
-    found: list[Trip] = list(History(store).trips(source, None, None))
+    found: list[Trip] = list(History(store).trips(source, TimeRange()))
     expected = [(_us(row["start_ts"]), _us(row["end_ts"])) for row in published]
     if [(each.start_us, each.end_us) for each in found] != expected:
         missing = {rfc3339(start) for start, _ in expected} ^ {rfc3339(each.start_us) for each in found}

@@ -1,34 +1,34 @@
-"""Puts the parts together: each is built once and handed to those that need it."""
+"""Builds the parts of SpeedDash, each once, and passes them to the parts that need them."""
 
 from dataclasses import dataclass
 
 from flask_openapi3 import OpenAPI
 
-from speeddash.access import Access
-from speeddash.alerts import Alerts
-from speeddash.allowance import Rates
+from speeddash.alerts.alerts import Alerts
 from speeddash.api import Api
-from speeddash.connections import Connections
-from speeddash.feed import Feed
-from speeddash.guard import Guard
-from speeddash.history import History
-from speeddash.ingest import Ingest
-from speeddash.live import Live
+from speeddash.auth.access import Access
+from speeddash.auth.guard import Guard
+from speeddash.history.history import History
+from speeddash.history.worker import RollupWorker
+from speeddash.live.connections import Connections
+from speeddash.live.feed import Feed
+from speeddash.live.ingest import Ingest
+from speeddash.live.senders import SenderSockets
+from speeddash.live.watchers import WatcherSockets
 from speeddash.metrics import Metrics
+from speeddash.network.rate_limit import RateLimits
 from speeddash.page import Page
-from speeddash.rollups import Rollups
 from speeddash.settings import Settings
-from speeddash.sockets import Sockets
 from speeddash.store import Store, open_store
 
-#: What a stop may take: the sockets' answers first, then the ingest's last commit.
+#: Longest times of a stop: for the answers of sockets, then for the last commit.
 DRAIN_S = 0.8
 FLUSH_S = 0.4
 
 
 @dataclass(frozen=True)
 class SpeedDash:
-    """One SpeedDash. `server` is a WSGI application for any server that gives flask-sock its socket."""
+    """One SpeedDash. `server` is a WSGI application for a server that lets flask-sock use its socket."""
 
     settings: Settings
     server: OpenAPI
@@ -36,33 +36,33 @@ class SpeedDash:
     background: Store
     ingest: Ingest
     connections: Connections
-    rollups: Rollups
+    rollups: RollupWorker
     alerts: Alerts
 
     def start(self) -> None:
-        """Begin to reach the database; requests may come already."""
+        """Start the background work. Requests may arrive already."""
         self.ingest.start()
         self.connections.keep_alive(self.settings.ping_interval_s)
         self.rollups.start()
         self.alerts.start()
 
     def stop(self) -> None:
-        """Commit, echo, close every socket with 1012. Takes 2 s at the most, whatever the database does."""
+        """Commit, echo, and close every socket with 1012, within 2 s whatever the database does."""
         self.rollups.stop()
         self.alerts.stop()
         self.connections.drain()
         self.connections.wait_until_empty(DRAIN_S)
-        self.ingest.stop(FLUSH_S)  # those still waiting for a commit are told, and close their sockets
+        self.ingest.stop(FLUSH_S)  # frames that still wait are acknowledged as not stored, which closes their sockets
         self.connections.wait_until_empty(FLUSH_S / 2)
 
     def close(self) -> None:
-        """Give back every connection to the database."""
+        """Close every connection to the database."""
         self.store.close()
         self.background.close()
 
 
 def create_app(settings: Settings) -> SpeedDash:
-    """Build a SpeedDash. It opens nothing and starts nothing; `SpeedDash.start` does.
+    """Build a SpeedDash, without connecting or starting anything.
 
     Raises:
         SettingsError: The database URL cannot be used.
@@ -70,7 +70,7 @@ def create_app(settings: Settings) -> SpeedDash:
     server = OpenAPI("speeddash", static_folder=None, doc_ui=False)
     server.debug = False  # whatever FLASK_DEBUG says
     store = open_store(settings.database_url.get_secret_value(), timeout_s=settings.database_timeout_s)
-    # Commits and background work go on however many requests wait for a connection.
+    # With its own connections, commits and background work do not wait for requests.
     background = store.with_own_connections()
     history = History(store)
     feed = Feed(settings.max_feed_readings)
@@ -78,15 +78,18 @@ def create_app(settings: Settings) -> SpeedDash:
     connections = Connections()
     webhook = settings.webhook_url
     alerts = Alerts(background, webhook.get_secret_value() if webhook else None)
-    rollups = Rollups(
-        background, keep_raw_days=settings.keep_raw_days, received=lambda: ingest.received, dirty=alerts.recheck
+    rollups = RollupWorker(
+        background,
+        keep_raw_days=settings.keep_raw_days,
+        received=lambda: ingest.received,
+        recheck=alerts.limits.recheck,
     )
-    rates = Rates(settings.max_readings_per_s, settings.max_address_readings_per_s)
+    rates = RateLimits(settings.max_readings_per_s, settings.max_address_readings_per_s)
     guard = Guard(settings, Access.of(settings))
-    # Before all others: what is registered first is asked first.
+    # First: its check must precede all others.
     guard.register(server)
-    sock = Sockets(settings, ingest, connections, rates).register(server)
-    Live(feed, connections).register(sock)
+    sock = SenderSockets(settings, ingest, connections, rates).register(server)
+    WatcherSockets(feed, connections).register(sock)
     metrics = Metrics(ingest, connections, feed, rollups, alerts)
     Api(settings, store, background, history, ingest, connections, alerts, metrics, rates).register(server)
     guard.allow_scripts(Page(store).register(server))

@@ -2,7 +2,7 @@
 
     SpeedDashError
     ├── SettingsError         a knob is unknown or has a value it cannot take
-    ├── FrameError            a frame breaks the wire contract; nothing of it is stored
+    ├── InvalidInput            a frame breaks the wire contract; nothing of it is stored
     ├── StoreError            the database did not take a statement
     │   ├── StoreUnavailable  it may take it later: try again
     │   ├── StoreMisconfigured  only an operator can mend it
@@ -11,7 +11,7 @@
     ├── SourceTaken           a source cannot get a name that another one has
     ├── RenameUnderWay        a source is being renamed to another name
     ├── NotStored             the wait for a commit ended without one; the outcome is open
-    └── DriveError            a recorded drive cannot be read
+    └── RecordingError            a recorded drive cannot be read
 
 Foreign errors are mapped where they arise (the store's in `store.mysql` and `store.sqlite`), so that the edges catch one class.
 """
@@ -33,7 +33,7 @@ class SettingsError(SpeedDashError):
         super().__init__(f"{key}: {problem}")
 
 
-class FrameError(SpeedDashError):
+class InvalidInput(SpeedDashError):
     """A frame that breaks the wire contract.
 
     Attributes:
@@ -108,5 +108,5 @@ class NotStored(SpeedDashError):
     """
 
 
-class DriveError(SpeedDashError):
+class RecordingError(SpeedDashError):
     """A recorded drive cannot be read; the message names the file and what is missing."""

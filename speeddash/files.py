@@ -1,4 +1,4 @@
-"""The files that are not Python: `assets/` and `schema.sql`."""
+"""Files that are not Python: `assets/` and `schema.sql`."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(name: str) -> Path:
-    """Absolute path of a file or folder that comes with SpeedDash.
+    """Return the absolute path of a file or folder that is part of SpeedDash.
 
-    A wheel carries it inside the package, a checkout has it at the top level beside the package.
+    In a wheel it is inside the package, in a checkout beside it.
     """
     inside = PACKAGE / name
     return inside if inside.exists() else PACKAGE.parent / name

@@ -1,4 +1,4 @@
-"""The one shape of an HTTP error: `application/problem+json` (RFC 9457)."""
+"""HTTP errors as `application/problem+json` (RFC 9457)."""
 
 import math
 from http import HTTPStatus
@@ -7,11 +7,11 @@ from flask import Response, json
 
 
 def problem(status: int, detail: str, **members: str | int) -> Response:
-    """An error response.
+    """Return an error response.
 
     Args:
         status: The HTTP status; its phrase becomes the `title`.
-        detail: What went wrong this time, for a person.
+        detail: Message for a person.
         members: Extension members for programs, for example `code` and `index`.
     """
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **members}
@@ -19,11 +19,11 @@ def problem(status: int, detail: str, **members: str | int) -> Response:
 
 
 def too_many(why: str, wait_s: float) -> Response:
-    """429, and when to try again.
+    """Return 429 with the time to wait.
 
     Args:
-        why: What there is too much of.
-        wait_s: Seconds until it is worth another try.
+        why: Message for a person.
+        wait_s: Seconds until the next try.
     """
     wait = math.ceil(wait_s)
     answer = problem(429, f"{why}; try again in {wait} s")

@@ -1,43 +1,43 @@
-"""Whether a write is possible now, answered in time even where the database is not."""
+"""Checks whether readings can be stored now, in bounded time also while the database does not answer."""
 
 import logging
 import threading
 import time
 
 from speeddash.errors import StoreError, StoreUnavailable
-from speeddash.ingest import Ingest
+from speeddash.live.ingest import Ingest
 from speeddash.store import Durability, Store
 
 log = logging.getLogger(__name__)
 
-#: A database that takes longer counts as one that does not answer.
-PATIENCE_S = 1.5
+#: Time after which the database counts as not answering.
+TIMEOUT_S = 1.5
 
 
 class Readiness:
-    """Asks the store beside the request. At most one question is under way, however many want to know."""
+    """Checks the store in a thread of its own. All requests share one check at a time."""
 
     def __init__(self, store: Store, ingest: Ingest) -> None:
         self._store = store
         self._ingest = ingest
-        # Protects `_probe`: requests come at once, and one of them begins.
-        self._beginning = threading.Lock()
+        # Protects `_probe`: of several requests one starts a check.
+        self._lock = threading.Lock()
         self._probe: Probe | None = None
 
     def check(self) -> Durability:
-        """How durable a commit is with the settings that the database has now.
+        """Return how durable a commit is with the current settings of the database.
 
         Raises:
-            StoreError: Nothing can be stored, and why. Known within `PATIENCE_S`.
+            StoreError: Nothing can be stored, with the reason; raised within `TIMEOUT_S`.
         """
         if self._ingest.problem:
             raise self._ingest.problem
         if self._ingest.durability is None:
             raise StoreUnavailable("the database has not been reached yet")
         stalled_s = self._ingest.stalled_s()
-        if stalled_s > PATIENCE_S:
+        if stalled_s > TIMEOUT_S:
             raise StoreUnavailable(f"the database has not answered for {stalled_s:.0f} s")
-        with self._beginning:
+        with self._lock:
             if self._probe is None or self._probe.ended.is_set():
                 self._probe = Probe(self._store)
             probe = self._probe
@@ -49,7 +49,7 @@ class Readiness:
 
 
 class Probe:
-    """One question to the store, in a thread of its own."""
+    """One check of the store, in a thread of its own."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -57,11 +57,11 @@ class Probe:
         self._problem: Exception | None = None
         self._durability: Durability | None = None
         self.ended = threading.Event()
-        threading.Thread(target=self._ask, name="readiness", daemon=True).start()
+        threading.Thread(target=self._run, name="readiness", daemon=True).start()
 
     def outcome(self) -> Durability:
-        """The answer, if it comes in time."""
-        self.ended.wait(max(0.0, self._began + PATIENCE_S - time.monotonic()))
+        """Return the result, or raise its error, within `TIMEOUT_S`."""
+        self.ended.wait(max(0.0, self._began + TIMEOUT_S - time.monotonic()))
         if self._problem:
             raise self._problem
         if self._durability is None:
@@ -69,7 +69,7 @@ class Probe:
             raise StoreUnavailable(f"the database has not answered for {waited_s:.0f} s")
         return self._durability
 
-    def _ask(self) -> None:
+    def _run(self) -> None:
         try:
             self._durability = self._store.check_writable()
         except StoreError as problem:

@@ -1,7 +1,4 @@
-"""The wire contract: what a frame may hold, and the reading it becomes.
-
-Pure functions: no clock, no socket, no database. `tests/test_reading.py` holds the contract case by case.
-"""
+"""Readings, and the frames in which they are sent. Pure functions; `tests/test_reading.py` has the contract case by case."""
 
 import json
 import math
@@ -13,14 +10,14 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from speeddash.errors import FrameError
+from speeddash.errors import InvalidInput
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: 1000-01-01 and the last microsecond of 9999: what a MySQL DATETIME holds.
+#: Range of a MySQL DATETIME: 1000-01-01 to the last microsecond of 9999.
 EARLIEST_US: Final = -30_610_224_000_000_000
 LATEST_US: Final = 253_402_300_799_999_999
 MAX_SEQ: Final = 2**63 - 1
-#: A number from here up is epoch milliseconds (March 1973), below it epoch seconds (up to the year 5138).
+#: A number from here on is epoch milliseconds (March 1973), below it epoch seconds (up to the year 5138).
 FIRST_MILLISECONDS: Final = 1e11
 
 _ABSENT: Final = object()
@@ -29,12 +26,12 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]
 
 
 class Reading(NamedTuple):
-    """One speed of one source at one moment, in the order of the table's key.
+    """One speed of one source at one moment. Fields are in the order of the table's key.
 
     Attributes:
-        source: Who sent it, 1 to 64 of `A-Za-z0-9._:-`; empty for rows that were inserted by hand.
-        at_us: Microseconds since 1970-01-01T00:00:00Z; on the wire it is `timestamp`.
-        seq: The sender's number for it. (source, at_us, seq) is its identity.
+        source: Name of the source, 1 to 64 of `A-Za-z0-9._:-`; empty for rows that other programs insert without one.
+        at_us: Microseconds since 1970-01-01T00:00:00Z; `timestamp` on the wire.
+        seq: Number given by the sender. (source, at_us, seq) is the identity of a reading.
         speed: km/h.
     """
 
@@ -44,69 +41,69 @@ class Reading(NamedTuple):
     speed: float
 
     def as_dict(self) -> dict[str, str | int | float]:
-        """The reading as it crosses the wire, its time as RFC 3339 in UTC."""
+        """Return it as it is sent, with its time as RFC 3339 in UTC."""
         return {"source": self.source, "timestamp": rfc3339(self.at_us), "seq": self.seq, "speed": self.speed}
 
 
 def parse_frame(
     text: str | bytes, source: str, received_us: int, seqs: Iterator[int], max_speed_kmh: float
 ) -> list[Reading]:
-    """Read one frame: a JSON object or a non-empty array of them. All or nothing.
+    """Parse a frame: a JSON object or a non-empty array of objects. One bad reading makes the frame invalid.
 
     Args:
-        text: The frame as it came; a binary frame is refused.
-        source: The connection's source, for readings that name none.
-        received_us: The moment of receipt, for readings without `timestamp`.
-        seqs: Gives a number to each reading without `seq`.
-        max_speed_kmh: The highest speed taken.
+        text: The frame; a binary one is invalid.
+        source: Source of readings that name none.
+        received_us: Time of readings without `timestamp`, microseconds since the epoch.
+        seqs: Numbers for readings without `seq`.
+        max_speed_kmh: Highest valid speed.
 
     Raises:
-        FrameError: With the position of the first bad reading.
+        InvalidInput: With the position of the first bad reading.
     """
     if isinstance(text, bytes):
-        raise FrameError("not_text", "a frame must be text, got a binary frame")
+        raise InvalidInput("not_text", "a frame must be text, got a binary frame")
     frame = decode(text)
     members = frame if isinstance(frame, list) else [frame]
     if not members:
-        raise FrameError("empty", "an array must hold at least one reading")
+        raise InvalidInput("empty", "an array must hold at least one reading")
     readings: list[Reading] = []
     try:
         for member in members:
             readings.append(parse_reading(member, source, received_us, seqs, max_speed_kmh))  # noqa: PERF401 - for its index
-    except FrameError as bad:
+    except InvalidInput as bad:
         bad.index = len(readings)
         raise
     return readings
 
 
 def decode(text: str) -> Any:
-    """JSON to Python, with every way it can fail as one error.
+    """Parse JSON.
 
     Raises:
-        FrameError: `not_json`, also for nesting too deep and numbers too long to be read.
+        InvalidInput: `not_json`, also for nesting too deep and numbers too long to be read.
     """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        # The standard parser, a tenth as fast, takes NaN and Infinity, which are better refused by their member's name.
+        # The standard parser, ten times slower, accepts NaN and Infinity, so that the error can name their member.
         try:
             return json.loads(text)
         except RecursionError:
-            raise FrameError("not_json", "the JSON is nested too deeply") from None
+            raise InvalidInput("not_json", "the JSON is nested too deeply") from None
         except ValueError as invalid:  # JSONDecodeError, or a number of over 4,300 digits
-            raise FrameError("not_json", f"not JSON: {invalid}") from None
+            raise InvalidInput("not_json", f"not JSON: {invalid}") from None
 
 
 def parse_reading(member: Any, source: str, received_us: int, seqs: Iterator[int], max_speed_kmh: float) -> Reading:
-    """One decoded object to a reading; see `parse_frame` for the arguments.
+    """Return the reading of a decoded object; see `parse_frame` for the arguments.
 
     Raises:
-        FrameError: Without `index`.
+        InvalidInput: Without `index`.
     """
     if not isinstance(member, dict):
-        raise FrameError("not_an_object", f"a reading must be a JSON object, got {_kind(member)}")
+        raise InvalidInput("not_an_object", f"a reading must be a JSON object, got {_kind(member)}")
     speed = member.get("speed")
-    # The common case without a call; NaN and infinity fail the comparison.
+    # The common case without a call. NaN and infinity fail the comparison.
     if type(speed) is not float or not 0.0 < speed <= max_speed_kmh:
         speed = _speed(member, max_speed_kmh)
     timestamp = member.get("timestamp", _ABSENT)
@@ -118,57 +115,59 @@ def parse_reading(member: Any, source: str, received_us: int, seqs: Iterator[int
     if seq is _ABSENT:
         seq = next(seqs)
     elif type(seq) is not int or not 0 <= seq <= MAX_SEQ:
-        raise FrameError("bad_seq", f"seq must be an integer from 0 to 2^63-1, got {_kind(seq)}")
+        raise InvalidInput("bad_seq", f"seq must be an integer from 0 to 2^63-1, got {_kind(seq)}")
     return Reading(source, at_us, seq, speed)
 
 
 def parse_source(name: Any) -> str:
-    """A source's name, unchanged.
+    """Check the name of a source, and return it.
 
     Raises:
-        FrameError: `bad_source`.
+        InvalidInput: `bad_source`.
     """
     if isinstance(name, str) and _SOURCE.fullmatch(name):
         return name
-    raise FrameError("bad_source", f"source must be 1 to 64 of A-Z a-z 0-9 . _ : -, got {_kind(name)}")
+    raise InvalidInput("bad_source", f"source must be 1 to 64 of A-Z a-z 0-9 . _ : -, got {_kind(name)}")
 
 
 def parse_time(timestamp: Any) -> int:
-    """RFC 3339 text or an epoch number to microseconds since the epoch; what is finer than a microsecond is cut off.
+    """Return microseconds since the epoch of RFC 3339 text or an epoch number. Fractions of a microsecond are cut off.
 
     Raises:
-        FrameError: `bad_timestamp`.
+        InvalidInput: `bad_timestamp`.
     """
     if isinstance(timestamp, str):
         at_us = _rfc3339_us(timestamp)
     elif isinstance(timestamp, int | float) and not isinstance(timestamp, bool) and abs(timestamp) < LATEST_US:
         at_us = round(timestamp * (1_000 if timestamp >= FIRST_MILLISECONDS else 1_000_000))
     else:
-        raise FrameError("bad_timestamp", f"timestamp must be RFC 3339 text or an epoch number, got {_kind(timestamp)}")
+        raise InvalidInput(
+            "bad_timestamp", f"timestamp must be RFC 3339 text or an epoch number, got {_kind(timestamp)}"
+        )
     if not EARLIEST_US <= at_us <= LATEST_US:
-        raise FrameError("bad_timestamp", "timestamp must be within the years 1000 to 9999")
+        raise InvalidInput("bad_timestamp", "timestamp must be within the years 1000 to 9999")
     return at_us
 
 
 def rfc3339(at_us: int) -> str:
-    """Microseconds since the epoch as `2026-01-31T12:00:00.000000Z`."""
+    """Return microseconds since the epoch as `2026-01-31T12:00:00.000000Z`."""
     return (EPOCH + timedelta(microseconds=at_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def microseconds(moment: datetime) -> int:
-    """Microseconds since the epoch of an aware datetime, exactly."""
+    """Return the microseconds since the epoch of an aware datetime, exactly."""
     since = moment - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def _rfc3339_us(text: str) -> int:
-    # Nearly every reading of a live source shares its second with others: YYYY-MM-DDTHH:MM:SS, a fraction, Z.
+    # Fast path: the second (YYYY-MM-DDTHH:MM:SS) of most readings is cached, a fraction and Z follow.
     fraction = text[20:-1]
     if text[19:20] == "." and text[-1] in "Zz" and fraction.isdecimal() and fraction.isascii():
         return _second_us(text[:19]) + int(f"{fraction:0<6}"[:6])
     if not _RFC3339.fullmatch(text):
         example = "2026-01-31T12:00:00.5Z or +01:00 at its end"
-        raise FrameError("bad_timestamp", f"timestamp must be RFC 3339 with a zone, such as {example}")
+        raise InvalidInput("bad_timestamp", f"timestamp must be RFC 3339 with a zone, such as {example}")
     return _moment_us(text)
 
 
@@ -178,28 +177,28 @@ def _second_us(text: str) -> int:
 
 
 def _moment_us(text: str) -> int:
-    # fromisoformat takes more than RFC 3339 allows (week dates, no zone); the pattern has decided, it only computes.
+    # fromisoformat accepts more than RFC 3339 (week dates, no zone), which the pattern has excluded.
     try:
         return microseconds(datetime.fromisoformat(text.upper()))
     except ValueError as invalid:  # the 30th of February, 25:00, a leap second
-        raise FrameError("bad_timestamp", f"timestamp names no moment: {invalid}") from None
+        raise InvalidInput("bad_timestamp", f"timestamp names no moment: {invalid}") from None
 
 
 def _speed(member: dict[str, Any], max_speed_kmh: float) -> float:
     if "speed" not in member:
-        raise FrameError("missing_speed", "a reading must have a speed")
+        raise InvalidInput("missing_speed", "a reading must have a speed")
     speed = member["speed"]
     if isinstance(speed, bool) or not isinstance(speed, int | float):
-        raise FrameError("bad_speed", f"speed must be a number, got {_kind(speed)}")
+        raise InvalidInput("bad_speed", f"speed must be a number, got {_kind(speed)}")
     if isinstance(speed, float) and not math.isfinite(speed):
-        raise FrameError("bad_speed", f"speed must be finite, got {speed}")
+        raise InvalidInput("bad_speed", f"speed must be finite, got {speed}")
     if not 0 <= speed <= max_speed_kmh:
-        raise FrameError("bad_speed", f"speed must be 0 to {max_speed_kmh:g} km/h, got {_kind(speed)}")
-    return speed + 0.0  # a float, and never the zero with a sign
+        raise InvalidInput("bad_speed", f"speed must be 0 to {max_speed_kmh:g} km/h, got {_kind(speed)}")
+    return speed + 0.0  # a float, and never a negative zero
 
 
 def _kind(value: Any) -> str:
-    """What a value is, short enough for a message whatever was sent."""
+    """Describe a value, short enough for a message."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
@@ -207,5 +206,5 @@ def _kind(value: Any) -> str:
     if isinstance(value, str):
         return f"the text {json.dumps(value if len(value) <= 40 else value[:40] + '…', ensure_ascii=False)}"
     if isinstance(value, int) and abs(value) > 10**30:
-        return "a very large integer"  # thousands of digits would themselves fail to print
+        return "a very large integer"  # thousands of digits cannot be printed
     return json.dumps(value)

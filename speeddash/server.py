@@ -1,4 +1,4 @@
-"""`python run.py`: listens, says where, and stops without losing a reading."""
+"""`python run.py`: listens, prints its addresses, and stops without losing a reading."""
 
 import gc
 import logging
@@ -16,24 +16,24 @@ from flask import Flask
 from gevent.event import Event
 from pydantic import SecretStr
 
-from speeddash.address import ip_of, parts_of
 from speeddash.app import SpeedDash, create_app
-from speeddash.console import log_to_console
+from speeddash.cli.console import log_to_console
 from speeddash.errors import SettingsError, StoreMisconfigured
-from speeddash.http import Server
+from speeddash.network.address import ip_of, parts_of
+from speeddash.network.http import Server
 from speeddash.settings import Settings
 
 #: How long the start waits for the database before it serves without it.
 FIRST_TRY_S = 1.5
 BACKLOG = 4096
-#: Connections beyond the limits of sockets: they are told so, and plain HTTP goes on.
-SLACK = 100
-#: flask-sock keeps the socket that came with the request beside its own.
-FILES_A_SOCKET = 2
+#: Connections accepted above the limits of sockets, so that clients get an HTTP error and other requests are served.
+EXTRA_CONNECTIONS = 100
+#: flask-sock duplicates the socket of the request.
+FILES_PER_SOCKET = 2
 OTHER_FILES = 400
-#: Allocations before the youngest generation is searched, and how often the older ones are (Python's own: 700, 10, 10).
-COLLECT_AFTER = (20_000, 20, 20)
-#: Listened to, these are all addresses; opened in a browser, none.
+#: Thresholds of the garbage collector (defaults of Python: 700, 10, 10).
+GC_THRESHOLDS = (20_000, 20, 20)
+#: Wildcard addresses, and what a browser on this machine opens instead.
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 DATABASE_SETTING = "SPEEDDASH_DATABASE_URL"
 
@@ -55,25 +55,25 @@ def main(host: str | None, port: str | None, database_url: str | None) -> None:
         settings = Settings.load(host=host, port=port, database_url=database_url)
         made = None
         if settings.token is None and not _is_loopback(settings.host):
-            # Whoever can be reached by other machines asks for a token.
+            # A server that other machines can reach needs a token.
             made = secrets.token_urlsafe(24)
             settings = settings.model_copy(update={"token": SecretStr(made)})
         app = create_app(settings)
     except SettingsError as wrong:
-        _refuse(str(wrong))
+        _fail(str(wrong))
     serve(app, _listen(settings.host, settings.port), made)
 
 
 def wsgi() -> Flask:
     """The application for another WSGI server, started; for example `gunicorn -k gevent run:server`.
 
-    One process only: a connection is known to the process that holds it.
+    For one process only, because a connection is known only to the process that holds it.
     """
     app = create_app(Settings.load())
     _raise_file_limit(app.settings)
     app.start()
     _stop_with_gunicorn(app)
-    _calm_the_collector()
+    _configure_gc()
     return app.server
 
 
@@ -81,54 +81,54 @@ def serve(app: SpeedDash, listener: socket.socket, made_token: str | None) -> No
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
-        app: Not started.
+        app: Not started yet.
         listener: Bound and listening.
-        made_token: Made for this run: the console shows the address that carries it.
+        made_token: Token created for this run, which the printed address contains; None if one is set.
     """
-    most = _raise_file_limit(app.settings) + SLACK
+    max_connections = _raise_file_limit(app.settings) + EXTRA_CONNECTIONS
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stopping.set)
-    most_of_one = None if app.settings.proxies else app.settings.max_address_connections + SLACK
+    max_per_network = None if app.settings.proxies else app.settings.max_address_connections + EXTRA_CONNECTIONS
     http = Server(
         listener,
         app.server,
         log,
         timeout_s=app.settings.request_timeout_s,
-        most=most,
-        most_of_one=most_of_one,
+        max_connections=max_connections,
+        max_per_network=max_per_network,
     )
     http.start()
     app.start()
     app.ingest.tried.wait(FIRST_TRY_S)
     if isinstance(app.ingest.problem, StoreMisconfigured):
-        _refuse(f"the database cannot be used: {app.ingest.problem}")
-    _say_where(app, listener.getsockname()[1], f"?token={made_token}" if made_token else "")
-    _calm_the_collector()
+        _fail(f"the database cannot be used: {app.ingest.problem}")
+    _print_addresses(app, listener.getsockname()[1], f"?token={made_token}" if made_token else "")
+    _configure_gc()
     stopping.wait()
     http.close()
     app.stop()
     if app.ingest.stuck:
-        # A close would wait for the database as the writer does; what it holds has no echo, and its sender keeps it.
+        # Closing would wait for the database. Readings that the writer holds have no echo, so their senders send them again.
         _exit(0)
     app.close()
 
 
 def _hide_password(database_url: str | None) -> None:
-    """Everybody on the machine can read a command line: begin again with the password in the environment."""
+    """Restart with the password in the environment: every user of the machine can read a command line."""
     parts = parts_of(database_url or "")
     if database_url and parts and parts.password:
         os.environ[DATABASE_SETTING] = database_url
         at = next(at for at, word in enumerate(sys.orig_argv) if word.startswith("--database-url"))
         rest = at + (1 if "=" in sys.orig_argv[at] else 2)
-        os.execv(sys.executable, [*sys.orig_argv[:at], *sys.orig_argv[rest:]])  # noqa: S606 - what was started, once more
+        os.execv(sys.executable, [*sys.orig_argv[:at], *sys.orig_argv[rest:]])  # noqa: S606 - the same command
 
 
 def _is_loopback(host: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
-        return False  # `_listen` says what is wrong with it
+        return False  # `_listen` reports the error
     addresses = [ip_of(str(address[0])) for *_, address in found]
     return all(address is not None and address.is_loopback for address in addresses)
 
@@ -143,11 +143,11 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as wrong:
-        _refuse(f"cannot listen on {host} port {port}: {(wrong.strerror or str(wrong)).lower()}")
+        _fail(f"cannot listen on {host} port {port}: {(wrong.strerror or str(wrong)).lower()}")
     return listener
 
 
-def _say_where(app: SpeedDash, port: int, query: str) -> None:
+def _print_addresses(app: SpeedDash, port: int, query: str) -> None:
     host, elsewhere = app.settings.host, ""
     durability = app.ingest.durability
     if durability is None:
@@ -171,40 +171,40 @@ def _say_where(app: SpeedDash, port: int, query: str) -> None:
 
 
 def _raise_file_limit(settings: Settings) -> int:
-    """Allow as many files as the sockets may need; how many sockets the system lets us have."""
-    wanted = FILES_A_SOCKET * settings.max_connections + OTHER_FILES
+    """Raise the limit of open files as far as sockets need it and the system allows; return the number of sockets possible."""
+    wanted = FILES_PER_SOCKET * settings.max_connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = soft
     if soft < wanted:
         allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    possible = max(1, (allowed - OTHER_FILES) // FILES_A_SOCKET)
+    possible = max(1, (allowed - OTHER_FILES) // FILES_PER_SOCKET)
     if allowed < wanted and "max_connections" in settings.model_fields_set:
         log.warning("the system's limit of %d open files (ulimit -Hn) is enough for %d sockets", allowed, possible)
     return min(possible, settings.max_connections)
 
 
-def _calm_the_collector() -> None:
-    # What a reading leaves behind is freed by its reference count; with thousands of sockets the search for cycles costs a tenth
-    # of the throughput. What the start has made stays for good, and is not searched again.
+def _configure_gc() -> None:
+    # Readings are freed by reference counting. With thousands of sockets the default thresholds take a tenth of the throughput.
+    # Objects of the start are never freed, and are excluded from collections.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
-def _refuse(message: str) -> NoReturn:
+def _fail(message: str) -> NoReturn:
     click.echo(f"speeddash: {message}", err=True)
     _exit(2)
 
 
 def _exit(code: int) -> NoReturn:
-    # Not sys.exit: there are greenlets and threads that nobody needs to wait for.
+    # Not sys.exit, which would wait for threads.
     sys.stdout.flush()
     os._exit(code)
 
 
 def _stop_with_gunicorn(app: SpeedDash) -> None:
-    """Close the sockets when gunicorn tells its worker to go; it would wait for them instead."""
+    """Close the sockets when gunicorn stops its worker, which would wait for them otherwise."""
     previous: Any = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: Any) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from speeddash.errors import FrameError, SettingsError
+from speeddash.errors import InvalidInput, SettingsError
 from speeddash.reading import parse_source
 
 PREFIX = "SPEEDDASH_"
@@ -125,7 +125,7 @@ class Settings(BaseSettings):
             source, is_pair, token = pair.strip().partition("=")
             try:
                 name = parse_source(source)
-            except FrameError:
+            except InvalidInput:
                 is_pair = ""
             if not is_pair:
                 raise ValueError(f"entry {number} is not SOURCE=TOKEN")

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from speeddash.alerts import Alerts
+from speeddash.alerts.alerts import Alerts
 from speeddash.errors import SourceTaken
-from speeddash.history import History
+from speeddash.history.history import History
+from speeddash.history.worker import RollupWorker
 from speeddash.reading import Reading
-from speeddash.rollups import Rollups
 from speeddash.store import Store
+from speeddash.timerange import TimeRange
 
 SECOND, HOUR = 1_000_000, 3_600_000_000
 GAP = 300 * SECOND
@@ -110,7 +111,7 @@ class Run:
         self.model = Model()
         self.history = History(self.store)
         self.alerts = Alerts(self.store, None)
-        self.rollups = Rollups(self.store, dirty=self.alerts.recheck)
+        self.rollups = RollupWorker(self.store, recheck=self.alerts.limits.recheck)
         self.rollups._rested = lambda _began: False  # type: ignore[method-assign]
 
     def step(self) -> None:
@@ -154,14 +155,14 @@ class Run:
     def remove(self) -> None:
         source, from_us = self.name(), self.moment()
         to_us = from_us + self.random.choice([60, 600, 5000]) * SECOND
-        while self.store.remove(source, from_us, to_us):
+        while self.store.source_maintenance.remove(source, TimeRange(from_us, to_us)):
             pass
         for at, _ in self.model.within(source, from_us, to_us):
             del self.model.readings[source][at]
 
     def limit(self) -> None:
         source, limit = self.name(), self.random.choice([None, 50.0, 99.5, 100.0, 100.0, 120.0])
-        self.alerts.set_limit(source, limit, NOW)
+        self.alerts.limits.set_limit(source, limit, NOW)
         self.model.limits.pop(source, None)
         if limit is not None:
             self.model.limits[source] = limit
@@ -172,7 +173,7 @@ class Run:
             return
         taken = bool(self.model.readings.get(name)) or name in self.model.limits
         try:
-            self.store.rename(source, name)
+            self.store.source_maintenance.rename(source, name)
         except SourceTaken:
             assert taken, f"{name} is free"
             return
@@ -183,44 +184,46 @@ class Run:
 
     def delete(self) -> None:
         source = self.name()
-        self.store.delete(source)
+        self.store.source_maintenance.delete(source)
         self.model.readings.pop(source, None)
         self.model.limits.pop(source, None)
 
     def work(self) -> None:
         """What the background does: new readings are held against limits, hours that changed are computed again."""
-        self.alerts.check(NOW)
+        self.alerts.limits.check(NOW)
         if self.random.random() < 0.7:
-            self.rollups.roll_up(quiet_s=-1)
+            self.rollups.roll_up(grace_s=-1)
 
     def compare(self) -> None:
         source, from_us = self.name(), self.moment()
         to_us = from_us + self.random.choice([600, 3600, 20_000]) * SECOND
         whole = self.random.random() < 0.5
-        ends = (None, None) if whole else (from_us, to_us)
+        asked = TimeRange() if whole else TimeRange(from_us, to_us)
         inside = (-EVER, EVER) if whole else (from_us, to_us)
-        readings = [(each.at_us, each.speed) for each in self.store.select(source=source, limit=99_999)]
+        readings = [(each.at_us, each.speed) for each in self.store.readings.select(source=source, limit=99_999)]
         self.equal("readings", readings, self.model.within(source, -EVER, EVER))
-        summary = self.history.summary(source, *ends)
+        summary = self.history.summary(source, asked)
         self.equal("summary", summary and shown(summary), self.model.summary(source, *inside))
         expected = [each for each in self.model.trips(source) if each["end"] >= inside[0] and each["start"] < inside[1]]
-        self.equal("trips", [shown(each) for each in self.history.trips(source, *ends)], expected)
-        buckets = self.history.series(source, *ends, self.random.choice([2, 10, 300, 10_000])).buckets
+        self.equal("trips", [shown(each) for each in self.history.trips(source, asked)], expected)
+        buckets = self.history.series(source, asked, self.random.choice([2, 10, 300, 10_000])).buckets
         if whole:
             self.equal("series", sum(each.n for each in buckets), len(readings))
             self.equal(
                 "maximum", max((each.maximum for each in buckets), default=0.0), max([v for _, v in readings] or [0.0])
             )
-        self.alerts.check(NOW)
-        self.rollups.roll_up(quiet_s=-1)
-        events = [(each.start_us, each.end_us, each.peak) for each in self.store.events(source, -EVER, EVER, 9999)]
+        self.alerts.limits.check(NOW)
+        self.rollups.roll_up(grace_s=-1)
+        events = [
+            (each.start_us, each.end_us, each.peak) for each in self.store.events.select(source, TimeRange(), 9999)
+        ]
         self.equal("events", events, self.model.events(source))
-        self.equal("trips after rollups", [shown(each) for each in self.history.trips(source, *ends)], expected)
+        self.equal("trips after rollups", [shown(each) for each in self.history.trips(source, asked)], expected)
 
     def put(self, source: str, some: list[tuple[int, float]]) -> None:
         readings = {at: Reading(source, at, at // SECOND % 1000, speed) for at, speed in some}
-        self.store._marked.clear()  # a mark lasts for a minute, and hours are rolled up at once here
-        self.store.insert(self.store.encode(sorted(readings.values())))
+        self.store.writer._marked.clear()  # a mark lasts for a minute, and hours are rolled up at once here
+        self.store.writer.insert(self.store.writer.encode(sorted(readings.values())))
         for each in readings.values():
             self.model.put(source, each.at_us, each.speed)
 

@@ -39,7 +39,7 @@ fi
 status=0
 # Most of it waits, for a browser or a deadline: three at a time keep two cores busy.
 # Coverage slows a server down: where times matter, and for the page, nobody traces it.
-slow=(tests/test_page*.py tests/faults tests/hostile)
+slow=(tests/page tests/faults tests/hostile)
 "$run/pytest" --numprocesses 3 --dist worksteal -m "not alone" "${slow[@]/#/--ignore=}" --cov --cov-report=term || status=1
 "$run/pytest" --numprocesses 3 --dist worksteal -m "not alone" "${slow[@]}" || status=1
 "$run/pytest" -m alone || status=1

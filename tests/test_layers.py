@@ -9,8 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "speeddash"
 ROWS = [
-    "errors", "units", "files", "address", "reading", "settings", "drive", "intake", "export", "stretch", "store", "feed", "ingest", "readiness", "trips", "history", "rollups", "alerts", "problem", "access", "allowance", "wire", "frames", "safe_server", "connections", "sign_in", "guard", "sockets", "live", "metrics", "api", "page", "app", "console", "http", "server",
-    "replay", "exchange", "__main__",
+    "errors", "units", "files", "reading", "timerange", "settings", "problem", "segment", "formats", "store", "network", "auth", "live",
+    "history", "alerts", "readiness", "metrics", "api", "page", "app", "cli", "server", "__main__",
 ]  # fmt: skip
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 

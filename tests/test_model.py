@@ -6,13 +6,13 @@ import pytest
 
 from tests.model import run
 
-#: 4 and 6 found an event that a late reading in the hour before cut short.
-SEEDS = [4, 6, random.SystemRandom().randrange(10**6)]
+#: Seed 4 found an event that a late reading in the hour before cut short.
+SEEDS = [4, random.SystemRandom().randrange(10**6)]
 
 
-@pytest.mark.parametrize("place", range(len(SEEDS)), ids=["first", "second", "random"])
+@pytest.mark.parametrize("place", range(len(SEEDS)), ids=["fixed", "random"])
 def test_answers_are_those_of_the_model(store, place, record_property):
-    """The seed of a failure stands in its message."""
+    """A failure names its seed."""
     done = run(store, SEEDS[place], 150)
     record_property("seed", SEEDS[place])
     record_property("comparisons", done.comparisons)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speeddash.errors import FrameError
+from speeddash.errors import InvalidInput
 from speeddash.reading import EARLIEST_US, LATEST_US, Reading, microseconds, parse_frame, rfc3339
 
 NOON_US = 1_769_860_800_000_000  # 2026-01-31T12:00:00Z
@@ -77,14 +77,14 @@ def test_timestamp_is_taken(timestamp, at_us):
     ],
 )  # fmt: skip
 def test_bad_frame_is_refused_with_its_code(text, code):
-    with pytest.raises(FrameError) as refused:
+    with pytest.raises(InvalidInput) as refused:
         parse(text)
     assert refused.value.code == code
     assert len(refused.value.message) < 300
 
 
 def test_bad_reading_is_named_by_its_index():
-    with pytest.raises(FrameError) as refused:
+    with pytest.raises(InvalidInput) as refused:
         parse('[{"speed": 1}, {"speed": 2}, {"speed": "3"}]')
     assert refused.value.as_dict() == {
         "code": "bad_speed",
@@ -94,7 +94,7 @@ def test_bad_reading_is_named_by_its_index():
 
 
 def test_frame_that_is_wrong_as_a_whole_has_no_index():
-    with pytest.raises(FrameError) as refused:
+    with pytest.raises(InvalidInput) as refused:
         parse("nope")
     assert "index" not in refused.value.as_dict()
 
@@ -127,7 +127,7 @@ json_values = st.recursive(
 def test_any_frame_becomes_readings_or_a_frame_error(text):
     try:
         readings = parse(text)
-    except FrameError as refused:
+    except InvalidInput as refused:
         json.dumps(refused.as_dict())
     else:
         assert all(0 <= each.speed <= 2000 and EARLIEST_US <= each.at_us <= LATEST_US for each in readings)

@@ -14,11 +14,11 @@ import pytest
 import requests
 from websockets.exceptions import ConnectionClosed
 
+from tests.auth.test_access import READ_TOKEN, TOKEN
+from tests.auth.test_guard import DISGUISES
 from tests.mariadb import free_port
 from tests.rawsocket import CLOSE, RawSocket
 from tests.running import ROOT, RunningServer, wait_for
-from tests.test_access import READ_TOKEN, TOKEN
-from tests.test_guard import DISGUISES
 
 
 def refused(*options, **settings):

@@ -10,33 +10,33 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from speeddash.access import FOREIGN_SOURCE, Permission, allow, allow_all
-from speeddash.alerts import Alerts
-from speeddash.allowance import Rates
-from speeddash.api.answers import PROBLEM, Problem
+from speeddash.alerts.alerts import Alerts
 from speeddash.api.files import FilesApi
 from speeddash.api.history import HistoryApi
-from speeddash.api.queries import explain
+from speeddash.api.parameters import explain
 from speeddash.api.readings import ReadingsApi
+from speeddash.api.schemas import PROBLEM, Problem
 from speeddash.api.sources import SourcesApi
-from speeddash.connections import Connections
-from speeddash.errors import FrameError, NotStored, RenameUnderWay, SourceTaken, StoreError
+from speeddash.auth.access import FOREIGN_SOURCE, Permission, allow, allow_all
+from speeddash.errors import InvalidInput, NotStored, RenameUnderWay, SourceTaken, StoreError
 from speeddash.files import shipped
-from speeddash.history import History
-from speeddash.ingest import Ingest
+from speeddash.history.history import History
+from speeddash.live.connections import Connections
+from speeddash.live.ingest import Ingest
 from speeddash.metrics import Metrics
+from speeddash.network.rate_limit import RateLimits
 from speeddash.problem import problem
 from speeddash.readiness import Readiness
 from speeddash.settings import Settings
 from speeddash.store import Store
 
-#: Where readings and history live; other answers are not worth a tag.
+#: Path prefix of answers with an ETag.
 TAGGED = "/api/v1/"
 DESCRIPTION = (
     "Speeds are km/h, times RFC 3339 in UTC. Errors are application/problem+json (RFC 9457). "
     "History carries an ETag: what has not changed is answered 304. Every list has a limit."
 )
-#: What an error may be, wherever it comes from.
+#: Errors that every endpoint may answer.
 PROBLEMS: ResponseDict = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 503), Problem)
 
 
@@ -53,7 +53,7 @@ class Api:
         connections: Connections,
         alerts: Alerts,
         metrics: Metrics,
-        rates: Rates,
+        rates: RateLimits,
     ) -> None:
         self._settings = settings
         self._ingest = ingest
@@ -62,7 +62,7 @@ class Api:
         self._registry.register(metrics)
         self._parts = (
             ReadingsApi(settings, store, ingest, connections, rates),
-            SourcesApi(store, connections, alerts),
+            SourcesApi(store, connections, alerts.limits),
             HistoryApi(history, store),
             FilesApi(settings, store, ingest, rates),
         )
@@ -72,21 +72,21 @@ class Api:
         app.info = Info(title="SpeedDash", version=version("speeddash"), description=DESCRIPTION)
         app.validation_error_callback = self._query_problem
         app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
-        # A blueprint, so that the page's errors stay Dash's own.
+        # A blueprint, so that errors of the page are handled by Dash.
         api = APIBlueprint("api", __name__, abp_responses=PROBLEMS)
         for part in self._parts:
             part.register(api)
         api.get("/healthz", doc_ui=False)(allow(Permission.PUBLIC, self.healthz))
         api.get("/readyz", doc_ui=False)(allow(Permission.READ, self.readyz))
         api.get("/metrics", doc_ui=False)(allow(Permission.READ, self.metrics))
-        # Dash answers every other GET with its page; below /api a wrong path is an error.
+        # Dash answers every other GET with the page; below /api an unknown path is an error.
         methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
         api.add_url_rule("/api/<path:unknown>", "unknown", allow(Permission.SIGNED_IN, _unknown), methods=methods)
         api.add_url_rule("/api", "description", allow(Permission.READ, lambda: redirect("/api/swagger")))
         api.add_url_rule(
             "/openapi.json", "openapi", allow(Permission.READ, lambda: _document(app, self._settings.max_speed_kmh))
         )
-        api.register_error_handler(FrameError, self._frame_problem)
+        api.register_error_handler(InvalidInput, self._input_problem)
         api.register_error_handler(SourceTaken, lambda taken: problem(409, str(taken)))
         api.register_error_handler(RenameUnderWay, lambda under_way: problem(409, str(under_way)))
         api.register_error_handler(NotStored, _not_stored_problem)
@@ -94,12 +94,12 @@ class Api:
         api.register_error_handler(HTTPException, _http_problem)
         api.after_request(_tag)
         app.register_api(api)
-        # The package's own page has inline scripts, which no page of ours may have.
+        # The page of the package has inline scripts, which the Content-Security-Policy forbids.
         app.config["SWAGGER_HTML_STRING"] = shipped("assets/api.html").read_text(encoding="utf-8")
         swagger = RegisterPlugin.register(doc_url="/openapi.json")
         app.register_blueprint(swagger, url_prefix="/api")
         allow_all(Permission.READ, app, [each for each in app.view_functions if each.startswith(f"{swagger.name}.")])
-        # Raised by the router, before a blueprint is known.
+        # Raised by the router, before the blueprint is known.
         app.register_error_handler(405, _http_problem)
         app.config["MAX_CONTENT_LENGTH"] = self._settings.max_frame_bytes
 
@@ -113,13 +113,13 @@ class Api:
         return jsonify(status="ready", durable=durability.durable, durability=durability.detail)
 
     def metrics(self) -> Response:
-        """Everything that is counted, in the text format of Prometheus."""
+        """All metrics, in the text format of Prometheus."""
         return Response(generate_latest(self._registry), content_type=CONTENT_TYPE_LATEST)
 
     def _query_problem(self, invalid: ValidationError) -> Response:
-        return self._frame_problem(explain(invalid.errors(include_url=False)[0]))
+        return self._input_problem(explain(invalid.errors(include_url=False)[0]))
 
-    def _frame_problem(self, error: FrameError) -> Response:
+    def _input_problem(self, error: InvalidInput) -> Response:
         posted = request.method in {"POST", "PATCH"}
         if request.method == "POST":
             self._ingest.rejected[error.code] += 1
@@ -145,7 +145,7 @@ def _document(app: OpenAPI, max_speed_kmh: float) -> Response:
 
 
 def _tag(response: Response) -> Response:
-    """What was asked for before and has not changed need not be sent again."""
+    """Add an ETag, and answer 304 if the client has the same answer."""
     if (
         request.method != "GET"
         or response.status_code != 200

@@ -1,27 +1,25 @@
-"""What is stored, as series, trips, figures and events."""
-
-from itertools import islice
+"""Endpoints of history: series, trips, figures and events."""
 
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
-from speeddash.access import Permission, allow
-from speeddash.api.answers import EventsOut, SeriesOut, SummaryOut, TripsOut
-from speeddash.api.queries import EventsQuery, SeriesQuery, SourcePage, SourceRange
-from speeddash.history import History
+from speeddash.api.parameters import EventsQuery, SeriesQuery, SourcePage, SourceRange
+from speeddash.api.schemas import EventsOut, SeriesOut, SummaryOut, TripsOut
+from speeddash.auth.access import Permission, allow
+from speeddash.history.history import History
 from speeddash.reading import rfc3339
 from speeddash.store import Store
-from speeddash.stretch import EVER_US
+from speeddash.timerange import EVER_US, TimeRange
 
 NOTHING = {
     "start": None, "end": None, "count": 0, "mean_speed": None, "mean_moving_speed": None, "max_speed": None,
     "distance_km": 0.0, "duration_s": 0.0, "moving_s": 0.0, "stops": 0, "jumps": 0,
 }  # fmt: skip
-TAGS = [Tag(name="history", description="Stretches of time: series, trips, figures, events.")]
+TAGS = [Tag(name="history", description="Ranges of time: series, trips, figures, events.")]
 
 
 class HistoryApi:
-    """The endpoints about stretches of time."""
+    """Endpoints of ranges of time."""
 
     def __init__(self, history: History, store: Store) -> None:
         self._history = history
@@ -35,18 +33,18 @@ class HistoryApi:
         api.get("/api/v1/events", tags=TAGS, responses={200: EventsOut})(allow(Permission.READ, self.events))
 
     def series(self, query: SeriesQuery) -> Response:
-        """A stretch of one source in at most `points` entries, as columns: readings where they are few, else buckets.
+        """A range of one source in at most `points` entries, as columns: readings if they are few, else buckets.
 
         The first bucket is whole, so that a bucket is the same in every answer.
         """
-        return jsonify(self._history.series(query.source, query.from_us, query.to_us, query.points).as_dict())
+        return jsonify(self._history.series(query.source, query.time, query.points).as_dict())
 
     def trips(self, query: SourcePage) -> Response:
-        """The trips of a source that overlap a stretch, each whole, in the order of time.
+        """The trips of a source that overlap a range, each whole, in the order of time.
 
         A trip begins at the last standing reading before it moves, and ends at its last reading before a gap of 300 s or more.
         """
-        found = list(islice(self._history.trips(query.source, query.from_us, query.to_us), query.limit + 1))
+        found = self._history.trips(query.source, query.time, query.limit + 1)
         shown = found[: query.limit]
         more = len(found) > len(shown)
         return jsonify(
@@ -55,20 +53,18 @@ class HistoryApi:
         )
 
     def summary(self, query: SourceRange) -> Response:
-        """The same figures of all readings in exactly a stretch."""
-        figures = self._history.summary(query.source, query.from_us, query.to_us)
+        """The same figures of all readings in exactly a segment."""
+        figures = self._history.summary(query.source, query.time)
         return jsonify(figures.as_dict() if figures else NOTHING)
 
     def events(self, query: EventsQuery) -> Response:
-        """The stretches above the source's limit that overlap a stretch of time, and implausible jumps, in the order of time.
+        """The events above the limit of a source that overlap a range, and implausible jumps, in the order of time.
 
         A jump is a reading above the one before it by more than 15 m/s² and 5 km/h allow; it is left out of maxima.
         """
         after = query.cursor or (-EVER_US, "")
-        begin_us = -EVER_US if query.from_us is None else query.from_us
-        end_us = EVER_US if query.to_us is None else query.to_us
-        over = self._store.events(query.source, begin_us, end_us, query.limit + 2, from_start_us=after[0])
-        jumps = islice(self._history.jumps(query.source, max(begin_us, after[0]), query.to_us), query.limit + 2)
+        over = self._store.events.select(query.source, query.time, query.limit + 2, from_start_us=after[0])
+        jumps = self._history.jumps(query.source, query.time.within(TimeRange(after[0])), query.limit + 2)
         found: list[tuple[int, str, int, float, float | None, bool]]
         found = [(each.start_us, "over", each.end_us, each.peak, each.limit_kmh, each.ongoing) for each in over]
         found += [(each.at_us, "jump", each.at_us, each.speed, None, False) for each in jumps]

@@ -1,4 +1,4 @@
-"""Readings in and out, and the connections they may be sent to."""
+"""Endpoints of single readings, and of connections."""
 
 import json
 import time
@@ -7,29 +7,29 @@ from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 from simple_websocket import ConnectionClosed
 
-from speeddash.access import Permission, allow, current_role
-from speeddash.allowance import Rates, spend
-from speeddash.api.answers import ConnectionsOut, Readings, ReadingsIn, Removed, SendIn, Sent, Stored
-from speeddash.api.queries import Page, ReadingsQuery, SourceOnly, SourceRange, encode_cursor
-from speeddash.connections import Connections
-from speeddash.errors import FrameError
-from speeddash.ingest import Ingest
+from speeddash.api.parameters import Page, ReadingsQuery, SourceOnly, SourceRange, encode_cursor
+from speeddash.api.schemas import ConnectionsOut, Readings, ReadingsIn, Removed, SendIn, Sent, Stored
+from speeddash.auth.access import Permission, allow, current_role
+from speeddash.errors import InvalidInput
+from speeddash.live.connections import Connections
+from speeddash.live.ingest import Ingest
+from speeddash.live.senders import TOO_MANY, check_batch, refused_frame
+from speeddash.network.rate_limit import RateLimits, spend
 from speeddash.problem import problem, too_many
 from speeddash.reading import Reading, decode, parse_frame, parse_reading, rfc3339
 from speeddash.settings import Settings
-from speeddash.sockets import TOO_MANY, check_batch, refused_frame
 from speeddash.store import Store
 
-#: The source of readings that come by HTTP and name none.
+#: Source of readings over HTTP that name none.
 HTTP_SOURCE = "http"
 TAGS = [Tag(name="readings", description="Single readings, and the connections they may be sent to.")]
 
 
 class ReadingsApi:
-    """The endpoints about single readings."""
+    """Endpoints of single readings."""
 
     def __init__(
-        self, settings: Settings, store: Store, ingest: Ingest, connections: Connections, rates: Rates
+        self, settings: Settings, store: Store, ingest: Ingest, connections: Connections, rates: RateLimits
     ) -> None:
         self._settings = settings
         self._store = store
@@ -50,7 +50,7 @@ class ReadingsApi:
         )
 
     def list_connections(self, query: Page) -> Response:
-        """The senders that are connected, the oldest first."""
+        """The connected senders, the oldest first."""
         return jsonify(
             connections=[
                 {"id": each.id, "source": each.source, "opened_at": rfc3339(each.opened_us), "readings": each.readings}
@@ -58,11 +58,11 @@ class ReadingsApi:
             ]
         )
 
-    def send(self, body: SendIn) -> Response:  # noqa: ARG002 - it describes what `json_text` reads
+    def send(self, body: SendIn) -> Response:  # noqa: ARG002 - it documents what `json_text` reads
         """Store a reading and send it to one connection."""
         sent = decode(json_text())
         if not isinstance(sent, dict) or not isinstance(sent.get("connection_id"), str):
-            raise FrameError("bad_connection_id", "the body must be an object with a connection_id")
+            raise InvalidInput("bad_connection_id", "the body must be an object with a connection_id")
         connection = self._connections.get(sent["connection_id"])
         if connection is None:
             return problem(404, "there is no such connection; GET /api/v1/connections lists those open")
@@ -75,7 +75,7 @@ class ReadingsApi:
         connection.readings += 1
         return jsonify(stored=1, reading=reading.as_dict())
 
-    def add_readings(self, query: SourceOnly, body: ReadingsIn) -> tuple[Response, int]:  # noqa: ARG002 - it describes what `json_text` reads
+    def add_readings(self, query: SourceOnly, body: ReadingsIn) -> tuple[Response, int]:  # noqa: ARG002 - it documents what `json_text` reads
         """Store one reading or an array of them, all or nothing; answered after the commit."""
         role = current_role()
         source = query.source or role.source or HTTP_SOURCE
@@ -91,10 +91,10 @@ class ReadingsApi:
     def list_readings(self, query: ReadingsQuery) -> Response:
         """Stored readings in the order of source, time and seq.
 
-        Go on with `next_cursor` until it is null; what is stored meanwhile moves nothing.
+        Continue with `next_cursor` until it is null. Readings that are stored meanwhile shift nothing.
         """
-        readings = self._store.select(
-            source=query.source, from_us=query.from_us, to_us=query.to_us, after=query.cursor, limit=query.limit
+        readings = self._store.readings.select(
+            source=query.source, time=query.time, after=query.cursor, limit=query.limit
         )
         more = len(readings) == query.limit
         return jsonify(
@@ -103,11 +103,11 @@ class ReadingsApi:
         )
 
     def remove_readings(self, query: SourceRange) -> Response:
-        """Remove the readings of a source in a stretch of time; both ends must be given."""
+        """Remove the readings of a source in a range of time; both ends must be given."""
         if query.from_us is None or query.to_us is None:
-            raise FrameError("bad_range", "from and to are missing: name both ends of what is to be removed")
+            raise InvalidInput("bad_range", "from and to are missing: both ends of the range to remove must be given")
         count = 0
-        while removed := self._store.remove(query.source, query.from_us, query.to_us):
+        while removed := self._store.source_maintenance.remove(query.source, query.time):
             count += removed
         return jsonify(removed=count)
 
@@ -118,18 +118,18 @@ class ReadingsApi:
 
 
 def json_text() -> str:
-    """The body of a request.
+    """Return the body of a request.
 
     Raises:
-        FrameError: It is not said to be JSON, or is not UTF-8.
+        InvalidInput: Its media type is not JSON, or it is not UTF-8.
     """
-    # A page of another site can post a form or text unasked, but not this type.
+    # A page of another site can post a form or text without a preflight request, but not this type.
     if request.mimetype != "application/json":
-        raise FrameError("not_json_type", "send Content-Type: application/json")
+        raise InvalidInput("not_json_type", "send Content-Type: application/json")
     try:
         return request.get_data().decode()
     except UnicodeDecodeError as invalid:
-        raise FrameError("not_json", f"not JSON: the body is not UTF-8: {invalid.reason}") from None
+        raise InvalidInput("not_json", f"not JSON: the body is not UTF-8: {invalid.reason}") from None
 
 
 def _now_us() -> int:

@@ -1,4 +1,4 @@
-"""The sources, their names and limits."""
+"""Endpoints of sources: their names and limits."""
 
 import time
 from collections import Counter
@@ -7,28 +7,28 @@ from typing import Any
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
-from speeddash.access import Permission, allow
-from speeddash.alerts import Alerts
-from speeddash.api.answers import SourceIn, SourcesOut, SourceWhole
-from speeddash.api.queries import SourcePath, SourcesQuery
+from speeddash.alerts.limits import Limits
+from speeddash.api.parameters import SourcePath, SourcesQuery
 from speeddash.api.readings import json_text
-from speeddash.connections import Connections
-from speeddash.errors import FrameError
+from speeddash.api.schemas import SourceIn, SourcesOut, SourceWhole
+from speeddash.auth.access import Permission, allow
+from speeddash.errors import InvalidInput
+from speeddash.live.connections import Connections
 from speeddash.problem import problem
 from speeddash.reading import decode, parse_source, rfc3339
 from speeddash.store import Store
 
 MEMBERS = {"source", "limit_kmh"}
-TAGS = [Tag(name="sources", description="Who sends: names and limits.")]
+TAGS = [Tag(name="sources", description="Names and limits of sources.")]
 
 
 class SourcesApi:
-    """The endpoints about sources."""
+    """Endpoints of sources."""
 
-    def __init__(self, store: Store, connections: Connections, alerts: Alerts) -> None:
+    def __init__(self, store: Store, connections: Connections, limits: Limits) -> None:
         self._store = store
         self._connections = connections
-        self._alerts = alerts
+        self._limits = limits
 
     def register(self, api: APIBlueprint) -> None:
         """Add the endpoints."""
@@ -44,8 +44,8 @@ class SourcesApi:
         )
 
     def list_sources(self, query: SourcesQuery) -> Response:
-        """The sources that have readings, by name; go on behind the last one with `after`."""
-        spans = self._store.sources(after=query.after, limit=query.limit)
+        """The sources that have readings, by name. `after` continues after a name."""
+        spans = self._store.sources.select(after=query.after, limit=query.limit)
         connected = Counter(each.source for each in self._connections.all())
         return jsonify(
             sources=[
@@ -60,49 +60,49 @@ class SourcesApi:
         )
 
     def show_source(self, path: SourcePath) -> Response:
-        """One source: when its first and last reading was, who sends for it, its limit."""
+        """One source: the times of its first and last reading, its connections, and its limit."""
         return jsonify(self._whole(path.source))
 
-    def change_source(self, path: SourcePath, body: SourceIn) -> Response:  # noqa: ARG002 - it describes what `json_text` reads
-        """Give a source a limit, another name, or both. All that is stored of it gets the name; a large source takes a while.
+    def change_source(self, path: SourcePath, body: SourceIn) -> Response:  # noqa: ARG002 - it documents what `json_text` reads
+        """Set the limit of a source, its name, or both. All that is stored of it gets the new name, which takes a while for a large source.
 
-        The limit of a source that has no readings yet is kept for when it has. Events are found anew.
+        A limit can be set before the first reading. Events are found again.
         """
         wanted = decode(json_text())
         name, limit_kmh = _checked(wanted)
         source = path.source
         if name is not None and name != source:
-            begun = self._store.upkeep(source).renamed_to is not None  # and interrupted after the last reading
-            if not begun and self._store.span(source) is None:
+            begun = self._store.sources.settings(source).renamed_to is not None  # interrupted after its last reading
+            if not begun and self._store.sources.span(source) is None:
                 return problem(404, "there is no such source; GET /api/v1/sources lists them")
-            self._store.rename(source, name)
+            self._store.source_maintenance.rename(source, name)
             source = name
         if "limit_kmh" in wanted:
-            self._alerts.set_limit(source, limit_kmh, time.time_ns() // 1000)
+            self._limits.set_limit(source, limit_kmh, time.time_ns() // 1000)
         return jsonify(self._whole(source))
 
     def delete_source(self, path: SourcePath) -> Response:
-        """Remove a source with all its data. There is no way back."""
-        self._store.delete(path.source)
+        """Remove a source with all its data. It cannot be undone."""
+        self._store.source_maintenance.delete(path.source)
         return Response(status=204)
 
     def _whole(self, source: str) -> dict[str, Any]:
-        span = self._store.span(source)
+        span = self._store.sources.span(source)
         return {
             "source": source,
             "first": rfc3339(span.first_us) if span else None,
             "last": rfc3339(span.last_us) if span else None,
             "connections": sum(each.source == source for each in self._connections.all()),
-            "limit_kmh": self._store.upkeep(source).limit_kmh,
+            "limit_kmh": self._store.sources.settings(source).limit_kmh,
         }
 
 
 def _checked(wanted: Any) -> tuple[str | None, float | None]:
     if not isinstance(wanted, dict) or not wanted or wanted.keys() - MEMBERS:
-        raise FrameError("bad_source_change", f"the body must be an object with some of {', '.join(sorted(MEMBERS))}")
+        raise InvalidInput("bad_source_change", f"the body must be an object with some of {', '.join(sorted(MEMBERS))}")
     limit_kmh = wanted.get("limit_kmh")
     if limit_kmh is not None and (
         isinstance(limit_kmh, bool) or not isinstance(limit_kmh, int | float) or not 0 <= limit_kmh <= 1e9
     ):
-        raise FrameError("bad_limit_kmh", "limit_kmh must be a number from 0 up, or null")
+        raise InvalidInput("bad_limit_kmh", "limit_kmh must be a number from 0 up, or null")
     return (parse_source(wanted["source"]) if "source" in wanted else None), limit_kmh

@@ -1,4 +1,4 @@
-"""The page: what is stored, drawn."""
+"""The Dash page: layout, and callbacks that name the functions of `assets/`."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 from flask import Flask, g, has_request_context
 
-from speeddash.access import Permission, allow_all, current_role
+from speeddash.auth.access import Permission, allow_all, current_role
 from speeddash.errors import StoreError
 from speeddash.files import shipped
 from speeddash.page.layout import layout
@@ -35,13 +35,13 @@ INDEX = """<!DOCTYPE html>
     </body>
 </html>
 """
-#: What in assets/ belongs to other pages.
+#: Files of assets/ that belong to other pages.
 NOT_THE_PAGE = "^api[.]js$"
-#: A source whose last reading is younger is called live.
+#: Age of the last reading up to which a source is shown as live.
 LIVE_S = 10
 MAX_SOURCES = 1_000
-#: The list of sources is not read again for so many times as long as it took.
-REST = 20.0
+#: Interval between two reads of the list of sources, as a multiple of the time that a read takes.
+SOURCES_INTERVAL = 20.0
 
 BUTTONS = (
     "pause", "go-live", "earlier", "later", "show-latest", "export-png", "export-csv", "show-table", "fullscreen",
@@ -51,13 +51,13 @@ FIELDS = ("watched", "limit", "from", "to")
 
 
 class Compressed(dict[str, bytes]):
-    """What was compressed once and is the same for everyone: the scripts. All else is compressed when it is asked for.
+    """Cache of compressed scripts. Everything else is compressed in each request.
 
-    Compressing plotly.js takes a tenth of a second, in which no socket is served; once in a server's life it may.
+    Compressing plotly.js takes 0.1 s, in which no socket is served: that may happen once, but not in each request.
     """
 
     def set(self, key: str, value: bytes) -> None:
-        """Keep `value`, if the path in the key is a script of Dash's or Plotly's."""
+        """Cache a value if the path in the key is a script of Dash or Plotly."""
         if "/_dash-component-suites/" in key or "/assets/plotly" in key:
             self[key] = value
 
@@ -65,8 +65,8 @@ class Compressed(dict[str, bytes]):
 class Page:
     """The Dash page of one Flask application.
 
-    A reading never passes through a server callback: sending, confirming and drawing happen in the browser, in the functions
-    of `assets/`, which the callbacks below name. The server's part is the list of sources.
+    Readings do not pass through server callbacks: they are sent, confirmed and drawn in the browser, by functions of `assets/`.
+    The only server callback returns the list of sources.
     """
 
     def __init__(self, store: Store) -> None:
@@ -75,7 +75,7 @@ class Page:
         self._read_again = 0.0
 
     def register(self, server: Flask) -> Sequence[str]:
-        """Serve the page at `/`; the hashes of its inline scripts."""
+        """Serve the page at `/`; return the hashes of its inline scripts for the Content-Security-Policy."""
         server.config.update(
             COMPRESS_ALGORITHM=["br", "gzip"],
             COMPRESS_BR_LEVEL=5,
@@ -86,7 +86,7 @@ class Page:
         app = dash.Dash(
             __name__,
             compress=True,
-            server=server,  # type: ignore[arg-type]  # a Flask application is what it takes first of all
+            server=server,  # type: ignore[arg-type]  # it accepts a Flask application
             title="SpeedDash",
             update_title="",
             index_string=INDEX,
@@ -99,7 +99,7 @@ class Page:
             ],
         )
         app.layout = _layout
-        # Else the environment could turn them on.
+        # Otherwise environment variables could turn them on.
         app.enable_dev_tools(
             debug=False,
             dev_tools_ui=False,
@@ -109,7 +109,7 @@ class Page:
             dev_tools_silence_routes_logging=False,
             dev_tools_disable_version_check=True,
         )
-        # No Output: the functions show what they decide through set_props.
+        # Without Output: the functions update the page through set_props.
         for function, trigger in (
             ("start", Input("looks", "data")),
             ("senderChanged", Input("socket", "state")),
@@ -130,38 +130,35 @@ class Page:
         app.callback(Output("sources", "data"), Input("sources-poll", "n_intervals"), prevent_initial_call=True)(
             self.options
         )
-        # Dash registers its own views. The page shows readings and changes nothing on the server.
+        # The views that Dash has registered. The page shows readings and changes nothing on the server.
         allow_all(Permission.READ, server, server.view_functions.keys() - others)
         hashes: Sequence[str] = app.csp_hashes()
         return hashes
 
     def options(self, _polls: int) -> list[dict[str, Any]]:
-        """The sources that can be watched, the latest first.
-
-        One list serves all pages, and the more there are the longer: a thousand take the database a second.
-        """
+        """Return the sources that can be watched, the latest first. All pages share one list, which is read in intervals."""
         began = time.monotonic()
         if began >= self._read_again:
             try:
-                self._spans = self._store.sources(limit=MAX_SOURCES)
+                self._spans = self._store.sources.select(limit=MAX_SOURCES)
             except StoreError:
-                raise PreventUpdate from None  # the list stays as it is; the page asks /readyz and says what is wrong
-            self._read_again = time.monotonic() + REST * (time.monotonic() - began)
+                raise PreventUpdate from None  # the list stays; the page shows the error of /readyz
+            self._read_again = time.monotonic() + SOURCES_INTERVAL * (time.monotonic() - began)
         return options(self._spans, time.time_ns() // 1000)
 
 
 def _layout() -> Component:
-    if not has_request_context():  # Dash looks at it once before there is a visitor
+    if not has_request_context():  # Dash calls it once at start
         return layout()
     return layout(may_send=current_role().may(Permission.SEND), signed_in=g.get("signed_in", False))
 
 
 def options(spans: list[Span], now_us: int) -> list[dict[str, Any]]:
-    """Choices for the picker of sources, the latest first. Pure.
+    """Return the options of the source picker, the latest source first.
 
     Args:
         spans: The sources.
-        now_us: Microseconds since the epoch.
+        now_us: Current time, microseconds since the epoch.
     """
     latest = sorted(spans, key=lambda span: -span.last_us)
     return [

@@ -1,4 +1,4 @@
-"""The page's small parts: choices, buttons, fields, each with a name for those who cannot see it."""
+"""Small parts of the page: choices, buttons and fields, each with an accessible name."""
 
 from typing import Any
 
@@ -7,20 +7,19 @@ from dash.development.base_component import Component
 
 
 def aria(**attributes: str) -> dict[str, Any]:
-    """`aria-` attributes; Dash takes a hyphen in a keyword only this way."""
+    """Return `aria-` attributes, whose hyphen cannot be part of a keyword argument."""
     return _hyphened("aria", **attributes)
 
 
 def choice(identity: str, label: str, options: dict[str, str]) -> Component:
-    """A row of buttons of which one is pressed; `assets/controls.js` hears the click, `assets/screen.js` presses the button.
+    """Return a row of buttons of which one is pressed. `assets/controls.js` handles clicks, `assets/screen.js` shows the pressed button.
 
-    Not dcc.RadioItems: its labels are options of a list with inputs inside, which screen readers stumble over (axe:
-    nested-interactive).
+    Not dcc.RadioItems, because it nests interactive elements (axe: nested-interactive).
 
     Args:
         identity: The group's id.
-        label: What is chosen here, for a screen reader.
-        options: What each value is called.
+        label: Accessible name of the group.
+        options: Values and their labels.
     """
     return html.Div(
         id=identity,
@@ -35,12 +34,12 @@ def choice(identity: str, label: str, options: dict[str, str]) -> Component:
 
 
 def button(identity: str, text: str, *, hint: str = "", label: str = "", **options: Any) -> Component:
-    """A button; `hint` names its key, `label` says what it does where the text is a sign."""
+    """Return a button. `hint` is its tooltip, `label` its accessible name if the text is a symbol."""
     return html.Button(text, id=identity, title=hint or label, **(aria(label=label) if label else {}), **options)
 
 
 def field(identity: str, label: str, **options: Any) -> Component:
-    """An input with its label before it."""
+    """Return an input after its label."""
     return html.Label(
         className="field",
         htmlFor=identity,
@@ -49,7 +48,7 @@ def field(identity: str, label: str, **options: Any) -> Component:
 
 
 def figure(identity: str, label: str) -> Component:
-    """One figure with its name."""
+    """Return one figure with its name."""
     return html.Div(id=f"{identity}-row", children=[html.Dt(label), html.Dd("–", id=identity)])
 
 

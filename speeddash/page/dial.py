@@ -1,6 +1,6 @@
-"""The speedometer: drawn by `assets/dial.css`, turned by two of its properties, `--speed` and `--limit` (0 to 1 of the scale).
+"""The speedometer. `assets/dial.css` draws it from two properties, `--speed` and `--limit` (0 to 1 of the scale).
 
-The numbers of its scale are written by `assets/screen.js`.
+`assets/screen.js` writes the numbers of its scale.
 """
 
 from dash import html
@@ -10,7 +10,7 @@ from speeddash.page.controls import aria
 
 
 def dial() -> Component:
-    """A dial with a needle, its limit zone, and the speed in digits."""
+    """Return the dial: needle, limit zone, and the speed in digits."""
     return html.Div(
         id="dial",
         className="dial",

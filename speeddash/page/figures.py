@@ -1,4 +1,4 @@
-"""How the chart looks. Pure functions; `assets/chart.js` fills in the readings."""
+"""Figure and themes of the chart: pure functions. `assets/chart.js` adds the readings."""
 
 from typing import Any, Final
 
@@ -14,8 +14,8 @@ GRAPH_CONFIG: Final[Any] = {
     "scrollZoom": False,
 }
 
-# Against the card: text at least 4.5 to 1, lines at least 3 to 1 (WCAG 2.2, 1.4.3 and 1.4.11). The lines of several sources
-# differ in lightness too, for eyes that do not tell the hues apart.
+# Contrast to the card: text at least 4.5 to 1, lines at least 3 to 1 (WCAG 2.2, 1.4.3 and 1.4.11). The lines of several sources also
+# differ in lightness, for people with colour blindness.
 _THEMES: Final[dict[str, dict[str, Any]]] = {
     "light": {
         "lines": ["#0b62d6", "#a63d00", "#00785f", "#8f2c9c", "#5b6300", "#b3266f", "#155e75", "#5a4632"],
@@ -38,7 +38,7 @@ _FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 
 
 
 def empty_figure(theme: str = "light") -> dict[str, Any]:
-    """The chart without readings, as JSON.
+    """Return the chart without readings, as JSON.
 
     Args:
         theme: `light` or `dark`.
@@ -48,14 +48,14 @@ def empty_figure(theme: str = "light") -> dict[str, Any]:
         "gridcolor": colours["grid"],
         "zeroline": False,
         "linecolor": colours["grid"],
-        "ticklabeloverflow": "allow",  # measuring every label costs more than the line
+        "ticklabeloverflow": "allow",  # measuring every label takes longer than drawing the line
     }
     layout = go.Layout(
         font={"family": _FONT, "size": 13, "color": colours["text"]},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 64, "r": 16, "t": 12, "b": 36},
-        # The unit stands at the highest tick: a title of the axis is a third of a redraw, because it looks for its place.
+        # The highest tick shows the unit: placing a title of the axis takes a third of a redraw.
         xaxis={"type": "date", "hoverformat": "%Y-%m-%d %H:%M:%S", "nticks": 5, "tickangle": 0, **axis},
         yaxis={"nticks": 5, "fixedrange": True, "range": [0, 100], "showticksuffix": "last", **axis},
         hovermode="x unified",
@@ -73,15 +73,15 @@ def empty_figure(theme: str = "light") -> dict[str, Any]:
         uirevision="speeddash",
     )
     figure: dict[str, Any] = go.Figure(layout=layout).to_plotly_json()
-    del figure["layout"]["template"]  # plotly's own: 6 KB of looks that are all set above
+    del figure["layout"]["template"]  # 6 KB of defaults that are all set above
     figure["data"] = []
     return figure
 
 
-def looks() -> dict[str, Any]:
-    """Everything the browser needs to draw: the empty chart and the colours of each theme, and the units.
+def chart_config() -> dict[str, Any]:
+    """Return what the browser needs to draw: the empty chart and colours of each theme, and the units.
 
-    `units` maps a name to its symbol and to the km/h in one of it.
+    `units` maps a name to its symbol and to the km/h in one unit.
     """
     return {
         "themes": {theme: {"figure": empty_figure(theme), **colours} for theme, colours in _THEMES.items()},

@@ -1,4 +1,4 @@
-"""What stands on the page."""
+"""The layout of the page."""
 
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -6,11 +6,11 @@ from dash_extensions import WebSocket
 
 from speeddash.page.controls import aria, button, choice, field, figure
 from speeddash.page.dial import dial
-from speeddash.page.figures import GRAPH_CONFIG, empty_figure, looks
+from speeddash.page.figures import GRAPH_CONFIG, chart_config, empty_figure
 from speeddash.units import SYMBOL
 
 KEYS = {
-    "space": "pause and go on",
+    "space": "pause and resume",
     "1 to 5": "window: 1 and 5 and 15 minutes, an hour, a day",
     "← →": "earlier, later",
     "l": "back to live",
@@ -18,7 +18,7 @@ KEYS = {
     "t": "next theme",
     "i": "import a file",
     "d": "driving mode",
-    "m": "mirror it for the windscreen",
+    "m": "mirror driving mode for the windscreen",
     "f": "full screen",
     "?": "this help",
     "Esc": "leave driving mode",
@@ -26,11 +26,11 @@ KEYS = {
 
 
 def layout(*, may_send: bool = True, signed_in: bool = False) -> Component:
-    """A fresh component tree, made anew for every visitor.
+    """Return the components of the page for a visitor.
 
     Args:
-        may_send: The visitor may send and change; else watch only.
-        signed_in: There is something to sign out of.
+        may_send: The visitor may send and change, not only watch.
+        signed_in: The visitor can sign out.
     """
     return html.Div(
         id="page",
@@ -39,7 +39,7 @@ def layout(*, may_send: bool = True, signed_in: bool = False) -> Component:
             WebSocket(id="socket"),
             WebSocket(id="live-socket"),
             dcc.Interval(id="sources-poll", interval=3000, disabled=True),
-            dcc.Store(id="looks", data=looks() | {"help": help_(), "maySend": may_send}),
+            dcc.Store(id="looks", data=chart_config() | {"help": help_(), "maySend": may_send}),
             dcc.Store(id="sources"),
             _header(may_send, signed_in),
             html.P(id="notice", className="notice", hidden=True),
@@ -49,8 +49,8 @@ def layout(*, may_send: bool = True, signed_in: bool = False) -> Component:
             html.Dialog(
                 id="keys", **aria(label="Keys"), children=[html.Div(id="keys-text"), button("close-help", "Close")]
             ),
-            html.Dialog(id="import", **aria(label="Import a recorded drive")),
-            html.Div(id="drop", className="drop", hidden=True, children=html.P("Drop a recorded drive to import it")),
+            html.Dialog(id="import", **aria(label="Import a recording")),
+            html.Div(id="drop", className="drop", hidden=True, children=html.P("Drop a recording to import it")),
         ],
     )
 
@@ -63,7 +63,7 @@ def _header(may_send: bool, signed_in: bool) -> Component:
                 children=[
                     html.H1(["Speed", html.Span("Dash")]),
                     html.Span("Connecting", id="status", className="status connecting"),
-                    html.Span("", id="waiting", className="waiting", title="Readings that have no receipt yet"),
+                    html.Span("", id="waiting", className="waiting", title="Readings that are not stored yet"),
                 ],
             ),
             html.Div(
@@ -73,7 +73,7 @@ def _header(may_send: bool, signed_in: bool) -> Component:
                     choice("theme", "Theme", {"light": "Light", "dark": "Dark", "system": "System"}),
                     button("driving", "Driving", hint="Huge digits (d)"),
                     button("fullscreen", "Full screen", hint="Full screen (f)"),
-                    button("open-import", "Import", hint="A recorded drive, as a file (i)", hidden=not may_send),
+                    button("open-import", "Import", hint="Import a recording from a file (i)", hidden=not may_send),
                     button("help", "?", label="Keys and help"),
                     *([_sign_out()] if signed_in else []),
                 ],
@@ -145,7 +145,7 @@ def _chart() -> Component:
                     button("earlier", "‹", label="Earlier (left arrow)"),
                     button("later", "›", label="Later (right arrow)"),
                     html.Span("", className="space"),
-                    button("pause", "Pause", hint="The view stands still, readings go on being kept (space)"),
+                    button("pause", "Pause", hint="Stop scrolling; readings are still stored (space)"),
                     button("go-live", "Back to live", hint="Follow the newest reading (l)", hidden=True),
                 ],
             ),
@@ -250,10 +250,10 @@ def _driving() -> Component:
 
 
 def help_() -> list[Component]:
-    """What stands in the help, `HELP` in the browser: made when it is first opened."""
+    """Return the components of the help, which the browser adds when it is first opened."""
     return [
         html.H2("Keys"),
         html.Dl([html.Div([html.Dt(html.Kbd(key)), html.Dd(does)]) for key, does in KEYS.items()]),
-        html.P("Drag across the chart to zoom, along its time axis to move; double-click to go back to live."),
-        html.P("Drop a recorded drive on the page to import it: CSV, GPX, NMEA or NDJSON."),
+        html.P("Drag across the chart to zoom, along its time axis to move. Double-click to return to live."),
+        html.P("Drop a recording on the page to import it: CSV, GPX, NMEA or NDJSON."),
     ]

@@ -1,4 +1,4 @@
-"""Where readings are kept: the only place of SpeedDash that speaks SQL."""
+"""The store: readings and everything derived from them, in MySQL, MariaDB or SQLite. All SQL of SpeedDash is in this package."""
 
 from pathlib import Path
 
@@ -6,27 +6,33 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from speeddash.errors import SettingsError
-from speeddash.store.mysql import MySQLStore
-from speeddash.store.sources import Event, Upkeep
-from speeddash.store.sqlite import SQLiteStore
-from speeddash.store.store import QUIET_S, Chunk, Durability, Store
+from speeddash.store.database import Durability
+from speeddash.store.events import Event
+from speeddash.store.mysql import MySQL
+from speeddash.store.sources import SourceSettings
+from speeddash.store.sqlite import SQLite
+from speeddash.store.store import Queries, Store
 from speeddash.store.tables import Bucket, Key, Span
+from speeddash.store.writer import GRACE_PERIOD_S, Chunk, ReadingWriter
 
-__all__ = ["QUIET_S", "Bucket", "Chunk", "Durability", "Event", "Key", "Span", "Store", "Upkeep", "open_store"]
+__all__ = [
+    "GRACE_PERIOD_S", "Bucket", "Chunk", "Durability", "Event", "Key", "Queries", "ReadingWriter", "SourceSettings", "Span", "Store",
+    "open_store",
+]  # fmt: skip
 
 SETTING = "SPEEDDASH_DATABASE_URL"
 MYSQL_SCHEMES = {"mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"}
 
 
 def open_store(url: str, *, timeout_s: float = 10.0) -> Store:
-    """The store behind a database URL. Nothing is connected yet: `Store.prepare` does that.
+    """Return the store behind a database URL, not connected yet.
 
     Args:
         url: `sqlite:///FILE`, or `mysql://USER:PASSWORD@HOST:PORT/DATABASE` (`mariadb://` and `+pymysql` are the same).
-        timeout_s: How long the database may take to answer a statement.
+        timeout_s: Longest time that the database may take to answer a statement.
 
     Raises:
-        SettingsError: The URL is none of these. Its password is never part of the message.
+        SettingsError: The URL has another form. The message does not contain its password.
     """
     try:
         parsed = make_url(url)
@@ -35,10 +41,10 @@ def open_store(url: str, *, timeout_s: float = 10.0) -> Store:
             SETTING, "not a database URL; it looks like sqlite:///FILE or mysql://USER:PASSWORD@HOST/DATABASE"
         ) from None
     if parsed.drivername == "sqlite":
-        return SQLiteStore(_sqlite_url(parsed), timeout_s)
+        return Store(SQLite(_sqlite_url(parsed), timeout_s))
     if parsed.drivername in MYSQL_SCHEMES:
-        return MySQLStore(_mysql_url(parsed), timeout_s)
-    raise SettingsError(SETTING, f"SpeedDash keeps its readings in sqlite or mysql, not in {parsed.drivername}")
+        return Store(MySQL(_mysql_url(parsed), timeout_s))
+    raise SettingsError(SETTING, f"SpeedDash stores its readings in sqlite or mysql, not in {parsed.drivername}")
 
 
 def _sqlite_url(url: URL) -> URL:

@@ -1,22 +1,22 @@
-"""The readings of a source in buckets of one width, from rollups where they are true."""
+"""The readings of a source in buckets of one width, from valid rollups where there are any."""
 
 from typing import Any
 
 from sqlalchemy import Connection, case, func, select
 
-from speeddash.store.coverage import RAW, parts, seconds, unrolled
-from speeddash.store.tables import Bucket, Micros, begin_of, speed_data, speed_rollup
-from speeddash.stretch import HOUR_US, MINUTE_US
+from speeddash.store.tables import Bucket, Micros, begin_of, during, speed_data, speed_rollup
+from speeddash.store.validity import RAW, Part, parts, seconds, without_rollup
+from speeddash.timerange import HOUR_US, MINUTE_US, TimeRange
 
 
-def buckets(connection: Connection, source: str, from_us: int, to_us: int, width_us: int) -> list[Bucket]:
-    """See `Store.buckets`."""
-    unit_us = next((each for each in (HOUR_US, MINUTE_US) if width_us % each == 0), RAW)
-    raw = unrolled(connection, source, from_us, to_us) if unit_us else []
+def buckets(connection: Connection, source: str, time: TimeRange, width_us: int) -> list[Bucket]:
+    """See `Rollups.buckets`."""
+    rollup_us = next((each for each in (HOUR_US, MINUTE_US) if width_us % each == 0), RAW)
+    raw = without_rollup(connection, source, time) if rollup_us else []
     found: list[Bucket] = []
-    for unit, begin_us, end_us in parts(from_us, to_us, unit_us, raw):
-        ask = _bucket_rollups if unit else _bucket_readings
-        for row in connection.execute(ask(source, begin_us, end_us, width_us, unit)):
+    for part in parts(time, rollup_us, raw):
+        query = _from_rollups if part.width_us else _from_readings
+        for row in connection.execute(query(source, part, width_us)):
             bucket = Bucket(int(row[0]), int(row[1]), int(row[2]), int(row[3]), int(row[4]), *row[5:])
             if found and found[-1].at_us == bucket.at_us:
                 found[-1] = _joined(found[-1], bucket)
@@ -25,7 +25,7 @@ def buckets(connection: Connection, source: str, from_us: int, to_us: int, width
     return found
 
 
-def _bucket_readings(source: str, from_us: int, to_us: int, width_us: int, _unit: int) -> Any:
+def _from_readings(source: str, part: Part, width_us: int) -> Any:
     c = speed_data.c
     at_us = begin_of(Micros(c.timestamp), width_us).label("at_us")
     g = (
@@ -39,7 +39,7 @@ def _bucket_readings(source: str, from_us: int, to_us: int, width_us: int, _unit
             func.min(c.speed).label("minimum"),
             func.max(c.speed).label("maximum"),
         )
-        .where(c.source == source, c.timestamp >= from_us, c.timestamp < to_us)
+        .where(c.source == source, *during(c.timestamp, part.time))
         .group_by(at_us)
         .subquery()
     )
@@ -50,13 +50,17 @@ def _bucket_readings(source: str, from_us: int, to_us: int, width_us: int, _unit
     return select(g, first, last).order_by(g.c.at_us)
 
 
-def _bucket_rollups(source: str, from_us: int, to_us: int, width_us: int, unit_us: int) -> Any:
+def _from_rollups(source: str, part: Part, width_us: int) -> Any:
     r = speed_rollup.c
-    mine = (r.source == source, r.width_s == seconds(unit_us))
-    inside = (*mine, r.at_us >= from_us, r.at_us < to_us)
-    same = (r.at_us, r.first_us, r.last_us, r.n, r.moving, r.total, r.minimum, r.maximum, r.first, r.last)
-    if width_us == unit_us:
-        return select(*same).where(*inside).order_by(r.at_us)
+    inside = (
+        r.source == source,
+        r.width_s == seconds(part.width_us),
+        r.at_us >= part.time.from_us,
+        r.at_us < part.time.to_us,
+    )
+    columns = (r.at_us, r.first_us, r.last_us, r.n, r.moving, r.total, r.minimum, r.maximum, r.first, r.last)
+    if width_us == part.width_us:
+        return select(*columns).where(*inside).order_by(r.at_us)
     at_us = begin_of(r.at_us, width_us).label("bucket_us")
     g = (
         select(
@@ -76,9 +80,9 @@ def _bucket_rollups(source: str, from_us: int, to_us: int, width_us: int, unit_u
         .subquery()
     )
     at = speed_rollup.alias()
-    mine_too = (at.c.source == source, at.c.width_s == seconds(unit_us))
-    first = select(at.c.first).where(*mine_too, at.c.at_us == g.c.begin_us).scalar_subquery()
-    last = select(at.c.last).where(*mine_too, at.c.at_us == g.c.end_us).scalar_subquery()
+    of_source = (at.c.source == source, at.c.width_s == seconds(part.width_us))
+    first = select(at.c.first).where(*of_source, at.c.at_us == g.c.begin_us).scalar_subquery()
+    last = select(at.c.last).where(*of_source, at.c.at_us == g.c.end_us).scalar_subquery()
     return select(*list(g.c)[:-2], first, last).order_by(g.c.bucket_us)
 
 

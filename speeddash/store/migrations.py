@@ -61,11 +61,11 @@ def check_version(connection: Connection) -> int:
 
 
 def migrate(connection: Connection, ignore_duplicates: str) -> None:
-    """Bring the schema to the current version. The caller holds a lock, so that two servers do not do it at once.
+    """Bring the schema to the current version. The caller holds the schema lock.
 
     Args:
         connection: Its transaction is committed after each migration.
-        ignore_duplicates: The word of the dialect for an INSERT over an existing row.
+        ignore_duplicates: See `Database.ignore_duplicates`.
 
     Raises:
         StoreMisconfigured: See `check_version`.

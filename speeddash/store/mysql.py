@@ -16,18 +16,19 @@ from sqlalchemy.pool import PoolProxiedConnection
 from speeddash.errors import ReadingsRefused, SettingsError, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.files import shipped
 from speeddash.reading import Reading, rfc3339
-from speeddash.store.store import ROWS_A_STATEMENT, Chunk, Durability, Hour, Statement, Store, hours_of
+from speeddash.store.database import ROWS_PER_STATEMENT, Durability
+from speeddash.store.writer import Chunk, Hour, Statement, WritableDatabase, hours_of
 
 CONNECT_TIMEOUT_S: Final = 5.0
-#: How long a server waits at start for another one that changes the schema.
+#: Longest time that a server waits at start for another one that changes the schema.
 SCHEMA_LOCK_S: Final = 5
-#: The longest row: a source of 64, a time, a seq of 20 digits, a speed of 24 characters, quotes and commas.
+#: Longest row: a source of 64 characters, a time, a seq of 20 digits, a speed of 24 characters, quotes and commas.
 ROW_BYTES: Final = 160
-#: What a statement may have until the database has said its max_allowed_packet: 16 MiB and up by default, 1 MiB on old servers.
-SMALLEST_PACKET: Final = 1 << 20
+#: Longest statement until max_allowed_packet is known: it is 16 MiB or more by default, and 1 MiB on old servers.
+MIN_PACKET_BYTES: Final = 1 << 20
 HEAD: Final = "INSERT INTO speed_data (source, timestamp, seq, speed) VALUES "
 NOW_US: Final = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
-# Not INSERT IGNORE: that would hide a row that does not fit as well as one that is already there.
+# Not INSERT IGNORE: it would skip rows with invalid values too, not only rows whose key exists.
 TAIL: Final = " ON DUPLICATE KEY UPDATE source = source"
 
 # Error numbers: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
@@ -56,16 +57,16 @@ DATA_CODES: Final = {
 }
 
 
-class MySQLStore(Store):
-    """A MySQL or MariaDB database, its session in UTC and strict."""
+class MySQL(WritableDatabase):
+    """A MySQL or MariaDB database. Its sessions are in UTC and in strict mode."""
 
     _driver_errors = (pymysql.MySQLError, OSError)
-    _ignore_duplicates = "IGNORE"
-    _rows_a_statement = SMALLEST_PACKET // ROW_BYTES - 1
-    _now_us: ColumnElement[int] = literal_column(NOW_US)
+    ignore_duplicates = "IGNORE"
+    rows_per_statement = MIN_PACKET_BYTES // ROW_BYTES - 1
+    now_us: ColumnElement[int] = literal_column(NOW_US)
 
     def __init__(self, url: URL, timeout_s: float) -> None:
-        # Without its timeouts PyMySQL waits for a stopped database for ever.
+        # By default PyMySQL waits for a stopped database for ever.
         options: dict[str, Any] = {
             "connect_timeout": min(CONNECT_TIMEOUT_S, timeout_s),
             "read_timeout": timeout_s,
@@ -75,7 +76,7 @@ class MySQLStore(Store):
         }
         self._options = options
         super().__init__(url)
-        given = self._engine.dialect.create_connect_args(url)[1]
+        given = self.engine.dialect.create_connect_args(url)[1]
         unknown = set(given) - set(inspect.signature(pymysql.Connection).parameters)
         if unknown:
             raise SettingsError("SPEEDDASH_DATABASE_URL", f"PyMySQL knows no option {', '.join(sorted(unknown))}")
@@ -93,7 +94,7 @@ class MySQLStore(Store):
 
     @contextmanager
     def _schema_lock(self, connection: Connection) -> Iterator[None]:
-        # Steps can be repeated: where a cluster lets two servers have the lock, nothing but time is lost.
+        # Migrations can be repeated: if a cluster gives the lock to two servers, only time is lost.
         connection.exec_driver_sql("SELECT GET_LOCK(CONCAT('speeddash ', MD5(DATABASE())), %s)", (SCHEMA_LOCK_S,))
         try:
             yield
@@ -101,25 +102,28 @@ class MySQLStore(Store):
             connection.exec_driver_sql("SELECT RELEASE_LOCK(CONCAT('speeddash ', MD5(DATABASE())))")
 
     def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
-        """Rows as SQL text."""
-        size = self._rows_a_statement
+        """Return rows as SQL text."""
+        size = self.rows_per_statement
         parts = [readings[at : at + size] for at in range(0, len(readings), size)]
         return [Chunk(len(part), ",".join(_values(part)), hours_of(part)) for part in parts]
 
-    def _statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:  # noqa: ARG002 - the text tells
+    def insert_statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:  # noqa: ARG002 - SQLite needs it
+        """See `WritableDatabase.insert_statement`."""
         return HEAD + ",".join([chunk.form for chunk in chunks]) + TAIL, ()
 
-    def _write(self, connection: "pymysql.Connection[Any]", statements: Sequence[Statement]) -> None:
-        # One statement is a transaction by itself: a COMMIT would be a second round trip.
-        alone = len(statements) == 1
-        connection.autocommit(alone)
+    def write(self, connection: "pymysql.Connection[Any]", statements: Sequence[Statement]) -> None:
+        """See `WritableDatabase.write`."""
+        # A single statement is a transaction: COMMIT would be a second round trip.
+        single = len(statements) == 1
+        connection.autocommit(single)
         cursor = connection.cursor()
         for sql, _ in statements:
             cursor.execute(sql)
-        if not alone:
+        if not single:
             connection.commit()
 
-    def _mark(self, hours: Sequence[Hour]) -> Statement:
+    def mark_statement(self, hours: Sequence[Hour]) -> Statement:
+        """See `WritableDatabase.mark_statement`."""
         values = ",".join([f"({_quoted(source)},{hour_us},{NOW_US})" for source, hour_us in hours])
         return (
             f"INSERT INTO speed_dirty (source, hour_us, marked_us) VALUES {values}"  # noqa: S608 - quoted
@@ -127,14 +131,15 @@ class MySQLStore(Store):
             (),
         )
 
-    def _upsert(self, connection: Connection, table: TableClause, rows: Sequence[Mapping[str, Any]]) -> None:
-        for at in range(0, len(rows), ROWS_A_STATEMENT):
-            statement = mysql.insert(table).values(rows[at : at + ROWS_A_STATEMENT])
+    def upsert(self, connection: Connection, table: TableClause, rows: Sequence[Mapping[str, Any]]) -> None:
+        """See `Database.upsert`."""
+        for at in range(0, len(rows), ROWS_PER_STATEMENT):
+            statement = mysql.insert(table).values(rows[at : at + ROWS_PER_STATEMENT])
             changed = {name: statement.inserted[name] for name in rows[0]}
             connection.execute(statement.on_duplicate_key_update(changed))
 
-    def _begin(self, connection: Connection) -> None:
-        """REPEATABLE READ, the default, holds on to it from the first SELECT on."""
+    def begin_snapshot(self, connection: Connection) -> None:
+        """Do nothing: with REPEATABLE READ, the default, the first SELECT begins a snapshot."""
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()
@@ -149,13 +154,15 @@ class MySQLStore(Store):
             detail += f", sync_binlog={sync_binlog}"
         return Durability(engine == "InnoDB" and flush == 1 and (not log_bin or sync_binlog == 1), detail)
 
-    def _learn_limits(self, connection: PoolProxiedConnection) -> None:
+    def read_limits(self, connection: PoolProxiedConnection) -> None:
+        """See `Database.read_limits`."""
         cursor = connection.cursor()
-        cursor.execute("SELECT @@max_allowed_packet")  # a connection keeps the one it began with
-        (packet_bytes,) = cursor.fetchone() or (SMALLEST_PACKET,)
-        self._rows_a_statement = max(1, packet_bytes // ROW_BYTES - 1)
+        cursor.execute("SELECT @@max_allowed_packet")  # a connection keeps the value that it began with
+        (packet_bytes,) = cursor.fetchone() or (MIN_PACKET_BYTES,)
+        self.rows_per_statement = max(1, packet_bytes // ROW_BYTES - 1)
 
-    def _translate(self, error: BaseException) -> StoreError:
+    def translate(self, error: BaseException) -> StoreError:
+        """See `Database.translate`."""
         code = error.args[0] if error.args else 0
         message = str(error.args[1] if len(error.args) > 1 else error)
         if self._url.host and self._url.host not in message:
@@ -171,7 +178,7 @@ class MySQLStore(Store):
 
 
 def _values(readings: Sequence[Reading]) -> Iterator[str]:
-    """Rows as SQL text: twice as fast as the driver's own quoting, and safe, because only a source is text.
+    """Yield rows as SQL text. It takes half the time of the driver's own quoting, and only the source needs quoting.
 
     `repr` of a float is the shortest text that reads back to the same bits.
     """

@@ -1,25 +1,27 @@
-"""What a source has besides readings, and the stretches above its limit."""
+"""Sources: their names, their first and last readings, and their settings."""
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, TableClause, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, case, literal, or_, select, union
 
-from speeddash.store.tables import Micros, speed_data, speed_event, speed_rollup, speed_source
-from speeddash.stretch import EVER_US
+from speeddash.store.session import Session
+from speeddash.store.tables import Micros, Span, speed_data, speed_rollup, speed_source
+from speeddash.timerange import HOUR_US
 
-Upsert = Callable[[Connection, TableClause, Sequence[Mapping[str, Any]]], None]
+HOUR_S: Final = HOUR_US // 1_000_000
+#: Names of sources that one statement finds.
+NAMES_PER_STATEMENT: Final = 500
 
 
-class Upkeep(NamedTuple):
-    """What a source has besides readings.
+class SourceSettings(NamedTuple):
+    """What is stored of a source besides its readings.
 
     Attributes:
-        limit_kmh: Above it is an event; None is no limit.
-        limited_us: When that was said.
-        checked_us: Up to here its readings were held against the limit; None is from the beginning.
-        raw_from_us: Readings before it were removed; None where none was.
-        renamed_to: Its new name, while a rename is under way.
+        limit_kmh: A speed above it begins an event; None for no limit.
+        limited_us: When the limit was set, microseconds since the epoch.
+        checked_us: Readings before this moment were checked against the limit; None where none was.
+        raw_from_us: Readings before this moment were removed, and their rollups stay; None where none was removed.
+        renamed_to: The new name, while a rename is under way.
     """
 
     limit_kmh: float | None = None
@@ -29,137 +31,113 @@ class Upkeep(NamedTuple):
     renamed_to: str | None = None
 
 
-class Event(NamedTuple):
-    """A stretch above a source's limit.
+class Sources:
+    """The sources of a store. Any thread or greenlet may call it."""
 
-    Attributes:
-        source: Whose.
-        start_us: The first reading above the limit, microseconds since the epoch.
-        end_us: The last one above it, until now.
-        peak: The highest speed, km/h.
-        limit_kmh: The limit then.
-        ongoing: No reading at or below the limit has come yet, nor a gap.
-        tell: Somebody is still to be told.
-        tries: How often that was tried.
-        try_us: Not before this moment again.
-    """
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-    source: str
-    start_us: int
-    end_us: int
-    peak: float
-    limit_kmh: float
-    ongoing: bool
-    tell: bool = False
-    tries: int = 0
-    try_us: int = 0
+    def select(self, *, after: str | None = None, limit: int) -> list[Span]:
+        """Return the sources that have readings, or rollups of removed ones, by name.
+
+        Args:
+            after: Only names after this one.
+            limit: Maximum number of sources.
+        """
+        return self._session.ask(_page, after, limit)
+
+    def span(self, source: str) -> Span | None:
+        """Return the times of a source's first and last reading; None where it has none."""
+        return self._session.ask(span, source)
+
+    def settings(self, source: str) -> SourceSettings:
+        """Return what is stored of a source besides its readings."""
+        return self._session.ask(settings, source)
+
+    def renames(self) -> dict[str, str]:
+        """Return the new names of sources whose rename has begun and not ended."""
+        return self._session.ask(_renames)
 
 
-_NOTHING: Final = Upkeep()
+def span(connection: Connection, source: str) -> Span | None:
+    """See `Sources.span`."""
+    moments = connection.execute(select(*[each.scalar_subquery() for each in _ends(literal(source))])).one()
+    return _span(source, *moments)
 
 
-def upkeep(connection: Connection, source: str, *, lock: bool = False) -> Upkeep:
-    """See `Store.upkeep`. With `lock` other transactions wait before they change the row (SQLite locks the whole file itself)."""
+def settings(connection: Connection, source: str, *, lock: bool = False) -> SourceSettings:
+    """See `Sources.settings`. With `lock`, other transactions wait before they change the row (SQLite locks the whole file)."""
     s = speed_source.c
-    query = select(*[s[name] for name in Upkeep._fields]).where(s.source == source)
+    query = select(*[s[name] for name in SourceSettings._fields]).where(s.source == source)
     row = connection.execute(query.with_for_update() if lock else query).first()
-    return Upkeep(*row) if row else _NOTHING
+    return SourceSettings(*row) if row else SourceSettings()
 
 
-def renames(connection: Connection) -> dict[str, str]:
-    """See `Store.renames`."""
+def _renames(connection: Connection) -> dict[str, str]:
     s = speed_source.c
     rows = connection.execute(select(s.source, s.renamed_to).where(s.renamed_to.is_not(None)))
     return {row[0]: row[1] for row in rows}
 
 
-def to_check(connection: Connection, latest_us: int, silent_us: int) -> list[str]:
-    """See `Store.sources_to_check`."""
-    s, d, r, e = speed_source.c, speed_data.c, speed_rollup.c, speed_event.c
-    # One step down an index for each source and column; a condition between the tables would scan the source's readings.
-    newest = select(Micros(d.timestamp)).where(d.source == s.source, d.timestamp <= latest_us)
-    event = select(e.start_us).where(e.source == s.source).order_by(e.start_us.desc()).limit(1)
-    rolled_up = select(r.source).where(r.source == s.source).limit(1)
-    found = (
-        select(
-            s.source,
-            s.checked_us,
-            newest.order_by(d.timestamp.desc()).limit(1).scalar_subquery().label("newest_us"),
-            event.scalar_subquery().label("event_us"),
-            case((s.checked_us.is_(None), rolled_up.scalar_subquery())).label("rolled_up"),
-        )
-        .where(s.limit_kmh.is_not(None))
-        .subquery()
+def _page(connection: Connection, after: str | None, limit: int) -> list[Span]:
+    names = _names_mysql if connection.dialect.name == "mysql" else _names_sqlite
+    spans: list[Span] = []
+    while len(spans) < limit:
+        size = min(limit - len(spans), NAMES_PER_STATEMENT)
+        name = names(after, size)
+        ends = [each.scalar_subquery() for each in _ends(name.c.source)]
+        query = select(name.c.source, *ends).where(name.c.source.is_not(None)).order_by(name.c.source).limit(size)
+        rows = connection.execute(query).all()
+        spans += [found for row in rows if (found := _span(*row))]
+        if len(rows) < size:
+            break
+        after = rows[-1][0]
+    return spans
+
+
+def _names_mysql(after: str | None, size: int) -> FromClause:
+    """Return the next names; MySQL and MariaDB go from name to name in the index (EXPLAIN: Using index for group-by)."""
+    parts = []
+    for table in (speed_data, speed_rollup):
+        part = select(table.c.source).distinct().order_by(table.c.source).limit(size)
+        parts.append(select((part if after is None else part.where(table.c.source > after)).subquery()))
+    return union(*parts).subquery()
+
+
+def _names_sqlite(after: str | None, size: int) -> FromClause:
+    """Return the next names; SQLite would read every row for DISTINCT, so a recursive statement steps down the index."""
+    first = select(_name_after(after).label("source"), literal(1).label("place")).cte("name", recursive=True)
+    following = select(_name_after(first.c.source), first.c.place + 1)
+    return first.union_all(following.where(first.c.source.is_not(None), first.c.place < size))
+
+
+def _name_after(name: ColumnElement[str] | str | None) -> ColumnElement[Any]:
+    """Return the first source after a name that has readings or rollups, NULL after the last one; after None, the first of all."""
+    in_data, in_rollups = (
+        select(table.c.source)
+        .where(*[] if name is None else [table.c.source > name])
+        .order_by(table.c.source)
+        .limit(1)
+        .scalar_subquery()
+        for table in (speed_data, speed_rollup)
     )
-    f = found.c
-    # Only the last event of a source can be ongoing.
-    silent = and_(e.source == f.source, e.start_us == f.event_us, e.ongoing == 1, e.end_us <= silent_us)
-    query = (
-        select(f.source)
-        .outerjoin_from(found, speed_event, silent)
-        .where(
-            or_(
-                f.newest_us >= func.coalesce(f.checked_us, -EVER_US),
-                f.rolled_up.is_not(None),
-                e.source.is_not(None),
-            )
-        )
-        .order_by(f.source)
-    )
-    return list(connection.execute(query).scalars())
+    return case((or_(in_rollups.is_(None), in_data <= in_rollups), in_data), else_=in_rollups)
 
 
-def events(
-    connection: Connection, source: str, from_us: int, to_us: int, limit: int, from_start_us: int
-) -> list[Event]:
-    """See `Store.events`."""
-    e = speed_event.c
-    inside = (e.source == source, e.end_us >= from_us, e.start_us < to_us, e.start_us >= from_start_us)
-    return _events(connection, select(speed_event).where(*inside).order_by(e.start_us).limit(limit))
+def _ends(source: ColumnElement[str]) -> list[Select[int]]:
+    """Return queries of the times of a source's first reading, of the first one that rollups know, and of the last ones."""
+    c, r = speed_data.c, speed_rollup.c
+    at = select(Micros(c.timestamp)).where(c.source == source).limit(1)
+    # Rollups of removed readings stay.
+    hour = (r.source == source, r.width_s == HOUR_S)
+    return [
+        at.order_by(c.timestamp, c.seq),
+        select(r.first_us).where(*hour).order_by(r.at_us).limit(1),
+        at.order_by(c.timestamp.desc(), c.seq.desc()),
+        select(r.last_us).where(*hour).order_by(r.at_us.desc()).limit(1),
+    ]
 
 
-def undelivered(connection: Connection, now_us: int, limit: int) -> list[Event]:
-    """See `Store.undelivered`."""
-    e = speed_event.c
-    due = (e.tell == 1, e.ongoing == 0, e.try_us <= now_us)
-    return _events(connection, select(speed_event).where(*due).order_by(e.try_us).limit(limit))
-
-
-def replace_events(
-    connection: Connection, source: str, from_us: int, to_us: int, found: Sequence[Event], upsert: Upsert
-) -> None:
-    """Put events in the place of those that begin in a range; who was told of one stays told, also where it begins elsewhere now."""
-    e = speed_event.c
-    inside = (e.source == source, e.start_us >= from_us, e.start_us < to_us)
-    known = _events(connection, select(speed_event).where(*inside).order_by(e.start_us))
-    connection.execute(delete(speed_event).where(*inside))
-    rows = []
-    for each in found:
-        while known and known[0].end_us < each.start_us:
-            known.pop(0)
-        if known and known[0].start_us <= each.end_us:
-            before = known[0]
-            each = each._replace(tell=before.tell, tries=before.tries, try_us=before.try_us)
-        rows.append({name: int(value) if isinstance(value, bool) else value for name, value in each._asdict().items()})
-    upsert(connection, speed_event, rows)
-
-
-def claim_delivery(connection: Connection, event: Event, until_us: int) -> bool:
-    """See `Store.claim_delivery`."""
-    e = speed_event.c
-    same = (e.source == event.source, e.start_us == event.start_us, e.tries == event.tries, e.try_us == event.try_us)
-    claimed = connection.execute(update(speed_event).where(*same, e.tell == 1).values(try_us=until_us))
-    return claimed.rowcount == 1
-
-
-def set_delivery(connection: Connection, event: Event) -> None:
-    """See `Store.set_delivery`."""
-    e = speed_event.c
-    # Late readings may have moved its ends meanwhile.
-    this = update(speed_event).where(e.source == event.source, e.start_us <= event.end_us, e.end_us >= event.start_us)
-    connection.execute(this.values(tell=int(event.tell), tries=event.tries, try_us=event.try_us))
-
-
-def _events(connection: Connection, query: Any) -> list[Event]:
-    found = [Event(*row) for row in connection.execute(query)]
-    return [each._replace(ongoing=bool(each.ongoing), tell=bool(each.tell)) for each in found]
+def _span(source: str | None, *moments: int | None) -> Span | None:
+    firsts, lasts = ([each for each in some if each is not None] for some in (moments[:2], moments[2:]))
+    return None if source is None or not firsts else Span(source, min(firsts), max(lasts))

@@ -1,4 +1,4 @@
-"""SQLite: the embedded store, with nothing to install."""
+"""SQLite: the embedded database, with nothing to install."""
 
 import sqlite3
 import time
@@ -18,13 +18,14 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
-from speeddash.store.store import ROWS_A_STATEMENT, Chunk, Durability, Hour, Statement, Store, hours_of
+from speeddash.store.database import ROWS_PER_STATEMENT, Durability
+from speeddash.store.writer import Chunk, Hour, Statement, WritableDatabase, hours_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 NOW_US: Final = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
-# The tables of schema.sql; the time of a reading as integer microseconds since the epoch.
+# The tables of schema.sql. A timestamp is an integer, microseconds since the epoch.
 SCHEMA: Final = (
     """
 CREATE TABLE IF NOT EXISTS speed_data (
@@ -66,12 +67,12 @@ CREATE TABLE IF NOT EXISTS speed_event (
     "CREATE INDEX IF NOT EXISTS speed_event_delivery ON speed_event (tell, ongoing, try_us)",
     "CREATE TABLE IF NOT EXISTS speed_schema (version INTEGER NOT NULL PRIMARY KEY) STRICT",
 )
-#: 4 variables a row; SQLite takes 32,766 a statement.
-READINGS_A_STATEMENT: Final = 8_191
-#: One for each number of rows; a large one weighs hundreds of KB.
-STATEMENTS_KEPT: Final = 32
-#: A batch touches a page for each of its sources. Small pages and a checkpoint every 32 MB make a commit of 50 sources a third
-#: shorter than SQLite's own 4,096 and 1,000 (measured: 0.9 ms against 1.4 ms). `page_size` counts for a new file only.
+#: A reading has 4 variables; SQLite takes 32,766 per statement.
+READINGS_PER_STATEMENT: Final = 8_191
+#: Cached INSERT statements, one for each number of rows; a large one has hundreds of KB.
+MAX_CACHED_STATEMENTS: Final = 32
+#: A batch writes a page for each of its sources. With small pages and a checkpoint every 32 MB a commit of 50 sources takes 0.9 ms,
+#: with SQLite's defaults (4,096 bytes, 1,000 pages) 1.4 ms. `page_size` applies to a new file only.
 PRAGMAS: Final = (
     "page_size = 2048",
     "journal_mode = WAL",
@@ -86,19 +87,19 @@ BUSY_CODES: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_
 DATA_CODES: Final = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}
 
 
-class SQLiteStore(Store):
+class SQLite(WritableDatabase):
     """One file in WAL mode, synced at every commit.
 
-    A commit waits for the disk inside C and would stop every greenlet; under gevent it runs in the hub's thread pool.
+    A commit waits for the disk inside C code, which would block the event loop; under gevent it runs in the hub's thread pool.
     """
 
     _driver_errors = (sqlite3.Error, OverflowError)
-    _ignore_duplicates = "OR IGNORE"
-    _rows_a_statement = READINGS_A_STATEMENT
-    _now_us: ColumnElement[int] = literal_column(NOW_US)
+    ignore_duplicates = "OR IGNORE"
+    rows_per_statement = READINGS_PER_STATEMENT
+    now_us: ColumnElement[int] = literal_column(NOW_US)
 
     def __init__(self, url: URL, timeout_s: float) -> None:
-        self._options = {"timeout": timeout_s, "check_same_thread": False, "cached_statements": STATEMENTS_KEPT}
+        self._options = {"timeout": timeout_s, "check_same_thread": False, "cached_statements": MAX_CACHED_STATEMENTS}
         super().__init__(url)
         self.path = Path(url.database or "").resolve()
         self._opened: sqlite3.Connection | None = None
@@ -111,34 +112,36 @@ class SQLiteStore(Store):
         return engine
 
     def _schema(self) -> list[str]:
-        return []  # every connection sees to it
+        return []  # every connection creates them: `_set_pragmas`
 
     def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
-        """Rows as one flat list of values."""
-        parts = [readings[at : at + READINGS_A_STATEMENT] for at in range(0, len(readings), READINGS_A_STATEMENT)]
+        """Return rows as one flat list of values."""
+        parts = [readings[at : at + READINGS_PER_STATEMENT] for at in range(0, len(readings), READINGS_PER_STATEMENT)]
         return [Chunk(len(part), list(chain.from_iterable(part)), hours_of(part)) for part in parts]
 
-    def _statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:
+    def insert_statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:
+        """See `WritableDatabase.insert_statement`."""
         return _insert(rows), list(chain.from_iterable([chunk.form for chunk in chunks]))
 
-    def _write(self, connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
-        # As few steps as can be: between two the thread waits for the interpreter. One statement is a transaction by itself.
+    def write(self, connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
+        """See `WritableDatabase.write`."""
+        # After each call the thread waits for the interpreter lock, so there are as few as possible. A single statement is a transaction.
         connection.isolation_level = None
         self._check_file(connection)
-        alone = len(statements) == 1
+        single = len(statements) == 1
         try:
-            if not alone:
+            if not single:
                 connection.execute("BEGIN IMMEDIATE")
             for sql, values in statements:
                 connection.execute(sql, values)
             connection.commit()
         except sqlite3.Error:
-            # A connection whose statement failed half-way holds its lock even when closed, as long as anyone holds the error.
+            # Without it, a closed connection whose statement failed would hold its lock as long as the error is referenced.
             connection.rollback()
             raise
 
     def _check_file(self, connection: sqlite3.Connection) -> None:
-        """A file that was removed or replaced still takes commits, which nobody would ever read: no receipt for those."""
+        """Raise if the file was removed or replaced: commits would succeed, but nobody could read them."""
         try:
             inode = self.path.stat().st_ino
         except FileNotFoundError:
@@ -148,7 +151,8 @@ class SQLiteStore(Store):
         elif inode != self._inode:
             raise StoreMisconfigured(f"{self.path}: the file was removed or replaced")
 
-    def _mark(self, hours: Sequence[Hour]) -> Statement:
+    def mark_statement(self, hours: Sequence[Hour]) -> Statement:
+        """See `WritableDatabase.mark_statement`."""
         values = ",".join([f"(?,?,{NOW_US})"] * len(hours))
         return (
             f"INSERT INTO speed_dirty (source, hour_us, marked_us) VALUES {values}"  # noqa: S608 - question marks alone
@@ -156,13 +160,15 @@ class SQLiteStore(Store):
             list(chain.from_iterable(hours)),
         )
 
-    def _upsert(self, connection: Connection, table: TableClause, rows: Sequence[Mapping[str, Any]]) -> None:
-        for at in range(0, len(rows), ROWS_A_STATEMENT):
-            statement = sqlite.insert(table).values(rows[at : at + ROWS_A_STATEMENT])
+    def upsert(self, connection: Connection, table: TableClause, rows: Sequence[Mapping[str, Any]]) -> None:
+        """See `Database.upsert`."""
+        for at in range(0, len(rows), ROWS_PER_STATEMENT):
+            statement = sqlite.insert(table).values(rows[at : at + ROWS_PER_STATEMENT])
             changed = {name: statement.excluded[name] for name in rows[0]}
             connection.execute(statement.on_conflict_do_update(set_=changed))
 
-    def _begin(self, connection: Connection) -> None:
+    def begin_snapshot(self, connection: Connection) -> None:
+        """See `Database.begin_snapshot`."""
         connection.exec_driver_sql("BEGIN")
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
@@ -172,11 +178,12 @@ class SQLiteStore(Store):
         # NORMAL (1) does not sync the log at commit: https://sqlite.org/pragma.html#pragma_synchronous
         return Durability(synchronous >= 2, f"journal_mode={journal_mode}, synchronous={synchronous}")
 
-    def _learn_limits(self, connection: PoolProxiedConnection) -> None:
-        """They are part of the library: `READINGS_A_STATEMENT`."""
+    def read_limits(self, connection: PoolProxiedConnection) -> None:
+        """Do nothing: the limit is compiled into the library (`READINGS_PER_STATEMENT`)."""
 
-    def _translate(self, error: BaseException) -> StoreError:
-        # The low byte is the primary code, the rest says more: https://sqlite.org/rescode.html
+    def translate(self, error: BaseException) -> StoreError:
+        """See `Database.translate`."""
+        # The low byte is the primary code: https://sqlite.org/rescode.html
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         message = f"{self.path}: {error}"
         if code in BUSY_CODES:
@@ -185,9 +192,10 @@ class SQLiteStore(Store):
             return ReadingsRefused(message)
         return StoreMisconfigured(message)
 
-    def _call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Database.call`."""
         if monkey.is_module_patched("threading"):
-            # Returned, not raised: the pool prints a traceback for what is raised in it.
+            # Returned, not raised: the pool prints a traceback of an error that is raised in it.
             outcome = gevent.get_hub().threadpool.apply(wrap_errors((StoreError,), operation), args, kwargs)
             if isinstance(outcome, StoreError):
                 raise outcome
@@ -196,7 +204,7 @@ class SQLiteStore(Store):
         return operation(*args, **kwargs)
 
 
-@lru_cache(maxsize=STATEMENTS_KEPT)
+@lru_cache(maxsize=MAX_CACHED_STATEMENTS)
 def _insert(rows: int) -> str:
     values = ",".join(["(?,?,?,?)"] * rows)
     return f"INSERT INTO speed_data (source, timestamp, seq, speed) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608 - question marks alone
@@ -207,10 +215,10 @@ def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
     try:
         for pragma in PRAGMAS:
             _set_pragma(cursor, pragma)
-        for table in SCHEMA:  # also when the file was removed while the server runs
+        for table in SCHEMA:  # for each connection, because the file may have been removed while the server runs
             cursor.execute(table)
     except sqlite3.Error:
-        # SQLAlchemy forgets a connection that fails here, and as long as anyone holds the error it would hold its lock.
+        # SQLAlchemy does not close a connection that fails here, and it would hold its lock as long as the error is referenced.
         cursor.close()
         connection.close()
         raise

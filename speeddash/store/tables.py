@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy sees them, and what their rows are called in Python."""
+"""The tables, and the types of their rows."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -11,33 +11,34 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 from speeddash.reading import EARLIEST_US, EPOCH, LATEST_US, microseconds
-from speeddash.stretch import Stretch
+from speeddash.segment import Segment
+from speeddash.timerange import EVER_US, TimeRange
 
 
 class Moment(TypeDecorator[int]):
-    """Microseconds since the epoch in Python; DATETIME(6) in UTC on MySQL, the same integer on SQLite."""
+    """A column of moments: microseconds since the epoch in Python and SQLite, DATETIME(6) in UTC in MySQL."""
 
     impl = BigInteger
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """The column's type in this dialect."""
+        """Return the type of the column in a dialect."""
         return dialect.type_descriptor(DATETIME(fsp=6) if dialect.name == "mysql" else BigInteger())
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> datetime | int | None:
-        """From Python to the database."""
+        """Convert a value for the database."""
         if value is None or dialect.name != "mysql":
             return value
-        # What lies outside can only be an end of a range.
+        # A value outside can only be an end of a range.
         within = min(max(value, EARLIEST_US), LATEST_US)
         return (EPOCH + timedelta(microseconds=within)).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | int | None, _dialect: Dialect) -> int | None:
-        """From the database to Python."""
+        """Convert a value from the database."""
         return microseconds(value.replace(tzinfo=UTC)) if isinstance(value, datetime) else value
 
 
-#: The table that `schema.sql` makes; `timestamp` is microseconds since the epoch on this side.
+#: The readings.
 speed_data: Final = table(
     "speed_data",
     column("source", String),
@@ -48,15 +49,15 @@ speed_data: Final = table(
 KEY_COLUMNS: Final = ["source", "timestamp", "seq"]
 
 
-#: Minutes and hours, as `Stretch` describes them: what `store.rollup` computes from `speed_data`.
+#: Minutes and hours of a source, with the fields of `Segment`.
 speed_rollup: Final = table(
-    "speed_rollup", column("source", String), column("width_s", Integer), *[column(name) for name in Stretch._fields]
+    "speed_rollup", column("source", String), column("width_s", Integer), *[column(name) for name in Segment._fields]
 )
-#: Hours that got or lost readings since they were rolled up, and when that was last said.
+#: Hours that got or lost readings since they were rolled up, and when they were marked last.
 speed_dirty: Final = table(
     "speed_dirty", column("source", String), column("hour_us", BigInteger), column("marked_us", BigInteger)
 )
-#: What a source has besides readings: its limit, and how far its history has been worked through.
+#: Settings of sources; see `SourceSettings`.
 speed_source: Final = table(
     "speed_source",
     column("source", String),
@@ -66,7 +67,7 @@ speed_source: Final = table(
     column("raw_from_us", BigInteger),
     column("renamed_to", String),
 )
-#: Stretches above a source's limit.
+#: Events above a source's limit; see `Event`.
 speed_event: Final = table(
     "speed_event",
     column("source", String),
@@ -85,29 +86,35 @@ TABLES: Final = (speed_data, speed_rollup, speed_dirty, speed_source, speed_even
 
 
 class Micros(FunctionElement[int]):
-    """A `Moment` as microseconds since the epoch, inside SQL."""
+    """SQL expression: a `Moment` column as microseconds since the epoch."""
 
     type = BigInteger()
     inherit_cache = True
 
 
 @compiles(Micros)
-def _as_it_is(element: Micros, compiler: SQLCompiler, **options: Any) -> str:
+def _micros_sqlite(element: Micros, compiler: SQLCompiler, **options: Any) -> str:
     return compiler.process(element.clauses, **options)
 
 
 @compiles(Micros, "mysql")
-def _counted(element: Micros, compiler: SQLCompiler, **options: Any) -> str:
+def _micros_mysql(element: Micros, compiler: SQLCompiler, **options: Any) -> str:
     return f"TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {compiler.process(element.clauses, **options)})"
 
 
 def begin_of(at_us: ColumnElement[int], width_us: int) -> ColumnElement[int]:
-    """The multiple of a width at or before a moment; also before the epoch, where SQL's % is negative."""
+    """Return the multiple of a width at or before a moment; also before the epoch, where SQL's % is negative."""
     return at_us - (at_us % width_us + width_us) % width_us
 
 
+def during(moment: ColumnElement[int], time: TimeRange) -> list[ColumnElement[bool]]:
+    """Return the conditions that a moment is in a range; none for an open end."""
+    conditions = [] if time.from_us == -EVER_US else [moment >= time.from_us]
+    return conditions if time.to_us == EVER_US else [*conditions, moment < time.to_us]
+
+
 class Key(NamedTuple):
-    """A reading's identity, and the order in which `Store.select` answers."""
+    """The identity of a reading. Readings are ordered by it."""
 
     source: str
     at_us: int
@@ -115,7 +122,7 @@ class Key(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A source, and the times of its first and its last reading."""
+    """A source, and the times of its first and last reading, microseconds since the epoch."""
 
     source: str
     first_us: int
@@ -123,19 +130,19 @@ class Span(NamedTuple):
 
 
 class Bucket(NamedTuple):
-    """The readings of one source in one stretch of time, never none.
+    """At least one reading of a source in a part of its history.
 
     Attributes:
-        at_us: The stretch's beginning, a multiple of its width since the epoch.
-        first_us: When the first reading was.
-        last_us: When the last one was.
-        n: How many there are.
-        moving: How many of them are above 0.
-        total: Their sum, km/h.
-        minimum: km/h.
-        maximum: km/h.
-        first: The first one's speed, km/h.
-        last: The last one's speed, km/h.
+        at_us: Beginning of the bucket, a multiple of its width since the epoch, in microseconds.
+        first_us: Time of the first reading.
+        last_us: Time of the last reading.
+        n: Number of readings.
+        moving: Number of readings above 0.
+        total: Sum of the speeds, km/h.
+        minimum: Lowest speed, km/h.
+        maximum: Highest speed, km/h.
+        first: Speed of the first reading, km/h.
+        last: Speed of the last reading, km/h.
     """
 
     at_us: int

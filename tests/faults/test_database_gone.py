@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 from tests.faults.fleet import Fleet
 from tests.faults.footprint import assert_back, footprint
 from tests.mariadb import MariaDB
+from tests.page.visit import Visit
 from tests.running import wait_for
-from tests.visit import Visit
 
 #: From the stand-still to the page's word for it.
 SAID_WITHIN_S = 8.0

@@ -13,8 +13,8 @@ import pytest
 import requests
 from sqlalchemy import event
 
-from speeddash.feed import Feed
-from speeddash.ingest import Ingest
+from speeddash.live.feed import Feed
+from speeddash.live.ingest import Ingest
 from speeddash.reading import Reading
 from speeddash.store import open_store
 from tests.conftest import require
@@ -122,7 +122,9 @@ def test_sqlite_has_no_page_left(tmp_path, record_property):
     store = open_store(f"sqlite:///{tmp_path}/speed.db")
     pages = [40]
     event.listen(
-        store._engine, "connect", lambda connection, _: connection.execute(f"PRAGMA max_page_count = {pages[0]}")
+        store.database.engine,
+        "connect",
+        lambda connection, _: connection.execute(f"PRAGMA max_page_count = {pages[0]}"),
     )
     ingest = Ingest(store, Feed(100_000))
     ingest.start()
@@ -137,7 +139,7 @@ def test_sqlite_has_no_page_left(tmp_path, record_property):
         assert len(settled) == frame, "what is not stored is not echoed"
         pages[0] = 1_000_000
         wait_for(lambda: len(settled) == frame + 1)
-        assert len(store.select(limit=10_000)) == 500 * len(settled)
+        assert len(store.readings.select(limit=10_000)) == 500 * len(settled)
         assert all(ticket.error is None and not ticket.refused for ticket in settled)
         record_property("stored", 500 * len(settled))
     finally:

@@ -7,13 +7,14 @@ import pymysql
 import pytest
 from sqlalchemy import event
 
-from speeddash import ingest as ingest_module
 from speeddash.errors import StoreError
-from speeddash.feed import Feed
-from speeddash.ingest import Ingest
+from speeddash.history.worker import RollupWorker
+from speeddash.live import ingest as ingest_module
+from speeddash.live.feed import Feed
+from speeddash.live.ingest import Ingest
 from speeddash.reading import Reading
-from speeddash.rollups import Rollups
 from speeddash.store import open_store
+from speeddash.timerange import TimeRange
 from tests.faults.stored import stored_rows
 
 HOUR_US = 3_600_000_000
@@ -72,7 +73,7 @@ def inject_sqlite(store, injection):
         def commit(self):
             return failing(super().commit)
 
-    event.listen(store._engine, "do_connect", lambda _d, _r, _a, options: options.update(factory=Connection))
+    event.listen(store.database.engine, "do_connect", lambda _d, _r, _a, options: options.update(factory=Connection))
 
 
 def until_it_works(question):
@@ -100,10 +101,13 @@ def work(url, patch, injection):
             frames = [[Reading("car", NOON_US + hour * HOUR_US + n, n, 1.5)] for hour in range(1 + n % 2)]
             assert ingest.commit(frames, timeout_s=20) == {}
             echoed += [row for frame in frames for row in frame]
-        assert until_it_works(lambda: store.select(limit=100)) == sorted(echoed)
-        until_it_works(lambda: Rollups(store, dirty=lambda *_: None).roll_up(quiet_s=-3600))
+        assert until_it_works(lambda: store.readings.select(limit=100)) == sorted(echoed)
+        until_it_works(lambda: RollupWorker(store, recheck=lambda *_: None).roll_up(grace_s=-3600))
         until_it_works(store.check_writable)
-        counted = sum(each.n for each in until_it_works(lambda: store.stretches("car", NOON_US, NOON_US + 5 * HOUR_US)))
+        counted = sum(
+            each.n
+            for each in until_it_works(lambda: store.rollups.segments("car", TimeRange(NOON_US, NOON_US + 5 * HOUR_US)))
+        )
     finally:
         ingest.stop(5)
         store.close()

@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from tests.faults.fleet import PAGE, Fleet
+from tests.page.visit import Visit
 from tests.running import wait_for
-from tests.visit import Visit
 
 PAGES = 100
 

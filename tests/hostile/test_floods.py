@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from tests.network.test_websocket import memory_mb
 from tests.rawsocket import RawSocket
 from tests.running import ROOT, RunningServer
-from tests.test_safe_server import memory_mb
 
 #: Of the server: its own.
 SETTINGS: dict[str, str] = {}

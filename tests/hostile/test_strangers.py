@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.auth.test_access import TOKEN
 from tests.hostile.attacker import STRANGERS
 from tests.hostile.test_floods import READING, attack
 from tests.rawsocket import RawSocket
 from tests.running import RunningServer
-from tests.test_access import TOKEN
 
 SETTINGS = {"SPEEDDASH_TOKEN": TOKEN}
 #: A normal p99 below it says nothing: it is what this machine's scheduler does to anyone.

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from tests.network.test_websocket import memory_mb
 from tests.rawsocket import RawSocket
-from tests.test_safe_server import memory_mb
 
 SETTINGS = {"SPEEDDASH_MAX_FEED_READINGS": "20000", "SPEEDDASH_MAX_UNSENT_BYTES": str(8 << 20)}
 WATCHERS = 300

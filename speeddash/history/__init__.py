@@ -1,0 +1,1 @@
+"""History of sources: series, trips and figures, and the rollups that answer them quickly."""

@@ -1,0 +1,307 @@
+"""The group commit: frames of thousands of senders, stored in few durable transactions."""
+
+import itertools
+import logging
+import queue
+import secrets
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+
+from prometheus_client import Histogram
+
+from speeddash.errors import ChunksTooLong, NotStored, ReadingsRefused, StoreError, StoreMisconfigured
+from speeddash.live.feed import Feed
+from speeddash.reading import Reading
+from speeddash.store import Chunk, Durability, Store
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 0.1
+MAX_RETRY_S = 5.0
+#: Readings in one transaction; a larger one would delay all that wait for the next. A single frame may exceed it.
+MAX_BATCH_READINGS = 20_000
+BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
+COMMIT_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+
+class WriteRequest:
+    """Frames of one caller that are to be stored.
+
+    Attributes:
+        frames: The readings of each frame.
+        chunks: The same readings, encoded for the store.
+        acknowledge: Called once when the outcome is known.
+        refused: Errors of frames that the database rejects, by their position.
+        error: Why no other frame was stored; None when they are durable.
+    """
+
+    __slots__ = ("acknowledge", "chunks", "error", "frames", "refused")
+
+    def __init__(
+        self, frames: Sequence[Sequence[Reading]], chunks: list[Chunk], acknowledge: "Callable[[WriteRequest], object]"
+    ) -> None:
+        self.frames = frames
+        self.chunks = chunks
+        self.acknowledge = acknowledge
+        self.refused: dict[int, ReadingsRefused] = {}
+        self.error: Exception | None = None
+
+
+class Ingest:
+    """The writer of one process. Any thread or greenlet may call it.
+
+    Design: callers queue their frames. A writer thread takes all that are queued, inserts them in one transaction and commits. There is
+    no timer: while one commit is under way the next batch gathers, so an idle server answers at once and a busy one commits many frames
+    together. A second thread acknowledges, so that the database works on the next batch while echoes of the last one are sent.
+    While the database is away the batch is retried. Rows have keys, so a commit with an unknown outcome can be repeated.
+
+    Attributes:
+        received: Readings taken into a batch since the start.
+        stored: Readings committed since the start.
+        rejected: Frames that were not stored, by error code.
+        tried: Set once the first attempt to open the store has ended.
+        problem: Why nothing can be stored now; None while readings are stored.
+        durability: How durable a commit is; None until the database was reached.
+        seqs: Numbers for readings without `seq`. They begin at random, so that two servers on one database differ, and stay below 2^53,
+            which JavaScript represents exactly.
+    """
+
+    def __init__(self, store: Store, feed: Feed) -> None:
+        self._store = store
+        self._feed = feed
+        self._queue: deque[WriteRequest] = deque()
+        self._queued = threading.Event()
+        self._batch: list[WriteRequest] = []
+        self._committed: deque[WriteRequest | None] = deque()
+        self._to_acknowledge = threading.Event()
+        self._stopping = threading.Event()
+        self._writer = threading.Thread(target=self._write, name="ingest", daemon=True)
+        self._acknowledger = threading.Thread(target=self._acknowledge, name="receipts", daemon=True)
+        self._commit_began: float | None = None
+        self.received = 0
+        self.stored = 0
+        self.rejected: Counter[str] = Counter()
+        self.batch_readings = Histogram(
+            "speeddash_batch_readings", "Readings in one transaction", buckets=BATCH_BUCKETS, registry=None
+        )
+        self.commit_seconds = Histogram(
+            "speeddash_commit_seconds",
+            "From sending a transaction to its commit",
+            buckets=COMMIT_BUCKETS_S,
+            registry=None,
+        )
+        self.tried = threading.Event()
+        self.problem: StoreError | None = None
+        self.durability: Durability | None = None
+        self.seqs: Iterator[int] = itertools.count(secrets.randbits(52))
+
+    def start(self) -> None:
+        """Open the store in the background, with retries, then begin to commit."""
+        self._writer.start()
+        self._acknowledger.start()
+
+    def submit(self, frames: Sequence[Sequence[Reading]], acknowledge: Callable[[WriteRequest], object]) -> None:
+        """Queue frames and return at once.
+
+        Args:
+            frames: Readings of each frame, which is stored as a whole or not at all.
+            acknowledge: Called once when the outcome is known, in the order of the calls of `submit`. It must not wait.
+        """
+        chunks = self._store.writer.encode([reading for frame in frames for reading in frame])
+        write = WriteRequest(frames, chunks, acknowledge)
+        if self._stopping.is_set():
+            write.error = NotStored("the server stops")
+            acknowledge(write)
+            return
+        self._queue.append(write)
+        self._queued.set()
+
+    def commit(self, frames: Sequence[Sequence[Reading]], timeout_s: float | None = None) -> dict[int, ReadingsRefused]:
+        """Store frames, and return when they are durable.
+
+        Args:
+            frames: Readings of each frame, which is stored as a whole or not at all.
+            timeout_s: Longest time to wait; None for no limit.
+
+        Returns:
+            Errors of frames that the database rejects, by their position.
+
+        Raises:
+            NotStored: The time is over or the server stops; the outcome is unknown.
+        """
+        done: queue.SimpleQueue[WriteRequest] = queue.SimpleQueue()
+        self.submit(frames, done.put)
+        try:
+            write = done.get(timeout=timeout_s)
+        except queue.Empty:
+            reason = f": {self.problem}" if self.problem else ""
+            raise NotStored(f"not committed within {timeout_s:g} s{reason}") from None
+        if write.error:
+            raise write.error
+        return write.refused
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the writer still waits for the database, after `stop`."""
+        return self._writer.is_alive()
+
+    def depth(self) -> int:
+        """Return the number of write requests that wait for a transaction."""
+        return len(self._queue)
+
+    def stalled_s(self) -> float:
+        """Return the seconds since the commit under way began; 0 where there is none."""
+        began = self._commit_began
+        return time.monotonic() - began if began is not None else 0.0
+
+    def stop(self, timeout_s: float) -> None:
+        """Commit what is queued if the database allows it, then acknowledge everything else as `NotStored`."""
+        self._stopping.set()
+        self._queued.set()
+        self._writer.join(timeout_s)
+        # A batch that waits for a stopped database is taken from the writer, so that nothing is acknowledged twice.
+        left, self._batch = [*self._batch, *self._queue], []
+        self._queue.clear()
+        _fail(left, NotStored("the server stops"))
+        self._committed.extend([*left, None])
+        self._to_acknowledge.set()
+        self._acknowledger.join(timeout_s)
+
+    def _write(self) -> None:
+        if not self._retry(self._open):
+            return
+        while self._take():
+            self._commit_began = time.monotonic()
+            try:
+                if not self._insert_all(self._batch):
+                    _fail(self._batch, NotStored("the server stops"))
+            except Exception as bug:  # reported to the callers; the writer goes on
+                log.exception("a batch of %d frames could not be stored", sum(len(each.frames) for each in self._batch))
+                _fail(self._batch, bug)
+            self._commit_began = None
+            self._committed.extend(self._batch)
+            self._batch = []
+            self._to_acknowledge.set()
+
+    def _acknowledge(self) -> None:
+        while True:
+            self._to_acknowledge.wait()
+            self._to_acknowledge.clear()
+            stored: list[Reading] = []
+            while self._committed:
+                write = self._committed.popleft()
+                if write is None:
+                    return
+                try:
+                    write.acknowledge(write)
+                except Exception:
+                    log.exception("a commit could not be acknowledged")
+                if self._feed.watchers and not write.error:
+                    frames = [frame for at, frame in enumerate(write.frames) if at not in write.refused]
+                    stored += chain.from_iterable(frames)
+            try:
+                self._feed.publish(stored)
+            except Exception:
+                log.exception("readings could not be published to watchers")
+
+    def _open(self) -> None:
+        try:
+            self.durability = self._store.prepare()
+        except StoreError:
+            raise
+        except Exception as unforeseen:
+            # For example, a package that the driver needs for authentication is missing.
+            raise StoreMisconfigured(str(unforeseen)) from unforeseen
+
+    def _take(self) -> bool:
+        """Wait for work and take it as the next batch; False if the server stops."""
+        while not self._queue:
+            if self._stopping.is_set():
+                return False
+            self._queued.wait()
+            self._queued.clear()
+        count = 0
+        while self._queue and count < MAX_BATCH_READINGS:
+            write = self._queue.popleft()
+            self._batch.append(write)
+            count += sum(map(len, write.frames))
+        self.received += count
+        return True
+
+    def _insert_all(self, writes: list[WriteRequest]) -> bool:
+        """Store all frames in one transaction; False if the server stops first."""
+        try:
+            # Nearly in the order of the key: pages are filled one after the other, and two servers lock rows in the same order.
+            return self._insert([chunk for write in sorted(writes, key=_first) for chunk in write.chunks])
+        except (ReadingsRefused, ChunksTooLong):
+            return self._insert_halves([(write, at) for write in writes for at in range(len(write.frames))])
+
+    def _insert_halves(self, frames: list[tuple[WriteRequest, int]]) -> bool:
+        """Encode frames again. If the database rejects one of them, halve until that one is found."""
+        try:
+            return self._insert(
+                self._store.writer.encode([reading for write, at in frames for reading in write.frames[at]])
+            )
+        except ChunksTooLong:
+            return self._insert_halves(frames)
+        except ReadingsRefused as refused:
+            if len(frames) == 1:
+                write, at = frames[0]
+                write.refused[at] = refused
+                self.rejected["refused"] += 1
+                return True
+            half = len(frames) // 2
+            return self._insert_halves(frames[:half]) and self._insert_halves(frames[half:])
+
+    def _insert(self, chunks: list[Chunk]) -> bool:
+        rows = sum(chunk.rows for chunk in chunks)
+        if not rows:
+            return True
+        if not self._retry(lambda: self._insert_once(chunks)):
+            return False
+        self.stored += rows
+        self.batch_readings.observe(rows)
+        return True
+
+    def _insert_once(self, chunks: list[Chunk]) -> None:
+        began = time.perf_counter()
+        self._store.writer.insert(chunks)
+        self.commit_seconds.observe(time.perf_counter() - began)
+
+    def _retry(self, operation: Callable[[], None]) -> bool:
+        """Repeat an operation with back-off until it succeeds; False if the server stops first."""
+        retry_s = FIRST_RETRY_S
+        logged = ""
+        while True:
+            try:
+                operation()
+            except (ReadingsRefused, ChunksTooLong):
+                raise
+            except StoreError as problem:
+                # Not logged if the next try succeeds.
+                if retry_s > FIRST_RETRY_S and str(problem) != logged:
+                    logged = str(problem)
+                    log.warning("readings wait: %s", logged)
+                self.problem = problem
+                self.tried.set()
+                if self._stopping.wait(retry_s):
+                    return False
+                retry_s = min(2 * retry_s, MAX_RETRY_S)
+            else:
+                if logged:
+                    log.warning("the database accepts readings again")
+                self.problem = None
+                self.tried.set()
+                return True
+
+
+def _first(write: WriteRequest) -> tuple[Reading, ...]:
+    return tuple(frame[0] for frame in write.frames[:1])
+
+
+def _fail(writes: Iterable[WriteRequest], error: Exception) -> None:
+    for each in writes:
+        each.error = error

@@ -1,0 +1,1 @@
+"""Untrusted clients: HTTP, WebSocket framing, sockets that never block, rate limits, client addresses."""

@@ -1,0 +1,129 @@
+"""Removes and renames what is stored, in steps that hold the database for a moment each. An interrupted step is repeated."""
+
+import threading
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, insert, literal, select, update
+
+from speeddash.errors import RenameUnderWay, SourceTaken
+from speeddash.store.database import Database
+from speeddash.store.readings import oldest_keys, up_to
+from speeddash.store.sources import settings, span
+from speeddash.store.tables import Key, during, speed_data, speed_dirty, speed_event, speed_rollup, speed_source
+from speeddash.timerange import EVER_US, HOUR_US, TimeRange
+
+STEP_READINGS: Final = 5_000
+STEP_US: Final = 30 * 24 * HOUR_US
+#: In the order in which a rename moves what belongs to a source besides its readings and rollups.
+SETTINGS_TABLES: Final = (speed_event, speed_source)
+
+
+class SourceMaintenance:
+    """Removes readings, deletes and renames sources. Any thread or greenlet may call it."""
+
+    def __init__(self, database: Database, whole_source: threading.Lock) -> None:
+        self._database = database
+        self._whole_source = whole_source
+
+    def remove(self, source: str, time: TimeRange) -> int:
+        """Remove some of the readings in a range, the oldest first.
+
+        Returns:
+            How many; 0 when none is left.
+        """
+
+        def step(connection: Connection) -> int:
+            keys = remove_oldest(connection, source, time)
+            self._database.mark_dirty(connection, source, {each.at_us - each.at_us % HOUR_US for each in keys})
+            return len(keys)
+
+        return self._database.change(step)
+
+    def delete(self, source: str) -> None:
+        """Remove a source with everything that is stored of it."""
+        with self._whole_source:
+            while self.remove(source, TimeRange()):
+                pass
+            self._database.change(_forget, source)
+
+    def rename(self, source: str, name: str) -> None:
+        """Give everything that is stored of a source another name. Call it again to complete an interrupted rename.
+
+        Raises:
+            SourceTaken: The name has readings or a limit of its own.
+            RenameUnderWay: A rename of the source to another name has begun and not ended.
+        """
+        change = self._database.change
+        with self._whole_source:
+            change(_begin_rename, self._database, source, name)
+            while change(_move_rollups, source, name):
+                pass
+            # A client that still sends under the old name does not prolong this.
+            here = self._database.ask(span, source)
+            moved = TimeRange(to_us=here.last_us + 1 if here else -EVER_US)
+            while change(_move_readings, self._database, source, name, moved):
+                pass
+            change(end_rename, self._database, source, name)
+
+
+def remove_oldest(connection: Connection, source: str, time: TimeRange) -> list[Key]:
+    """Remove the oldest readings of a range, and return their keys."""
+    keys = oldest_keys(connection, source, time, STEP_READINGS)
+    if keys:
+        connection.execute(delete(speed_data).where(*during(speed_data.c.timestamp, time), up_to(keys[-1])))
+    return keys
+
+
+def end_rename(connection: Connection, database: Database, source: str, name: str) -> None:
+    """Mark the hours dirty that got readings under the old name meanwhile, and move settings and events."""
+    if settings(connection, source, lock=True).renamed_to != name:
+        return  # another process has completed it; what has the new name now must stay
+    d = speed_dirty.c
+    hours = connection.execute(select(d.hour_us).where(d.source == source)).scalars().all()
+    # Marked now: a client may be sending under the new name already, and its writer relies on a mark of its own.
+    database.mark_dirty(connection, name, hours)
+    connection.execute(update(speed_source).where(speed_source.c.source == source).values(renamed_to=None))
+    for each in SETTINGS_TABLES:
+        connection.execute(delete(each).where(each.c.source == name))  # created by background work meanwhile
+        connection.execute(update(each).where(each.c.source == source).values(source=name))
+
+
+def _forget(connection: Connection, source: str) -> None:
+    for each in (speed_rollup, speed_dirty, *SETTINGS_TABLES):
+        connection.execute(delete(each).where(each.c.source == source))
+
+
+def _begin_rename(connection: Connection, database: Database, source: str, name: str) -> None:
+    under_way = settings(connection, source, lock=True).renamed_to
+    if under_way is not None and under_way != name:
+        raise RenameUnderWay(source, under_way)  # some of its readings have that name already
+    if under_way is None:
+        if span(connection, name) or settings(connection, name).limit_kmh is not None:
+            raise SourceTaken(name)
+        database.upsert(connection, speed_source, [{"source": source, "renamed_to": name}])
+
+
+def _move_rollups(connection: Connection, source: str, name: str) -> bool:
+    """Give some rollups the new name; False when none is left."""
+    r = speed_rollup.c
+    first = select(r.width_s, r.at_us).where(r.source == source).order_by(r.width_s, r.at_us).limit(1)
+    row = connection.execute(first).first()
+    if row is None:
+        return False
+    inside = (r.source == source, r.width_s == row[0], r.at_us < row[1] + STEP_US)
+    connection.execute(update(speed_rollup).where(*inside).values(source=name))
+    return True
+
+
+def _move_readings(connection: Connection, database: Database, source: str, name: str, time: TimeRange) -> bool:
+    """Give some readings the new name; False when none is left."""
+    keys = oldest_keys(connection, source, time, STEP_READINGS)
+    if not keys:
+        return False
+    c = speed_data.c
+    # The rows come from the same table: only a duplicate key can be rejected.
+    rows: Any = select(literal(name), c.timestamp, c.seq, c.speed).where(up_to(keys[-1]))
+    columns = [each.name for each in speed_data.columns]
+    connection.execute(insert(speed_data).from_select(columns, rows).prefix_with(database.ignore_duplicates))
+    connection.execute(delete(speed_data).where(up_to(keys[-1])))
+    return True

@@ -1,0 +1,130 @@
+"""Keeps rollups valid: finds dirty hours, computes them from their readings, and removes old readings whose rollups stay."""
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from functools import reduce
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
+
+from speeddash.segment import Segment, merge
+from speeddash.store.database import ROWS_PER_STATEMENT, Database
+from speeddash.store.maintenance import remove_oldest
+from speeddash.store.rollups import minutes_of
+from speeddash.store.sources import settings
+from speeddash.store.tables import speed_dirty, speed_rollup, speed_source
+from speeddash.store.validity import has_readings, seconds, unmarked_hours, unrolled_hours
+from speeddash.store.writer import GRACE_PERIOD_S, Hour
+from speeddash.timerange import EVER_US, HOUR_US, MINUTE_US, TimeRange, hour_of
+
+
+class RollupMaintenance:
+    """Marks and computes rollups. Any thread or greenlet may call it."""
+
+    def __init__(self, database: Database, whole_source: threading.Lock) -> None:
+        self._database = database
+        self._whole_source = whole_source
+
+    def dirty_hours(self, *, grace_s: float = GRACE_PERIOD_S, limit: int) -> list[Hour]:
+        """Return hours that got or lost readings since they were rolled up, whose mark is older than `grace_s`."""
+        return self._database.ask(_dirty_hours, self._database.now_us, round(grace_s * 1e6), limit)
+
+    def unmarked_hours(self, source: str) -> list[int]:
+        """Return the hours after the last rolled-up one that hold readings and have no mark: other programs inserted them."""
+        return self._database.ask(unmarked_hours, source, EVER_US)
+
+    def unrolled_hours(self, source: str, before_us: int) -> list[int]:
+        """Return the hours before a moment whose rollup is missing or not valid."""
+        return self._database.ask(unrolled_hours, source, before_us)
+
+    def mark(self, source: str, hours: Collection[int]) -> None:
+        """Mark hours of a source dirty."""
+        ordered = sorted(hours)
+        for at in range(
+            0, len(ordered), ROWS_PER_STATEMENT
+        ):  # in steps: a commit of readings waits for one of them at most
+            self._database.change(self._database.mark_dirty, source, ordered[at : at + ROWS_PER_STATEMENT])
+
+    def roll_up(
+        self,
+        source: str,
+        hour_us: int,
+        *,
+        grace_s: float = GRACE_PERIOD_S,
+        before: Callable[[str, int], object] | None = None,
+    ) -> None:
+        """Compute an hour from its readings. Earlier hours that are neither rolled up nor marked are marked first.
+
+        Where readings of the hour were removed for their age, its rollup stays as it is.
+
+        Args:
+            source: Name of the source.
+            hour_us: Beginning of the hour.
+            grace_s: The mark of the hour is removed if it is older.
+            before: Called first, with source and hour. If it raises, the mark stays.
+        """
+        with self._whole_source:
+            if before:
+                before(source, hour_us)
+            missing, minutes = self._database.ask(_compute, source, hour_us)
+            self.mark(source, missing)
+            self._database.change(_write, source, hour_us, minutes, self._database.now_us, round(grace_s * 1e6))
+
+    def retain(self, source: str, before_us: int) -> int:
+        """Remove some of the readings before a moment, and leave their rollups.
+
+        Returns:
+            How many; 0 when none is left.
+        """
+
+        def step(connection: Connection) -> int:
+            if (settings(connection, source).raw_from_us or -EVER_US) < before_us:
+                self._database.upsert(connection, speed_source, [{"source": source, "raw_from_us": before_us}])
+            return len(remove_oldest(connection, source, TimeRange(to_us=before_us)))
+
+        return self._database.change(step)
+
+
+def _dirty_hours(connection: Connection, now_us: ColumnElement[int], grace_us: int, limit: int) -> list[Hour]:
+    d, s = speed_dirty.c, speed_source.c
+    # While a source is being renamed its readings have two names.
+    being_renamed = (
+        select(s.source)
+        .where(s.renamed_to.is_not(None))
+        .union_all(select(s.renamed_to).where(s.renamed_to.is_not(None)))
+    )
+    due = (d.marked_us <= now_us - grace_us, d.source.not_in(being_renamed))
+    query = select(d.source, d.hour_us).where(*due).order_by(d.source, d.hour_us).limit(limit)
+    return [(source, hour_us) for source, hour_us in connection.execute(query)]
+
+
+def _compute(connection: Connection, source: str, hour_us: int) -> tuple[list[int], list[Segment] | None]:
+    """Return earlier hours without a mark, and the minutes of this one; None where its readings were removed."""
+    missing = unmarked_hours(connection, source, hour_us)
+    if not has_readings(connection, source, hour_us):
+        return missing, None
+    return missing, list(minutes_of(connection, source, hour_of(hour_us)))
+
+
+def _write(
+    connection: Connection,
+    source: str,
+    hour_us: int,
+    minutes: Sequence[Segment] | None,
+    now_us: ColumnElement[int],
+    grace_us: int,
+) -> None:
+    """Replace the rollups of an hour, and remove its mark if it is older than `grace_us`; None leaves the rollups."""
+    d, r = speed_dirty.c, speed_rollup.c
+    if minutes is not None:
+        widths = r.width_s.in_([seconds(MINUTE_US), seconds(HOUR_US)])
+        inside = and_(r.source == source, widths, r.at_us >= hour_us, r.at_us < hour_us + HOUR_US)
+        connection.execute(delete(speed_rollup).where(inside))
+    if minutes:
+        hour = reduce(merge, minutes)._replace(at_us=hour_us)
+        rows = [(MINUTE_US, each) for each in minutes] + [(HOUR_US, hour)]
+        connection.execute(
+            insert(speed_rollup),
+            [{"source": source, "width_s": seconds(width_us), **each._asdict()} for width_us, each in rows],
+        )
+    mark = and_(d.source == source, d.hour_us == hour_us, d.marked_us <= now_us - grace_us)
+    connection.execute(delete(speed_dirty).where(mark))

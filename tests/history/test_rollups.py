@@ -1,0 +1,335 @@
+"""Rollups: whatever happens to readings, they end as a rebuild makes them, and history answers the same with them as without."""
+
+import random
+import sqlite3
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event
+
+from speeddash import segment
+from speeddash.alerts.alerts import Alerts
+from speeddash.errors import RenameUnderWay, StoreUnavailable
+from speeddash.history.history import History
+from speeddash.history.worker import RollupWorker, rebuild
+from speeddash.reading import Reading
+from speeddash.segment import GAP_US
+from speeddash.store import maintenance, rollups
+from speeddash.timerange import HOUR_US, MINUTE_US, SECOND_US, TimeRange
+from tests.history.test_history import START, put
+
+HOUR = START // HOUR_US * HOUR_US
+EVER = 2**60
+
+speeds = st.sampled_from([0.0, 0.0, 3.5, 50.0, 50.25, 120.0, 700.0])
+#: Around the edges of minutes and hours, where mistakes live.
+moments = st.builds(
+    lambda edge, off: HOUR + edge * MINUTE_US + off,
+    st.integers(0, 200),
+    st.sampled_from([-GAP_US, -SECOND_US, -1, 0, 1, SECOND_US, 29 * SECOND_US]),
+)
+readings = st.builds(Reading, st.just("car"), moments, st.integers(0, 3), speeds)
+changes = st.one_of(
+    st.tuples(st.just("insert"), st.lists(readings, min_size=1, max_size=30)),
+    st.tuples(st.just("remove"), st.tuples(moments, moments).map(sorted)),
+    st.tuples(st.just("roll up"), st.none()),
+)
+
+
+def rolled(store):
+    with store.database.engine.connect() as connection:
+        columns = ", ".join(segment.Segment._fields)
+        query = f"SELECT width_s, {columns} FROM speed_rollup WHERE source = 'car' ORDER BY width_s, at_us"
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+
+def set_limit(store, source, limit_kmh):
+    Alerts(store, None).limits.set_limit(source, limit_kmh, START)
+
+
+def background(store):
+    return RollupWorker(store, recheck=lambda *_: None)
+
+
+def rebuilt(store):
+    for _, hours in rebuild(store):
+        list(hours)
+
+
+def computed_by_hand(store, width_us):
+    found = store.readings.select(source="car", limit=100_000)
+    begins = sorted({each.at_us // width_us * width_us for each in found})
+    return [
+        segment.of([each for each in found if each.at_us // width_us * width_us == begin])._replace(at_us=begin)
+        for begin in begins
+    ]
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(changes, max_size=8))
+def test_rollups_end_as_a_rebuild_makes_them_whatever_happens(store, steps):
+    store.source_maintenance.delete("car")
+    store.writer._marked.clear()
+    for what, how in steps:
+        if what == "insert":
+            put(store, *how)
+        elif what == "remove":
+            while store.source_maintenance.remove("car", TimeRange(*how)):
+                pass
+        else:
+            background(store).roll_up(grace_s=-1)
+            store.writer._marked.clear()  # nobody renews a mark that is older than the quiet time
+    live = store.rollups.segments("car", TimeRange())
+    background(store).roll_up(grace_s=-1)
+    kept = rolled(store)
+    assert kept == [
+        pytest.approx((width_us // SECOND_US, *each))
+        for width_us in (MINUTE_US, HOUR_US)
+        for each in computed_by_hand(store, width_us)
+    ]
+    assert [each[:7] for each in live if each.gap_us < GAP_US and each.at_us % HOUR_US == 0 and each.n > 40] == [
+        each[:7] for each in store.rollups.segments("car", TimeRange())
+        if each.gap_us < GAP_US and each.at_us % HOUR_US == 0 and each.n > 40
+    ]  # fmt: skip
+    rebuilt(store)
+    assert rolled(store) == kept
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(readings, min_size=1, max_size=60, unique_by=lambda each: each[:3]), st.data())
+def test_history_is_the_same_before_and_after_rolling_up(store, some, data):
+    store.source_maintenance.delete("car")
+    store.writer._marked.clear()
+    put(store, *some)
+    from_us, to_us = sorted([data.draw(moments), data.draw(moments) + 1])
+    width_us = data.draw(st.sampled_from([SECOND_US, MINUTE_US, 2 * MINUTE_US, 20 * MINUTE_US, HOUR_US, 3 * HOUR_US]))
+
+    def answers():
+        history = History(store)
+        return (
+            store.rollups.buckets("car", TimeRange(from_us, to_us), width_us),
+            list(history.trips("car", TimeRange(from_us, to_us))),
+            history.summary("car", TimeRange(from_us, to_us)),
+        )
+
+    raw = answers()
+    background(store).roll_up(grace_s=-1)
+    assert not store.rollup_maintenance.dirty_hours(grace_s=-1, limit=1)
+    ready = answers()
+    assert [tuple(each) for each in ready[0]] == [pytest.approx(tuple(each)) for each in raw[0]]
+    assert [tuple(each) for each in ready[1]] == [pytest.approx(tuple(each)) for each in raw[1]]
+    assert ready[2] == raw[2] or tuple(ready[2]) == pytest.approx(tuple(raw[2]))
+
+
+def test_stretches_merge_to_what_their_readings_make():
+    chance = random.Random(5)
+    for _ in range(300):
+        at = sorted(chance.sample(range(1000), 12))
+        some = [Reading("car", n * SECOND_US, 0, chance.choice([0.0, 0.0, 20.0, 90.0, 500.0])) for n in at]
+        cut = chance.randrange(1, 12)
+        whole = segment.of(some)
+        parts = segment.merge(segment.of(some[:cut]), segment.of(some[cut:]))
+        assert tuple(parts) == pytest.approx(tuple(whole))
+
+
+def test_hour_that_still_gets_readings_is_left_alone(store):
+    put(store, Reading("car", START, 1, 50.0))
+    background(store).roll_up()
+    assert rolled(store) == []
+    assert [each.n for each in store.rollups.segments("car", TimeRange())] == [1]
+
+
+def test_writer_marks_an_hour_anew_once_it_could_have_been_rolled_up(store, monkeypatch):
+    put(store, Reading("car", START, 1, 50.0))
+    background(store).roll_up(grace_s=-1)
+    later = time.time() + 61
+    monkeypatch.setattr("speeddash.store.writer.time.time", lambda: later)
+    put(store, Reading("car", START + SECOND_US, 2, 70.0))
+    assert [hour for _, hour in store.rollup_maintenance.dirty_hours(grace_s=-1, limit=10)] == [
+        START // HOUR_US * HOUR_US
+    ]
+    assert sum(each.n for each in store.rollups.segments("car", TimeRange())) == 2
+
+
+def test_mark_that_was_renewed_while_an_hour_was_rolled_up_stays(store):
+    put(store, Reading("car", START, 1, 50.0))
+    store.rollup_maintenance.roll_up("car", START // HOUR_US * HOUR_US, grace_s=3600)
+    assert store.rollup_maintenance.dirty_hours(grace_s=-1, limit=10) == [("car", START // HOUR_US * HOUR_US)]
+
+
+def test_rows_that_others_insert_are_seen_and_rolled_up(store, database_url):
+    put(store, Reading("car", START, 1, 50.0))
+    background(store).roll_up(grace_s=-1)
+    when = "'2026-09-21 20:00:00'" if "mysql" in database_url else str(1_790_020_800 * SECOND_US)
+    with store.database.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"INSERT INTO speed_data (source, timestamp, seq, speed) VALUES ('car', {when}, 1, 80)"
+        )
+    assert sum(each.n for each in store.rollups.buckets("car", TimeRange(), HOUR_US)) == 2
+    background(store).search()
+    background(store).roll_up(grace_s=-1)
+    assert sum(each[6] for each in rolled(store) if each[0] == 3600) == 2
+
+
+def test_table_from_before_rollups_is_rolled_up_before_it_is_believed(store):
+    for hour in (0, 1, 5):
+        put(store, Reading("car", START + hour * HOUR_US, 1, 50.0))
+    with store.database.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM speed_dirty")
+    store.rollup_maintenance.roll_up("car", HOUR + 5 * HOUR_US)
+    assert sum(each.n for each in store.rollups.segments("car", TimeRange())) == 3
+    background(store).roll_up(grace_s=-1)
+    assert sum(each[6] for each in rolled(store) if each[0] == 3600) == 3
+
+
+def test_readings_that_are_too_old_go_and_their_history_stays(store):
+    put(store, *[Reading("car", START + n * MINUTE_US, n, float(n % 60)) for n in range(600)])
+    now_us = START + 600 * MINUTE_US
+    keeper = RollupWorker(store, keep_raw_days=0, recheck=lambda *_: None)
+    keeper.retain(now_us)
+    assert len(store.readings.select(source="car", limit=1000)) == 600, "not before their rollups are there"
+    before = History(store).summary("car", TimeRange())
+    keeper.roll_up(grace_s=-1)
+    keeper.retain(now_us)
+    left = store.readings.select(source="car", limit=1000)
+    assert 0 < len(left) <= 60
+    history = History(store)
+    assert history.summary("car", TimeRange()) == pytest.approx(before)
+    assert sum(history.series("car", TimeRange(), 5000).as_dict()["n"]) == 600
+    assert [each.source for each in store.sources.select(limit=10)] == ["car"]
+    assert store.sources.span("car").first_us == START
+    # A straggler among what is gone changes no history.
+    put(store, Reading("car", START + 1, 999, 300.0))
+    keeper.roll_up(grace_s=-1)
+    rebuilt(store)
+    assert history.summary("car", TimeRange()) == pytest.approx(before)
+
+
+def test_source_is_renamed_with_all_it_has(store):
+    put(store, *[Reading("old", START + n * MINUTE_US, n, 50.0) for n in range(200)])
+    background(store).roll_up(grace_s=-1)
+    set_limit(store, "old", 80.0)
+    before = [tuple(each) for each in store.rollups.segments("old", TimeRange())]
+    store.source_maintenance.rename("old", "new")
+    assert [tuple(each) for each in store.rollups.segments("new", TimeRange())] == before
+    assert [each.source for each in store.sources.select(limit=10)] == ["new"]
+    assert store.sources.settings("new").limit_kmh == 80.0
+    assert store.sources.settings("old").limit_kmh is None
+    assert len(store.readings.select(source="new", limit=1000)) == 200
+
+
+def test_source_that_is_deleted_leaves_nothing(store):
+    put(store, *[Reading("gone", START + n * MINUTE_US, n, 50.0) for n in range(200)])
+    background(store).roll_up(grace_s=-1)
+    set_limit(store, "gone", 80.0)
+    store.source_maintenance.delete("gone")
+    assert store.sources.select(limit=10) == []
+    assert store.sources.span("gone") is None
+    assert store.rollups.segments("gone", TimeRange()) == []
+    assert store.sources.settings("gone").limit_kmh is None
+
+
+def test_background_leaves_a_source_alone_that_is_being_renamed(store, monkeypatch):
+    put(store, *[Reading("car", START + n * SECOND_US, n, 50.0) for n in range(110)])
+    background(store).roll_up(grace_s=-1)
+    store.writer._marked.clear()
+    put(store, *[Reading("car", START + n * SECOND_US, n, 90.0) for n in range(200, 250)])
+    move = maintenance._move_readings
+
+    def between(*arguments):
+        background(store).roll_up(grace_s=-1)
+        RollupWorker(store, keep_raw_days=1, recheck=lambda *_: None).retain(START + 90 * 24 * HOUR_US)
+        return move(*arguments)
+
+    monkeypatch.setattr(maintenance, "_move_readings", between)
+    store.source_maintenance.rename("car", "van")
+    background(store).roll_up(grace_s=-1)
+    assert [each.source for each in store.sources.select(limit=9)] == ["van"]
+    assert sum(each.n for each in store.rollups.buckets("van", TimeRange(), HOUR_US)) == 160
+
+
+def test_rename_that_was_cut_off_is_ended_by_the_next_round(store, monkeypatch):
+    put(store, *[Reading("car", START + n * SECOND_US, n, 50.0) for n in range(10)])
+    set_limit(store, "car", 80.0)
+    with monkeypatch.context() as cut:
+        cut.setattr(maintenance, "end_rename", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.source_maintenance.rename("car", "van")
+    background(store).search()
+    assert store.sources.settings("van").limit_kmh == 80
+    assert store.sources.renames() == {}
+    assert len(store.readings.select(source="van", limit=99)) == 10
+
+
+def test_old_drive_that_comes_late_is_rolled_up_before_it_is_removed(store):
+    keeper = RollupWorker(store, keep_raw_days=30, recheck=lambda *_: None)
+    day_us = 24 * HOUR_US
+    put(store, Reading("car", START - 90 * day_us, 1, 1.0), Reading("car", START, 1, 1.0))
+    keeper.roll_up(grace_s=-1)
+    keeper.retain(START + HOUR_US)
+    put(store, *[Reading("car", START - 60 * day_us + n * SECOND_US, n, 50.0) for n in range(100)])
+    for _ in range(2):
+        assert sum(each.n for each in store.rollups.buckets("car", TimeRange(), HOUR_US)) == 102
+        keeper.retain(START + HOUR_US)
+        keeper.roll_up(grace_s=-1)
+    keeper.retain(START + HOUR_US)
+    assert len(store.readings.select(source="car", limit=999)) == 1
+    assert sum(each.n for each in store.rollups.buckets("car", TimeRange(), HOUR_US)) == 102
+
+
+def test_frame_whose_readings_are_spread_over_years_is_stored(store):
+    if store.shown_url.startswith("sqlite"):  # as SQLite comes; Debian allows more
+        limit = sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER
+        event.listen(store.database.engine, "connect", lambda connection, _: connection.setlimit(limit, 32_766))
+    put(store, *[Reading("car", HOUR + n * HOUR_US, 1, 1.0) for n in range(17_000)])
+    assert len(store.rollup_maintenance.dirty_hours(grace_s=-1, limit=20_000)) == 17_000
+
+
+def test_hour_that_fails_holds_up_no_other(store, monkeypatch):
+    for source in ("bad", "good", "other"):
+        put(store, Reading(source, START, 1, 50.0))
+    roll_up = store.rollup_maintenance.roll_up
+
+    def failing(source, hour_us, **options):
+        if source == "bad":
+            raise StoreUnavailable("takes longer than the database may")
+        roll_up(source, hour_us, **options)
+
+    monkeypatch.setattr(store.rollup_maintenance, "roll_up", failing)
+    with pytest.raises(StoreUnavailable):
+        background(store).roll_up(grace_s=-1)
+    assert [source for source, _ in store.rollup_maintenance.dirty_hours(grace_s=-1, limit=9)] == ["bad"]
+
+
+def test_hour_with_very_many_readings_is_computed_minute_by_minute(store, monkeypatch):
+    some = [Reading("car", START + n * 7 * SECOND_US, n, float((n * 37) % 90)) for n in range(600)]
+    put(store, *some)
+    whole = store.rollups.segments("car", TimeRange(START, START + 2 * HOUR_US))
+    monkeypatch.setattr(rollups, "MAX_READINGS_PER_STATEMENT", 10)
+    assert store.rollups.segments("car", TimeRange(START, START + 2 * HOUR_US)) == whole
+    background(store).roll_up(grace_s=-1)
+    assert sum(each.n for each in store.rollups.buckets("car", TimeRange(), HOUR_US)) == 600
+
+
+def test_rename_to_another_name_waits_until_the_first_is_complete(store, monkeypatch):
+    put(store, *[Reading("car", START + n * SECOND_US, n, 50.0) for n in range(10)])
+    with monkeypatch.context() as cut:
+        cut.setattr(maintenance, "end_rename", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.source_maintenance.rename("car", "van")
+    with pytest.raises(RenameUnderWay, match="van"):
+        store.source_maintenance.rename("car", "lorry")
+    store.source_maintenance.rename("car", "van")
+    store.source_maintenance.rename("van", "lorry")
+    assert [each.source for each in store.sources.select(limit=9)] == ["lorry"]
+    assert len(store.readings.select(source="lorry", limit=99)) == 10
+
+
+def test_rename_that_two_processes_complete_keeps_limit_and_events(store):
+    put(store, *[Reading("car", START + n * SECOND_US, n, 50.0) for n in range(10)])
+    set_limit(store, "car", 80.0)
+    store.source_maintenance.rename("car", "van")
+    store.database.change(maintenance.end_rename, store.database, "car", "van")  # the other process comes late
+    assert store.sources.settings("van").limit_kmh == 80

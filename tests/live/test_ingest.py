@@ -1,0 +1,136 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from speeddash.errors import NotStored, ReadingsRefused, StoreUnavailable
+from speeddash.live.feed import Feed
+from speeddash.live.ingest import Ingest
+from speeddash.reading import Reading
+from tests.running import wait_for
+
+NOON_US = 1_769_860_800_000_000
+POISON = Reading("x" * 65, NOON_US, 0, 1.0)
+
+
+def reading(seq, source="car"):
+    return Reading(source, NOON_US, seq, 1.0)
+
+
+@pytest.fixture
+def ingest(store):
+    ingest = Ingest(store, Feed(100_000))
+    ingest.start()
+    yield ingest
+    ingest.stop(5)
+
+
+class Gate:
+    """Stands before a store: holds every insert until it is opened, fails those it is told to, and writes down what comes."""
+
+    def __init__(self, store):
+        self.store, self.insert_store = store, store.writer.insert
+        self.open, self.reached = threading.Event(), threading.Event()
+        self.batches, self.failures = [], []
+        store.writer.insert = self.insert
+
+    def insert(self, chunks):
+        self.reached.set()
+        assert self.open.wait(10)
+        if self.failures:
+            raise self.failures.pop()
+        self.batches.append(sum(chunk.rows for chunk in chunks))
+        self.insert_store(chunks)
+
+
+def test_commit_returns_when_the_readings_are_stored(ingest, store):
+    assert ingest.commit([[reading(1)], [reading(2), reading(3)]]) == {}
+    assert [each.seq for each in store.readings.select(limit=10)] == [1, 2, 3]
+
+
+def test_what_queues_during_a_commit_is_one_batch(ingest, store):
+    gate = Gate(store)
+    with ThreadPoolExecutor(21) as callers:
+        first = callers.submit(ingest.commit, [[reading(0)]])
+        assert gate.reached.wait(5)
+        rest = [callers.submit(ingest.commit, [[reading(seq)]]) for seq in range(1, 21)]
+        wait_for(lambda: len(ingest._queue) == 20)
+        assert not first.done()
+        gate.open.set()
+        assert [each.result(5) for each in [first, *rest]] == [{}] * 21
+    assert gate.batches == [1, 20]
+    assert len(store.readings.select(limit=100)) == 21
+
+
+def test_poison_is_refused_alone(ingest, store):
+    frames = [[reading(1)], [reading(2)], [reading(3), POISON], [reading(4)], [reading(5)]]
+    refused = ingest.commit(frames)
+    assert list(refused) == [2]
+    assert isinstance(refused[2], ReadingsRefused)
+    assert [each.seq for each in store.readings.select(limit=10)] == [1, 2, 4, 5]
+
+
+def test_failed_commit_is_tried_again_until_it_works(ingest, store):
+    gate = Gate(store)
+    gate.failures = [StoreUnavailable("gone"), StoreUnavailable("gone")]
+    gate.open.set()
+    assert ingest.commit([[reading(1)]], timeout_s=10) == {}
+    assert ingest.problem is None
+    assert len(store.readings.select(limit=10)) == 1
+
+
+def test_wait_that_is_over_says_why_and_the_reading_is_kept(ingest, store):
+    gate = Gate(store)
+    with pytest.raises(NotStored, match=r"not committed within 0\.2 s"):
+        ingest.commit([[reading(1)]], timeout_s=0.2)
+    assert ingest.stalled_s() > 0.1
+    gate.open.set()
+    wait_for(lambda: store.readings.select(limit=10))
+    assert wait_for(lambda: ingest.stalled_s() == 0)
+
+
+def test_stop_commits_what_is_queued_and_refuses_what_comes_after(store):
+    ingest = Ingest(store, Feed(100_000))
+    ingest.start()
+    gate = Gate(store)
+    with ThreadPoolExecutor(3) as callers:
+        waiting = [callers.submit(ingest.commit, [[reading(seq)]]) for seq in range(2)]
+        assert gate.reached.wait(5)
+        stopper = callers.submit(ingest.stop, 5)
+        gate.open.set()
+        assert [each.result(5) for each in waiting] == [{}, {}]
+        stopper.result(5)
+    with pytest.raises(NotStored):
+        ingest.commit([[reading(9)]])
+    assert len(store.readings.select(limit=10)) == 2
+
+
+def test_stop_while_the_database_is_away_tells_the_callers(store):
+    def away():
+        raise StoreUnavailable("away")
+
+    store.prepare = away
+    ingest = Ingest(store, Feed(100_000))
+    ingest.start()
+    assert ingest.tried.wait(5)
+    with ThreadPoolExecutor(1) as callers:
+        waiting = callers.submit(ingest.commit, [[reading(1)]])
+        wait_for(lambda: ingest._queue)
+        ingest.stop(5)
+        with pytest.raises(NotStored):
+            waiting.result(5)
+
+
+def test_bug_in_the_store_reaches_the_caller_and_the_writer_goes_on(ingest, store):
+    gate = Gate(store)
+    gate.failures = [ZeroDivisionError()]
+    gate.open.set()
+    with pytest.raises(ZeroDivisionError):
+        ingest.commit([[reading(1)]])
+    assert ingest.commit([[reading(2)]]) == {}
+
+
+def test_seqs_are_distinct_and_held_by_javascript(store):
+    made = [next(Ingest(store, Feed(100_000)).seqs) for _ in range(100)]
+    assert len(set(made)) == 100
+    assert max(made) < 2**53

@@ -1,0 +1,27 @@
+"""Parts of the HTTP server on their own; `tests/hostile` attacks the whole of it."""
+
+from itertools import pairwise
+
+import gevent
+
+from speeddash.network.http import RequestGate
+
+
+def test_networks_take_turns_and_one_request_starts_in_each_turn():
+    gate, started, turns = RequestGate(), [], []
+    check = gevent.get_hub().loop.check(ref=False)
+    check.start(lambda: turns.append(len(started)))
+
+    def request(peer):
+        gate.wait(peer)
+        started.append(peer)
+
+    requests = [gevent.spawn(request, "busy") for _ in range(100)]
+    requests.append(gevent.spawn(request, "quiet"))
+    gevent.joinall(requests, timeout=20, raise_error=True)
+    check.stop()
+    check.close()
+    assert len(started) == 101
+    assert started.index("quiet") < 10  # and not behind the hundred
+    assert max(after - before for before, after in pairwise(turns)) <= 2
+    gevent.spawn(gate.wait, "later").get(timeout=20)

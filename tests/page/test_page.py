@@ -1,0 +1,232 @@
+"""The page as a sender, in a real browser, against a real server and database: what it draws is stored, once."""
+
+import csv
+import struct
+
+import pytest
+import requests
+from playwright.sync_api import expect
+
+from tests.page.visit import DRAWN, Visit
+from tests.running import wait_for
+
+
+@pytest.fixture
+def visit(context, page_server):
+    visit = Visit(context, page_server)
+    yield visit
+    assert visit.problems == []
+
+
+def test_ten_seconds_show_about_ten_points_each_of_them_stored(visit):
+    visit.page.wait_for_timeout(10_000)
+    assert 8 <= len(visit.drawn()) <= 12
+    visit.assert_drawn_is_stored()
+    assert all(0 <= speed <= 200 for _, speed in visit.drawn())
+    assert visit.page.inner_text("#speed-now").isdigit()
+    assert set(visit.hosts) == {f"localhost:{visit.server.port}"}
+
+
+def test_time_is_the_readers_own(visit):
+    (local, _), *_ = visit.wait_until_drawn(1)
+    first = visit.stored()[0]["timestamp"]
+    assert local == visit.page.evaluate(
+        "t => { const d = new Date(t); return new Date(d - d.getTimezoneOffset() * 60000).toISOString().slice(0, -1); }",
+        first,
+    )
+    assert local[:13] != first[:13]
+
+
+def test_what_is_measured_while_the_server_is_dead_for_a_minute_is_stored_once(run, mariadb, own_context):
+    """The browser's clock is moved, so that the minute does not take one."""
+    server = run(mariadb.create("dead"))
+    own_context.clock.install()
+    visit = Visit(own_context, server, "?window=5m")
+    visit.wait_until_drawn(3)
+    server.stop(9)
+    expect(visit.page.locator("#status")).to_contain_text("Reconnecting in")
+    for _ in range(60):
+        own_context.clock.run_for(1000)
+    assert visit.waiting() >= 55
+    server.start()
+    visit.wait_for_status("Live", 30)
+    visit.wait_until("() => document.querySelector('#waiting').textContent === '0 waiting'")
+    visit.wait_until_drawn(55)
+    visit.assert_drawn_is_stored()
+    seqs = [each["seq"] for each in visit.stored()]
+    assert seqs == list(range(len(seqs)))
+    assert len(seqs) > 60
+    assert visit.problems == []
+
+
+def test_what_waits_survives_a_reload_and_the_tab_keeps_its_source(run, tmp_path, context):
+    server = run(f"sqlite:///{tmp_path}/speed.db")
+    visit = Visit(context, server)
+    visit.wait_until_drawn(2)
+    source = visit.source
+    # The page goes on measuring while nothing gets through, then it is loaded anew.
+    server.stop(9)
+    visit.wait_until_waiting(3)
+    server.start()
+    visit.page.reload()
+    visit.wait_for_status("Live")
+    assert visit.source == source
+    wait_for(lambda: len(visit.stored()) >= 6)
+    seqs = [each["seq"] for each in visit.stored()]
+    assert seqs == list(range(len(seqs)))
+
+
+def test_reload_shows_what_is_stored_at_once_and_nothing_twice(visit):
+    before = visit.wait_until_drawn(4)
+    visit.page.reload()
+    after = visit.wait_until_drawn(len(before) + 2)
+    assert after[: len(before)] == before
+    visit.assert_drawn_is_stored()
+
+
+def test_time_without_readings_is_a_gap_in_the_line(visit):
+    visit.wait_until_drawn(1)
+    source = visit.source
+    earlier = visit.page.evaluate("Date.now()") - 50_000
+    old = [{"speed": 100, "timestamp": earlier + 1000 * n, "source": source, "seq": 10_000 + n} for n in range(3)]
+    requests.post(f"{visit.server.url}/api/v1/readings", json=old, timeout=5).raise_for_status()
+    visit.page.reload()
+    drawn = visit.wait_until_drawn(5)
+    assert [speed for _, speed in drawn[:3]] == [100, 100, 100]
+    speeds = visit.page.evaluate("document.querySelector('#live-graph .js-plotly-plot').data[0].y")
+    assert speeds[3] is None
+    assert speeds.count(None) == 1
+
+
+def test_figures_are_of_what_is_shown(visit):
+    visit.wait_until_drawn(6)
+    visit.page.click("#pause")
+    shown = {each["speed"] for each in visit.stored()} & {speed for _, speed in visit.drawn()}
+    assert abs(float(visit.page.inner_text("#maximum").split()[0]) - max(shown)) <= 0.05
+    assert abs(float(visit.page.inner_text("#average").split()[0]) - sum(shown) / len(shown)) <= 5
+    assert visit.page.inner_text("#distance").endswith(" km")
+    assert visit.page.inner_text("#moving").endswith(" s")
+
+
+def test_two_tabs_are_two_sources(visit, context):
+    other = Visit(context, visit.server)
+    assert other.source != visit.source
+    other.wait_until_drawn(2)
+    other.assert_drawn_is_stored()
+
+
+def test_a_name_in_the_link_is_the_name_that_is_sent(context, page_server):
+    visit = Visit(context, page_server, "?mode=simulate&source=my-bike")
+    assert visit.source == "my-bike"
+    visit.wait_until_drawn(2)
+    assert len(page_server.readings("my-bike")) >= 2
+    assert "source=my-bike" in visit.page.url
+
+
+def test_reading_that_is_sent_to_the_page_is_drawn(visit):
+    visit.wait_until_drawn(1)
+    connections = requests.get(f"{visit.server.url}/api/v1/connections", timeout=5).json()["connections"]
+    (identity,) = [each["id"] for each in connections if each["source"] == visit.source]
+    requests.post(
+        f"{visit.server.url}/send", json={"connection_id": identity, "speed": 199.5}, timeout=5
+    ).raise_for_status()
+    visit.wait_until(f"() => ({DRAWN}).some(([, speed]) => speed === 199.5)")
+
+
+def test_png_is_large_and_named_by_source_and_range(visit):
+    visit.wait_until_drawn(2)
+    with visit.page.expect_download() as download:
+        visit.page.click("#export-png")
+    name = download.value.suggested_filename
+    assert name.startswith(f"speeddash_{visit.source}_20")
+    assert name.endswith(".png")
+    png = download.value.path().read_bytes()
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">I", png[16:20])[0] >= 1400
+
+
+def test_csv_holds_what_is_shown_in_the_unit(context, page_server):
+    visit = Visit(context, page_server, "?unit=mph")
+    visit.wait_until_drawn(4)
+    visit.page.click("#pause")
+    stored = visit.stored()
+    with visit.page.expect_download() as download:
+        visit.page.click("#export-csv")
+    assert download.value.suggested_filename.endswith(".csv")
+    rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    assert len(rows) >= 4
+    for row, reading in zip(rows, stored, strict=False):
+        assert row["source"] == visit.source
+        assert row["time (UTC)"] == reading["timestamp"][:23] + "Z"
+        assert abs(float(row["speed (mph)"]) * 1.609344 - reading["speed"]) < 0.001
+
+
+def test_phone_shows_all_of_it_and_saves_as_large_a_picture(browser, page_server):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    visit = Visit(context, page_server)
+    visit.wait_until_drawn(1)
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
+    with visit.page.expect_download() as download:
+        visit.page.tap("#export-png")
+    assert struct.unpack(">I", download.value.path().read_bytes()[16:20])[0] >= 1400
+    context.close()
+
+
+@pytest.mark.parametrize("speed", [188, 1888])
+def test_digits_fit_into_the_dial_at_any_width(context, page_server, speed):
+    reading = {"source": f"wide-{speed}", "timestamp": 1_790_000_000, "seq": 1, "speed": speed}
+    requests.post(f"{page_server.url}/api/v1/readings", json=reading, timeout=5).raise_for_status()
+    visit = Visit(context, page_server, f"?source=wide-{speed}&from=1789999990000&to=1790000010000", status=None)
+    expect(visit.page.locator("#speed-now")).to_have_text(str(speed))
+    fits = """() => {
+        const [digits, dial] = ['#speed-now', '#dial'].map((id) => document.querySelector(id).getBoundingClientRect());
+        return digits.width < 0.62 * dial.width && document.documentElement.scrollWidth <= window.innerWidth;
+    }"""
+    for width in (1440, 1024, 861, 390):
+        visit.page.set_viewport_size({"width": width, "height": 800})
+        visit.wait_until(fits, 5)
+
+
+def test_refused_readings_are_told_and_the_others_go_on(run, tmp_path, context):
+    visit = Visit(context, run(f"sqlite:///{tmp_path}/speed.db", SPEEDDASH_MAX_SPEED_KMH="5"))
+    expect(visit.page.locator("#notice")).to_contain_text("refused: speed must be 0 to 5 km/h", timeout=15_000)
+    expect(visit.page.locator("#waiting")).to_contain_text("0 waiting", timeout=15_000)
+
+
+def test_database_that_stands_still_is_told_and_nothing_is_lost(run, mariadb, context):
+    visit = Visit(context, run(mariadb.create("paused")))
+    visit.wait_until_drawn(2)
+    mariadb.process.send_signal(19)
+    try:
+        # The database's own time to answer is 10 s.
+        visit.wait_for_status("Storage paused", 30)
+        assert "The server cannot store" in visit.page.inner_text("#notice")
+        held = len(visit.drawn())
+        visit.wait_until_waiting(3)
+        assert len(visit.drawn()) == held
+        assert "stale" in visit.page.locator("#speed-now").get_attribute("class")
+    finally:
+        mariadb.process.send_signal(18)
+    visit.wait_for_status("Live", 30)
+    expect(visit.page.locator("#notice")).to_be_hidden()
+    visit.wait_until_drawn(held + 5)
+    visit.assert_drawn_is_stored()
+
+
+def test_database_that_is_not_up_yet_is_said_on_the_page(run, context):
+    server = run("mysql://u@127.0.0.1:1/d", wait_ready=False)
+    visit = Visit(context, server, status=None)  # it asks at once, and need not be "Live" before
+    visit.wait_for_status("Storage paused")
+    expect(visit.page.locator("#notice")).to_contain_text("Connection refused")
+    expect(visit.page.locator("#message-text")).to_contain_text("History cannot be read")
+
+
+def test_no_network_is_called_offline(visit, context):
+    visit.wait_until_drawn(1)
+    context.set_offline(True)
+    visit.page.evaluate("window.dispatchEvent(new Event('offline'))")
+    visit.wait_until_waiting(2)
+    context.set_offline(False)
+    visit.wait_for_status("Live", 40)
+    visit.wait_until("() => document.querySelector('#waiting').textContent === '0 waiting'")
+    visit.assert_drawn_is_stored()

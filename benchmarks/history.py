@@ -105,7 +105,7 @@ def _ask(port: int, length_s: int, all_s: int) -> list[float]:
 
 
 def _ingest(report: Report, database: MariaDB, runs: int, seconds: float) -> None:
-    """RateLimits with and without rollups, side by side; with them a month of hours is being rolled up meanwhile."""
+    """Rates with and without rollups, side by side; with them a month of hours is being rolled up meanwhile."""
     frames = Frames(ONE_EACH.frames, ONE_EACH.readings)
     url = database.create("busy")
     open_store(url).prepare()

@@ -40,7 +40,7 @@ class Clock:
     def set(self, offset_s: int) -> None:
         new = self._file.with_suffix(".new")
         new.write_text(f"{offset_s:+d}")
-        new.source_maintenance.rename(self._file)
+        new.rename(self._file)
 
 
 @pytest.fixture

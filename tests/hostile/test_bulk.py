@@ -15,7 +15,7 @@ from tests.running import RunningServer
 STORED = 20_000
 COUNT = 100
 ROUNDS = 5
-#: Slower than this many times the normal p99 and the work was not done in small steps: an import of bad lines once took 1,000 times.
+#: Of medians. Before bulk work was done in small steps, an import of bad lines made it 1,000, and 50 exports 118.
 MAX_FACTOR = 20
 
 IMPORT = """
@@ -69,15 +69,15 @@ def test_echo_goes_on_beside_bulk_work(filled, script, record_property):
     with RawSocket(filled.port, "/ws?source=honest", timeout_s=60) as sender:
         waits_ms(sender, COUNT)
         for _ in range(ROUNDS):
-            _, normal = waits_ms(sender, COUNT)
+            normal, _ = waits_ms(sender, COUNT)
             with client(script, filled.url) as process:
                 median, under = waits_ms(sender, COUNT)
                 assert process.poll() is None, "the work ended before it was measured"
-            rounds.append((under / max(normal, FLOOR_MS), normal, median, under))
+            rounds.append((median / max(normal, FLOOR_MS), normal, median, under))
             if rounds[-1][0] <= MAX_FACTOR:
                 break
     factor, normal, median, under = min(rounds)
-    record_property("normal_p99_ms", round(normal, 2))
+    record_property("normal_ms", round(normal, 2))
     record_property("beside_ms", round(median, 2))
     record_property("beside_p99_ms", round(under, 2))
     assert factor <= MAX_FACTOR

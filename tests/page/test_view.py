@@ -209,7 +209,7 @@ def test_kiosk_shows_dial_and_chart_alone(context, page_server):
         assert not visit.page.is_visible(hidden)
     for shown in ("#dial", "#speed-now", "#live-graph"):
         assert visit.page.is_visible(shown)
-    assert visit.page.evaluate("document.documentElement.scrollHeight") <= 900
+    visit.wait_until("() => document.documentElement.scrollHeight <= 900", 20)
 
 
 def test_driving_mode_has_huge_digits_and_a_mirror(visit):

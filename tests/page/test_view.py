@@ -187,7 +187,7 @@ def test_unit_and_theme_are_remembered(context, page_server):
     assert again.page.inner_text("#unit-now") == "mph"
 
 
-def test_reload_stands_there_again_in_a_second(visit):
+def test_reload_shows_the_same_readings_soon(visit):
     visit.wait_until_drawn(5)
     visit.choose("unit", "mph")
     visit.choose("window", "5 m")
@@ -195,9 +195,8 @@ def test_reload_stands_there_again_in_a_second(visit):
     visit.page.reload(wait_until="commit")
     began = visit.page.evaluate("performance.timeOrigin")
     visit.wait_until(f"() => ({DRAWN}).length >= {len(before)}")
-    assert (
-        visit.page.evaluate("Date.now()") - began < 3000
-    )  # a second on a machine that does nothing else: see benchmarks
+    # A second on an idle machine (`python -m benchmarks page` measures it); a busy one takes several times as long.
+    assert visit.page.evaluate("Date.now()") - began < 15_000
     assert visit.drawn()[: len(before)] == before
     assert 299 < visit.range_s() < 301
 

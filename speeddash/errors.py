@@ -1,28 +1,28 @@
-"""Every error that SpeedDash raises on purpose.
+"""The errors that SpeedDash raises.
 
     SpeedDashError
-    ├── SettingsError         a knob is unknown or has a value it cannot take
-    ├── InvalidInput            a frame breaks the wire contract; nothing of it is stored
-    ├── StoreError            the database did not take a statement
-    │   ├── StoreUnavailable  it may take it later: try again
-    │   ├── StoreMisconfigured  only an operator can mend it
-    │   ├── ReadingsRefused   it will never take these readings
-    │   └── ChunksTooLong     it takes them in shorter statements alone: encode them again
-    ├── SourceTaken           a source cannot get a name that another one has
+    ├── SettingsError         a setting is unknown or has an invalid value
+    ├── InvalidInput          a frame, query, row or option of a client is invalid
+    ├── StoreError            the database did not execute a statement
+    │   ├── StoreUnavailable    it may succeed later
+    │   ├── StoreMisconfigured  an operator must act
+    │   ├── ReadingsRefused     the database rejects these readings
+    │   └── ChunksTooLong       encode the readings again, in shorter statements
+    ├── SourceTaken           a source cannot get the name of another one
     ├── RenameUnderWay        a source is being renamed to another name
-    ├── NotStored             the wait for a commit ended without one; the outcome is open
-    └── RecordingError            a recorded drive cannot be read
+    ├── NotStored             the wait for a commit ended without one; the outcome is unknown
+    └── RecordingError        a recording cannot be read, or not be sent
 
-Foreign errors are mapped where they arise (the store's in `store.mysql` and `store.sqlite`), so that the edges catch one class.
+Errors of libraries are translated where they occur (those of databases in `store.mysql` and `store.sqlite`).
 """
 
 
 class SpeedDashError(Exception):
-    """The root: everything below carries a message that may be shown to a person."""
+    """Base class. Every message may be shown to a person."""
 
 
 class SettingsError(SpeedDashError):
-    """A setting is unknown or wrong.
+    """A setting is unknown or invalid.
 
     Attributes:
         key: The name as the person wrote it, for example `SPEEDDASH_PORT`.
@@ -34,7 +34,7 @@ class SettingsError(SpeedDashError):
 
 
 class InvalidInput(SpeedDashError):
-    """A frame that breaks the wire contract.
+    """Invalid input of a client: a frame, a query, a row of a file, or an option.
 
     Attributes:
         code: Stable word for programs, for example `bad_speed`.
@@ -48,7 +48,7 @@ class InvalidInput(SpeedDashError):
         super().__init__(message)
 
     def as_dict(self) -> dict[str, str | int]:
-        """The `error` member of an error frame; `index` only where one reading is to blame."""
+        """Return the `error` member of an error frame; with `index` if one reading is invalid."""
         answer: dict[str, str | int] = {"code": self.code, "message": self.message}
         if self.index is not None:
             answer["index"] = self.index
@@ -56,19 +56,19 @@ class InvalidInput(SpeedDashError):
 
 
 class StoreError(SpeedDashError):
-    """The database did not take a statement."""
+    """The database did not execute a statement."""
 
 
 class StoreUnavailable(StoreError):
-    """The database is away or busy; the same statement may succeed later."""
+    """The database is unavailable or busy; the same statement may succeed later."""
 
 
 class StoreMisconfigured(StoreError):
-    """Only an operator can mend it: wrong password, no such database, table of another shape, disk full."""
+    """An operator must act: wrong password, no such database, table of another shape, disk full."""
 
 
 class ReadingsRefused(StoreError):
-    """The database will never take at least one of these readings; none of them was stored."""
+    """The database rejects at least one of these readings; none of them was stored."""
 
 
 class ChunksTooLong(StoreError):
@@ -109,4 +109,4 @@ class NotStored(SpeedDashError):
 
 
 class RecordingError(SpeedDashError):
-    """A recorded drive cannot be read; the message names the file and what is missing."""
+    """A recording cannot be read, or not be sent; the message names the file or server and the reason."""

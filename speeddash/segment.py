@@ -4,7 +4,7 @@ Minute and hour rollups, trips and summaries are segments, computed from reading
 `merge(of(a), of(b)) == of(a + b)`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import reduce
 from typing import Final, NamedTuple
 
@@ -98,21 +98,6 @@ def merge(a: Segment, b: Segment) -> Segment:
         standing_us=b.standing_us if starts_later and b.standing else a.standing_us,
         gap_us=max(a.gap_us, b.gap_us, between_us),
     )
-
-
-def merged(segments: Iterable[Segment], width_us: int) -> Iterator[Segment]:
-    """Yield one segment for each multiple of a width, merged from the segments that begin in it."""
-    whole: Segment | None = None
-    for each in segments:
-        at_us = each.at_us - each.at_us % width_us
-        if whole is not None and whole.at_us == at_us:
-            whole = merge(whole, each)
-            continue
-        if whole is not None:
-            yield whole
-        whole = each._replace(at_us=at_us)
-    if whole is not None:
-        yield whole
 
 
 def jumped(between_us: int, before: float, speed: float) -> bool:

@@ -108,7 +108,7 @@ class Query(BaseModel):
 
 @cache
 def _schema(model: type[Query]) -> dict[str, Any]:
-    return BaseModel.model_json_schema.__func__(model)  # type: ignore[attr-defined, no-any-return]
+    return super(Query, model).model_json_schema()
 
 
 class Page(Query):

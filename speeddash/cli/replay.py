@@ -13,12 +13,12 @@ import click
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 
+from speeddash.cli.options import format_option, unit_option
 from speeddash.cli.transfer import print_bad_lines
 from speeddash.errors import InvalidInput, RecordingError, SettingsError
-from speeddash.formats import FORMATS, BadLine, Row, read_recording, source_of
+from speeddash.formats import BadLine, Row, read_recording, source_of
 from speeddash.reading import parse_source, parse_time, rfc3339
 from speeddash.settings import Settings
-from speeddash.units import KMH_IN
 
 FRAME_READINGS = 100
 #: About 60 KB together: what a socket accepts while the other side does not read.
@@ -31,17 +31,8 @@ Progress = Callable[[int], object]
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--unit",
-    type=click.Choice(list(KMH_IN)),
-    help="Unit of the speeds. [default: the unit that the file names, else that of the format]",
-)
-@click.option(
-    "--format",
-    "file_format",
-    type=click.Choice(FORMATS),
-    help="[default: by the name of the file, else by its content]",
-)
+@unit_option
+@format_option
 @click.option(
     "--speed-up",
     type=click.FloatRange(min=0, min_open=True),

@@ -10,8 +10,9 @@ from typing import IO, Any
 
 import click
 
+from speeddash.cli.options import database_option, format_option, unit_option
 from speeddash.errors import InvalidInput, SettingsError, StoreError
-from speeddash.formats import FORMATS, MIME_TYPES, BadLine, read_recording, source_of, write_readings
+from speeddash.formats import MIME_TYPES, BadLine, read_recording, source_of, write_readings
 from speeddash.formats.importer import Importer
 from speeddash.history.worker import rebuild
 from speeddash.reading import Reading, parse_source, parse_time
@@ -22,8 +23,6 @@ from speeddash.units import KMH_IN
 
 #: Bad lines that are printed; the others are only counted.
 SHOWN_LINES = 20
-
-database_option = click.option("--database-url", help="Instead of SPEEDDASH_DATABASE_URL.")
 
 
 def _moment_us(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
@@ -36,17 +35,8 @@ def _moment_us(_context: click.Context, _option: click.Parameter, text: str | No
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--source", help="Source of readings that name none. [default: the name of the file]")
-@click.option(
-    "--format",
-    "file_format",
-    type=click.Choice(FORMATS),
-    help="[default: by the name of the file, else by its content]",
-)
-@click.option(
-    "--unit",
-    type=click.Choice(list(KMH_IN)),
-    help="Unit of the speeds. [default: the unit that the file names, else that of the format]",
-)
+@format_option
+@unit_option
 @click.option("--start", callback=_moment_us, help="Moment of second 0, for files that count seconds. [default: now]")
 @database_option
 def import_recordings(

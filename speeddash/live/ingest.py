@@ -14,6 +14,7 @@ from prometheus_client import Histogram
 
 from speeddash.errors import ChunksTooLong, NotStored, ReadingsRefused, StoreError, StoreMisconfigured
 from speeddash.live.feed import Feed
+from speeddash.live.write_request import WriteRequest
 from speeddash.reading import Reading
 from speeddash.store import Chunk, Durability, Store
 
@@ -25,29 +26,6 @@ MAX_RETRY_S = 5.0
 MAX_BATCH_READINGS = 20_000
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 COMMIT_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-
-
-class WriteRequest:
-    """Frames of one caller that are to be stored.
-
-    Attributes:
-        frames: The readings of each frame.
-        chunks: The same readings, encoded for the store.
-        acknowledge: Called once when the outcome is known.
-        refused: Errors of frames that the database rejects, by their position.
-        error: Why no other frame was stored; None when they are durable.
-    """
-
-    __slots__ = ("acknowledge", "chunks", "error", "frames", "refused")
-
-    def __init__(
-        self, frames: Sequence[Sequence[Reading]], chunks: list[Chunk], acknowledge: "Callable[[WriteRequest], object]"
-    ) -> None:
-        self.frames = frames
-        self.chunks = chunks
-        self.acknowledge = acknowledge
-        self.refused: dict[int, ReadingsRefused] = {}
-        self.error: Exception | None = None
 
 
 class Ingest:

@@ -18,7 +18,8 @@ from speeddash.auth.access import FOREIGN_SOURCE, Permission, allow, current_rol
 from speeddash.auth.guard import is_socket
 from speeddash.errors import InvalidInput, NotStored, ReadingsRefused
 from speeddash.live.connections import Connection, Connections
-from speeddash.live.ingest import Ingest, WriteRequest
+from speeddash.live.ingest import Ingest
+from speeddash.live.write_request import WriteRequest
 from speeddash.network.nonblocking import Backlog
 from speeddash.network.rate_limit import RateLimits, TokenBucket, TokenBuckets, largest_batch, spend
 from speeddash.network.websocket import Frames, ServerSocket

@@ -6,7 +6,7 @@ import io
 import re
 import socket
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from struct import pack
@@ -15,10 +15,11 @@ from typing import Any
 import gevent
 import gevent.socket
 from gevent import pywsgi
-from gevent.hub import Waiter
 
 from speeddash.network.address import network_of
-from speeddash.network.rate_limit import TokenBucket, TokenBuckets
+from speeddash.network.rate_limit import TokenBuckets
+from speeddash.network.request_body import PAUSE_S, RUN_S, Body, ConnectionReader
+from speeddash.network.request_gate import RequestGate
 from speeddash.network.websocket import PROTOCOL_VIOLATION
 
 #: Limits of a request without its body: all lines, one line, and the number of headers. Parsers of headers take time that grows
@@ -29,9 +30,6 @@ MAX_HEADERS = 100
 #: Cookies of one request, and parameters of one query: parsing 4,000 of them takes 10 ms.
 MAX_COOKIES = 200
 MAX_PARAMETERS = 256
-#: Throttle clients that upload faster than we process: read for 1 ms, then pause everything from their network for 4 ms. Requests
-#: without valid credentials use the same budget: a fifth of the server's time for each network.
-RUN_S, PAUSE_S = 0.001, 0.004
 #: Most that one request without credentials is charged (a client that takes its answer slowly costs no processing time), and the
 #: longest that a new connection waits for the budget.
 MAX_CHARGE_S = 0.1
@@ -41,10 +39,6 @@ OVERHEAD_S = 0.0006
 PIECE_BYTES = 1 << 11
 #: How long to read on after the answer to a bad request: closing on unread data would reset the connection under that answer.
 LINGER_S = 1.0
-#: Bytes of an unwanted body that are read at once.
-DRAIN_BYTES = 1 << 16
-#: Unread bytes of a body that are read and discarded, so that the connection can be used again; with more it is closed.
-MAX_DISCARD_BYTES = 1 << 16
 #: In the WSGI environment of a request without valid credentials.
 UNAUTHENTICATED = "speeddash.unauthenticated"
 #: Connections accepted per event-loop turn; each costs about 0.1 ms until it is answered.
@@ -153,44 +147,6 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
         return self._open[peer] < self._max_per_network and not self._failures.of(peer).wait_s()
 
 
-class RequestGate:
-    """Lets one request start in each turn of the event loop: an echo takes several turns, and none holds many requests.
-
-    Client networks take turns: a network that starts hundreds of requests at once makes its own wait.
-
-    Greenlets of one event loop call it. (`gevent.sleep(0)` would not do: it returns within the same turn, for up to 5 ms.)
-    """
-
-    def __init__(self) -> None:
-        loop: Any = gevent.get_hub().loop
-        self._next_turn = loop.timer(0.0, ref=False)
-        self._passed = False
-        # By client network; the first one is next, and goes to the end.
-        self._waiting: dict[str, deque[Any]] = {}
-
-    def wait(self, peer: str) -> None:
-        """Return when a request of a client network may start."""
-        if self._passed:
-            waiter: Any = Waiter()
-            self._waiting.setdefault(peer, deque()).append(waiter)
-            waiter.get()
-        else:
-            self._passed = True
-            self._next_turn.start(self._release)
-
-    def _release(self) -> None:
-        if self._waiting:
-            self._next_turn.start(self._release)
-            peer = next(iter(self._waiting))
-            line = self._waiting.pop(peer)
-            waiter = line.popleft()
-            if line:
-                self._waiting[peer] = line
-            waiter.switch(None)
-        else:
-            self._passed = False
-
-
 class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
     """One connection of a client that may be slow, wrong or hostile."""
 
@@ -202,14 +158,14 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         self._gate = server.gate
         self._peer = peer_of(address)
         self._runs = server.runs.of(self._peer)
-        self._reads = _Reads(sock, self._timeout_s, self._runs)
+        self._reads = ConnectionReader(sock, self._timeout_s, self._runs)
         super().__init__(sock, address, server, io.BufferedReader(self._reads, PIECE_BYTES))  # type: ignore[call-arg, unused-ignore]
 
     def handle_one_request(self) -> Any:
         """Called by gevent until the connection ends; what it returns is an answer to a bad request."""
         self._reads.deadline = time.monotonic() + self._timeout_s
         result = super().handle_one_request()
-        left_over = isinstance(self.wsgi_input, _Body) and self.wsgi_input.left_over
+        left_over = isinstance(self.wsgi_input, Body) and self.wsgi_input.left_over
         if not isinstance(result, tuple) and not left_over:
             return result
         with suppress(OSError):
@@ -254,7 +210,7 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         """Called by gevent for each request."""
         environ = super().get_environ()
         made: Any = self.wsgi_input  # gevent takes no other class for it
-        self.wsgi_input = _Body(self.rfile, self.content_length, socket=made.socket, chunked_input=made.chunked_input)
+        self.wsgi_input = Body(self.rfile, self.content_length, socket=made.socket, chunked_input=made.chunked_input)
         if environ["wsgi.input"] is made:
             environ["wsgi.input"] = self.wsgi_input
         return environ
@@ -307,7 +263,7 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         raise _HeadTooLarge
 
     def _sendall(self, data: Any) -> None:
-        """Each part of an answer must be taken before the timeout; the whole of it may take as long as it does."""
+        """Send data. The client must accept some of it within the timeout; there is no limit for all of it."""
         left = memoryview(data)
         self.socket.settimeout(self._timeout_s)
         try:
@@ -324,79 +280,6 @@ class _HeadTooLarge(ValueError):
     pass
 
 
-class _Body(pywsgi.Input):  # type: ignore[misc, unused-ignore]
-    """A request body with an end: gevent would parse unwanted bodies and trailers for as long as they come.
-
-    Attributes:
-        left_over: More of the body follows than `MAX_DISCARD_BYTES` after the request was answered.
-    """
-
-    left_over = False
-    _trailers = 0
-
-    def _discard(self) -> None:
-        left_bytes = (self.content_length or 0) - self.position
-        self.left_over = self.chunk_length != 0 if self.chunked_input else left_bytes > MAX_DISCARD_BYTES
-        if not self.left_over:
-            super()._discard()  # type: ignore[misc, unused-ignore]
-
-    def _Input__read_chunk_trailer(self, rfile: Any) -> Any:  # noqa: N802 - gevent's private name
-        self._trailers += 1
-        if self._trailers > MAX_HEADERS:
-            self._chunked_input_error = True
-            raise OSError(f"more than {MAX_HEADERS} trailers")
-        return super()._Input__read_chunk_trailer(rfile)  # type: ignore[misc, unused-ignore]
-
-
-class _Reads(io.RawIOBase):
-    """The bytes of a connection, with a deadline: that of the head, else one for each pause."""
-
-    def __init__(self, sock: Any, pause_s: float, runs: TokenBucket) -> None:
-        self.deadline: float | None = None
-        self._sock = sock  # simple-websocket looks for it under this name
-        self._pause_s = pause_s
-        self._runs = runs
-        self._run_until = time.monotonic() + RUN_S
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def drain(self, seconds: float) -> None:
-        """Read and discard what still comes, for at most so many seconds; see `LINGER_S`."""
-        until = time.monotonic() + seconds
-        self._sock.settimeout(seconds)
-        while self._sock.recv(DRAIN_BYTES) and time.monotonic() < until:
-            self._pause()
-
-    def readinto(self, buffer: Any) -> int:
-        """Wait for bytes.
-
-        Raises:
-            TimeoutError: They are not here in time.
-        """
-        left_s = self._pause_s if self.deadline is None else self.deadline - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        try:
-            self._sock.settimeout(0)
-            size = self._sock.recv_into(buffer)
-        except BlockingIOError:
-            self._sock.settimeout(left_s)
-            size = self._sock.recv_into(buffer)
-            self._run_until = time.monotonic() + RUN_S
-        finally:
-            self._sock.settimeout(None)
-        if time.monotonic() > self._run_until:
-            self._pause()
-        return int(size)
-
-    def _pause(self) -> None:
-        self._runs.take(1)
-        gevent.sleep(self._runs.wait_s())
-        self._run_until = time.monotonic() + RUN_S
-
-
 def peer_of(address: Any) -> str:
-    """The client network of an address; empty on a Unix socket."""
+    """Return the client network of an address; empty for a Unix socket."""
     return network_of(str(address[0])) if isinstance(address, tuple) else ""

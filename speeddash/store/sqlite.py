@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
@@ -80,8 +80,7 @@ PRAGMAS: Final = (
     "wal_autocheckpoint = 16384",
     "cache_size = -32768",
 )
-#: How long to retry a pragma on a locked file, and the pause between two tries.
-PRAGMA_TIMEOUT_S: Final = 5.0
+#: Pause between two tries of a pragma on a locked file.
 PRAGMA_RETRY_S: Final = 0.005
 BUSY_CODES: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
 DATA_CODES: Final = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}
@@ -99,7 +98,11 @@ class SQLite(WritableDatabase):
     now_us: ColumnElement[int] = literal_column(NOW_US)
 
     def __init__(self, url: URL, timeout_s: float) -> None:
-        self._options = {"timeout": timeout_s, "check_same_thread": False, "cached_statements": MAX_CACHED_STATEMENTS}
+        self._options: dict[str, Any] = {
+            "timeout": timeout_s,
+            "check_same_thread": False,
+            "cached_statements": MAX_CACHED_STATEMENTS,
+        }
         super().__init__(url)
         self.path = Path(url.database or "").resolve()
         self._opened: sqlite3.Connection | None = None
@@ -108,7 +111,7 @@ class SQLite(WritableDatabase):
     def _new_engine(self) -> Engine:
         # NullPool: opening a file is cheap, and a pool's locks would be shared between threads and greenlets.
         engine = create_engine(self._url, poolclass=NullPool, connect_args=self._options)
-        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "connect", partial(_set_pragmas, self._options["timeout"]))
         return engine
 
     def _schema(self) -> list[str]:
@@ -210,11 +213,11 @@ def _insert(rows: int) -> str:
     return f"INSERT INTO speed_data (source, timestamp, seq, speed) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608 - question marks alone
 
 
-def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
+def _set_pragmas(timeout_s: float, connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
     try:
         for pragma in PRAGMAS:
-            _set_pragma(cursor, pragma)
+            _set_pragma(cursor, pragma, timeout_s)
         for table in SCHEMA:  # for each connection, because the file may have been removed while the server runs
             cursor.execute(table)
     except sqlite3.Error:
@@ -225,9 +228,9 @@ def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
     cursor.close()
 
 
-def _set_pragma(cursor: sqlite3.Cursor, pragma: str) -> None:
+def _set_pragma(cursor: sqlite3.Cursor, pragma: str, timeout_s: float) -> None:
     # SQLite does not wait for a lock when the journal mode changes: servers that start at once on a new file would fail.
-    deadline = time.monotonic() + PRAGMA_TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
             cursor.execute(f"PRAGMA {pragma}")

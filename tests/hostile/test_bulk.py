@@ -1,13 +1,9 @@
 """Imports and exports, while somebody else goes on sending readings."""
 
-import contextlib
-import subprocess
-import sys
-from collections.abc import Iterator
-
 import pytest
 import requests
 
+from tests.hostile.test_floods import client
 from tests.hostile.test_strangers import FLOOR_MS, waits_ms
 from tests.rawsocket import RawSocket
 from tests.running import RunningServer
@@ -15,8 +11,10 @@ from tests.running import RunningServer
 STORED = 20_000
 COUNT = 100
 ROUNDS = 5
-#: Of medians. Before bulk work was done in small steps, an import of bad lines made it 1,000, and 50 exports 118.
+#: Bounds for the median and the 99th percentile, as multiples of those without the work. Before bulk work was done in small steps these
+#: were 118 and 200 beside 50 exports, and 1,000 beside an import of bad lines.
 MAX_FACTOR = 20
+MAX_P99_FACTOR = 60
 
 IMPORT = """
 import requests
@@ -50,18 +48,6 @@ def filled(server: RunningServer) -> RunningServer:
     return server
 
 
-@contextlib.contextmanager
-def client(script: str, url: str) -> Iterator[subprocess.Popen]:
-    process = subprocess.Popen([sys.executable, "-c", script.format(url=url)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline() == "ready\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
 @pytest.mark.alone
 @pytest.mark.parametrize("script", [IMPORT, EXPORTS], ids=["import of bad lines", "50 exports"])
 def test_echo_goes_on_beside_bulk_work(filled, script, record_property):
@@ -69,15 +55,15 @@ def test_echo_goes_on_beside_bulk_work(filled, script, record_property):
     with RawSocket(filled.port, "/ws?source=honest", timeout_s=60) as sender:
         waits_ms(sender, COUNT)
         for _ in range(ROUNDS):
-            normal, _ = waits_ms(sender, COUNT)
-            with client(script, filled.url) as process:
-                median, under = waits_ms(sender, COUNT)
+            normal, normal_p99 = (max(each, FLOOR_MS) for each in waits_ms(sender, COUNT))
+            with client("-c", script.format(url=filled.url)) as process:
+                median, p99 = waits_ms(sender, COUNT)
                 assert process.poll() is None, "the work ended before it was measured"
-            rounds.append((median / max(normal, FLOOR_MS), normal, median, under))
-            if rounds[-1][0] <= MAX_FACTOR:
+            rounds.append((median / normal / MAX_FACTOR, p99 / normal_p99 / MAX_P99_FACTOR, median, p99))
+            if max(rounds[-1][:2]) <= 1:
                 break
-    factor, normal, median, under = min(rounds)
-    record_property("normal_ms", round(normal, 2))
+    of_median, of_p99, median, p99 = min(rounds, key=lambda each: max(each[:2]))
     record_property("beside_ms", round(median, 2))
-    record_property("beside_p99_ms", round(under, 2))
-    assert factor <= MAX_FACTOR
+    record_property("beside_p99_ms", round(p99, 2))
+    assert of_median <= 1
+    assert of_p99 <= 1

@@ -55,16 +55,22 @@ def healthz_s(server: RunningServer) -> float:
 
 
 @contextlib.contextmanager
-def attack(server: RunningServer, kind: str, lasts_s: float = LASTS_S) -> Iterator[subprocess.Popen]:
-    command = [sys.executable, "-m", "tests.hostile.attacker", kind, str(server.port), str(lasts_s)]
-    attacker = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def client(*arguments: str) -> Iterator[subprocess.Popen]:
+    """A Python process that has printed that it is ready."""
+    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        assert attacker.stdout.readline() == "ready\n"
-        yield attacker
+        assert process.stdout.readline() == "ready\n"
+        yield process
     finally:
-        attacker.kill()
-        attacker.wait()
-        attacker.stdout.close()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def attack(
+    server: RunningServer, kind: str, lasts_s: float = LASTS_S
+) -> contextlib.AbstractContextManager[subprocess.Popen]:
+    return client("-m", "tests.hostile.attacker", kind, str(server.port), str(lasts_s))
 
 
 def beside(server: RunningServer, sender: RawSocket, kind: str, count: int) -> tuple[float, float]:

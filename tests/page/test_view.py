@@ -187,6 +187,7 @@ def test_unit_and_theme_are_remembered(context, page_server):
     assert again.page.inner_text("#unit-now") == "mph"
 
 
+@pytest.mark.alone
 def test_reload_shows_the_same_readings_soon(visit):
     visit.wait_until_drawn(5)
     visit.choose("unit", "mph")
@@ -195,8 +196,7 @@ def test_reload_shows_the_same_readings_soon(visit):
     visit.page.reload(wait_until="commit")
     began = visit.page.evaluate("performance.timeOrigin")
     visit.wait_until(f"() => ({DRAWN}).length >= {len(before)}")
-    # A second on an idle machine (`python -m benchmarks page` measures it); a busy one takes several times as long.
-    assert visit.page.evaluate("Date.now()") - began < 15_000
+    assert visit.page.evaluate("Date.now()") - began < 3000  # `python -m benchmarks page` measures it
     assert visit.drawn()[: len(before)] == before
     assert 299 < visit.range_s() < 301
 

@@ -92,6 +92,18 @@ def test_row_typed_by_hand_works_twice_and_is_read(store, database_url):
     assert len(store.readings.select(source="", limit=10)) == 3
 
 
+def test_snapshot_answers_from_one_state_while_readings_are_stored_and_removed(store):
+    put = lambda seq: store.writer.insert(store.writer.encode([Reading("car", NOON_US + seq, seq, 50.0)]))  # noqa: E731
+    put(1)
+    with store.snapshot() as queries:
+        assert queries.sources.span("car").last_us == NOON_US + 1
+        put(2)
+        store.source_maintenance.remove("car", TimeRange(to_us=NOON_US + 2))
+        assert [each.seq for each in queries.readings.select(source="car", limit=9)] == [1]
+        assert queries.rollups.buckets("car", TimeRange(NOON_US, NOON_US + 10), 10)[0].n == 1
+    assert [each.seq for each in store.readings.select(source="car", limit=9)] == [2]
+
+
 def test_preparing_again_changes_nothing(store):
     store.writer.insert(store.writer.encode([Reading("car", NOON_US, 1, 50.0)]))
     assert store.prepare().durable

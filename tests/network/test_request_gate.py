@@ -1,10 +1,10 @@
-"""Parts of the HTTP server on their own; `tests/hostile` attacks the whole of it."""
+"""The start of requests; `tests/hostile` attacks the whole server."""
 
 from itertools import pairwise
 
 import gevent
 
-from speeddash.network.http import RequestGate
+from speeddash.network.request_gate import RequestGate
 
 
 def test_networks_take_turns_and_one_request_starts_in_each_turn():

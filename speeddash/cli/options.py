@@ -1,0 +1,19 @@
+"""Options that several commands have."""
+
+import click
+
+from speeddash.formats import FORMATS
+from speeddash.units import KMH_IN
+
+database_option = click.option("--database-url", help="Instead of SPEEDDASH_DATABASE_URL.")
+format_option = click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(FORMATS),
+    help="[default: by the name of the file, else by its content]",
+)
+unit_option = click.option(
+    "--unit",
+    type=click.Choice(list(KMH_IN)),
+    help="Unit of the speeds. [default: the unit that the file names, else that of the format]",
+)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import faults, history, ingest, latency, model, page, sockets, trips
+from benchmarks import dense, faults, history, ingest, latency, model, page, sockets, trips
 from benchmarks.report import Report, machine
 
 runs = click.option(
@@ -75,6 +75,18 @@ def history_command(runs: int, path: Path | None, seconds: float, days: int) -> 
     _finish(report, path)
 
 
+@main.command("dense")
+@to_file
+@click.option("--readings", type=click.IntRange(1), default=dense.READINGS, show_default=True, help="1,000 a second.")
+def dense_command(path: Path | None, readings: int) -> None:
+    """One source of 1,000 readings a second beside 10,000 others: answers, and the wait of a sender."""
+    report = Report(
+        f"dense: {readings:,} readings of one source, 1,000 a second, beside {dense.SOURCES:,} sources", machine()
+    )
+    dense.run(report, readings)
+    _finish(report, path)
+
+
 @main.command("faults")
 @to_file
 @click.option(
@@ -103,7 +115,7 @@ def faults_command(path: Path | None, cycles: int, seed: int | None, table: Path
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="How long.")
 @click.option("--seed", type=int, help="The first seed; a failure names its own.")
 def model_command(minutes: float, seed: int | None) -> None:
-    """Random operations on both databases beside a model of the README: no answer may differ."""
+    """Random operations on both databases beside a model of the documents: no answer may differ."""
     sys.exit(0 if model.run_for(minutes, seed, click.echo) else 1)
 
 

@@ -1,4 +1,4 @@
-"""Every knob of SpeedDash, read from the environment here and nowhere else."""
+"""All settings of SpeedDash. The environment is read here and nowhere else."""
 
 import difflib
 import os
@@ -12,102 +12,108 @@ from speeddash.errors import InvalidInput, SettingsError
 from speeddash.reading import parse_source
 
 PREFIX = "SPEEDDASH_"
-#: A shorter one could be guessed.
+#: Fewest characters of a token; a shorter one could be guessed.
 MIN_TOKEN = 16
 
 
 class Settings(BaseSettings):
-    """The settings of one server: a field's name in capitals behind `SPEEDDASH_` is its environment variable.
+    """Settings of one server. The environment variable of a field is `SPEEDDASH_` and its name in capitals.
 
-    The unit of a number stands in its name. The README's table is checked against these fields.
+    Names end with the unit of their number. A test compares these fields with the table in docs/configuration.md.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
 
     host: str = Field(
-        "127.0.0.1", min_length=1, description="Address to listen on; the default is reached from this machine alone"
+        "127.0.0.1",
+        min_length=1,
+        description="Address to listen on; the default accepts connections from this machine alone",
     )
-    port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free port")
     database_url: SecretStr = Field(
         SecretStr("sqlite:///speeddash.db"),
-        description="Where readings are kept: `sqlite:///FILE` or `mysql://USER:PASSWORD@HOST:3306/DATABASE`",
+        description="Database that stores the readings: `sqlite:///FILE` or `mysql://USER:PASSWORD@HOST:3306/DATABASE`",
     )
     database_timeout_s: float = Field(
-        10.0, gt=0, le=3600, description="How long the database may take to answer a statement"
+        10.0, gt=0, le=3600, description="Longest time the database may take to answer a statement"
     )
-    max_speed_kmh: float = Field(2000.0, gt=0, le=1e9, description="A reading above it is refused")
+    max_speed_kmh: float = Field(
+        2000.0, gt=0, le=1e9, description="Highest valid speed; a reading above it is rejected"
+    )
     max_frame_bytes: int = Field(
-        1 << 20, ge=1024, le=1 << 30, description="A frame or a request body above it is refused"
+        1 << 20, ge=1024, le=1 << 30, description="Largest frame, and largest request body except an import"
     )
     ping_interval_s: float = Field(
         25.0,
         gt=0,
         le=3600,
-        description="A silent socket is pinged after it, and closed after another one or when it takes nothing for so long",
+        description="Silence after which a socket is pinged; after another interval of silence, or of accepting no data, it is closed",
     )
-    max_connections: int = Field(10_000, ge=1, description="Sockets open at once; one more is answered 503")
+    max_connections: int = Field(10_000, ge=1, description="Sockets open at once; another handshake is answered 503")
     store_timeout_s: float = Field(
-        30.0, gt=0, le=3600, description="How long an HTTP request waits for its commit before it answers 503"
+        30.0, gt=0, le=3600, description="Longest time an HTTP request waits for its commit before it is answered 503"
     )
     webhook_url: SecretStr | None = Field(
-        None, description="Gets a POST for each stretch above a source's limit; retried until it is taken"
+        None,
+        description="URL that receives a POST for each event above a source's limit; retried for a day until it answers 2xx",
     )
     keep_raw_days: int | None = Field(
         None,
         ge=1,
         le=36_500,
-        description="Readings older than it are removed, their minutes and hours stay; by default all are kept",
+        description="Age at which readings are removed; their minutes and hours stay. By default nothing is removed",
     )
-    max_import_bytes: int = Field(1 << 30, ge=1024, description="A file that is sent to be imported may have so many")
+    max_import_bytes: int = Field(1 << 30, ge=1024, description="Largest file accepted by `POST /api/v1/import`")
 
     token: SecretStr | None = Field(
-        None, description="Who has it may do everything; with it set, nobody gets in without one"
+        None, description="Token that permits everything. With it set, every request needs a token"
     )
-    read_token: SecretStr | None = Field(None, description="Who has it may watch everything and change nothing")
+    read_token: SecretStr | None = Field(None, description="Token that permits reading everything and changing nothing")
     source_tokens: Annotated[dict[str, SecretStr] | None, NoDecode] = Field(
-        None, description="`SOURCE=TOKEN,SOURCE=TOKEN`: who has one may send readings of that source, and nothing else"
+        None,
+        description="Tokens that permit sending readings of one source and nothing else: `SOURCE=TOKEN,SOURCE=TOKEN`",
     )
     allowed_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         None,
-        description="`https://HOST,https://HOST`: pages of other addresses that may open sockets and write; "
-        "the server answers to these hosts too",
+        description="Other origins whose pages may open sockets and write: `https://HOST,https://HOST`. "
+        "The server accepts these hosts in `Host` too",
     )
     proxies: int = Field(
         0,
         ge=0,
         le=10,
-        description="How many proxies stand before the server: so many `X-Forwarded-For` and `-Proto` are believed",
+        description="Number of reverse proxies in front of the server: that many entries of `X-Forwarded-For` and `-Proto` are trusted",
     )
     max_address_connections: int = Field(
-        1_000, ge=1, description="Sockets open at once from one address; one more is answered 429"
+        1_000, ge=1, description="Sockets open at once from one client network; another handshake is answered 429"
     )
     max_readings_per_s: float | None = Field(
         None,
         gt=0,
-        description="Readings a second on one socket, so many at once; one that sends more is closed with 1013",
+        description="Readings a second on one socket, with bursts of one second; a socket that sends more is closed with 1013",
     )
     max_address_readings_per_s: float | None = Field(
         None,
         gt=0,
-        description="Readings a second from one address, over HTTP too, so many at once; more are answered 429 or closed with 1013, "
-        "and imports are read no faster",
+        description="Readings a second from one client network over sockets and HTTP together, with bursts of one second; more are "
+        "answered 429 or closed with 1013, and imports are read no faster",
     )
     max_feed_readings: int = Field(
         100_000,
         ge=1_000,
-        description="Recent readings held for all watchers together (some 200 bytes each); one that falls further behind is told "
-        "`dropped` and reads again",
+        description="Recent readings held for all watchers together, about 200 bytes each; a watcher that falls further behind gets "
+        "their number as `dropped`",
     )
     max_unsent_bytes: int = Field(
         1 << 26,
         ge=1 << 20,
-        description="Data held for all sockets together that do not take it; beyond it the one with the most is closed",
+        description="Unsent data of all sockets together; beyond it the socket with the most unsent data is closed",
     )
     request_timeout_s: float = Field(
         20.0,
         gt=0,
         le=3600,
-        description="The head of a request must be here within it, and its body may not pause for longer",
+        description="Longest time for the head of a request to arrive, and longest pause in its body",
     )
 
     @field_validator("token", "read_token")
@@ -130,7 +136,7 @@ class Settings(BaseSettings):
             if not is_pair:
                 raise ValueError(f"entry {number} is not SOURCE=TOKEN")
             if name in tokens:
-                raise ValueError(f"there are two tokens of {name}")
+                raise ValueError(f"source {name} has two tokens")
             tokens[name] = _token(token)
         return tokens
 
@@ -159,7 +165,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **given: Any) -> Self:
-        """Read the environment; what is `given` and not None (the command line) wins over it.
+        """Read the environment; values in `given` that are not None (the command line) override it.
 
         Raises:
             SettingsError: An unknown `SPEEDDASH_*` variable, or a value that its field cannot take.
@@ -184,15 +190,15 @@ class Settings(BaseSettings):
         return settings
 
     def _check_tokens(self) -> None:
-        """Each token says who somebody is: no two are the same, and there is always one that may do everything."""
+        """Reject equal tokens (a token identifies a role), and lesser tokens without one that permits everything."""
         others = [("READ_TOKEN", self.read_token)] if self.read_token else []
         others += [("SOURCE_TOKENS", each) for each in (self.source_tokens or {}).values()]
         taken = {self.token}
         for name, token in others:
             if self.token is None:
-                raise SettingsError(PREFIX + name, f"set {PREFIX}TOKEN too: without it nobody could do the rest")
+                raise SettingsError(PREFIX + name, f"set {PREFIX}TOKEN too: without it nothing could be administered")
             if token in taken:
-                raise SettingsError(PREFIX + name, "a token is there twice; each must be of its own")
+                raise SettingsError(PREFIX + name, "this token is used twice; each role needs a different token")
             taken.add(token)
 
 

@@ -1,6 +1,6 @@
-"""A model of what the README promises, and random operations on it and on a real store beside it.
+"""A model of what the documents promise, and random operations on it and on a real store beside it.
 
-The model holds plain dictionaries and computes every answer from all readings, with the README's definitions and none of the product's
+The model holds plain dictionaries and computes every answer from all readings, with the definitions of docs/history.md and none of the product's
 code. `run` prints nothing and raises `AssertionError` at the first difference; the same seed makes the same operations.
 """
 

@@ -1,4 +1,4 @@
-"""Random operations on a store beside a model of the README; `python -m benchmarks model` does it for longer."""
+"""Random operations on a store beside a model of the documents; `python -m benchmarks model` does it for longer."""
 
 import random
 

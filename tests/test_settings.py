@@ -5,7 +5,7 @@ import pytest
 from speeddash.errors import SettingsError
 from speeddash.settings import PREFIX, Settings
 
-README = Path(__file__).parent.parent / "README.md"
+CONFIGURATION = Path(__file__).parent.parent / "docs" / "configuration.md"
 
 
 def test_environment_is_read(monkeypatch):
@@ -44,8 +44,8 @@ def test_password_is_not_shown(monkeypatch):
     assert "hunter2" not in repr(Settings.load())
 
 
-def test_readme_lists_every_setting_with_its_default():
-    rows = [line for line in README.read_text().splitlines() if line.startswith(f"| `{PREFIX}")]
+def test_documentation_lists_every_setting_with_its_default():
+    rows = [line for line in CONFIGURATION.read_text().splitlines() if line.startswith(f"| `{PREFIX}")]
     listed = {line.split("`")[1]: line for line in rows}
     assert set(listed) == {PREFIX + name.upper() for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():

@@ -25,7 +25,7 @@ def drive(speeds, *, after_s=0, source="car"):
 
 
 def by_hand(readings):
-    """The rules of the README, word for word."""
+    """The rules of docs/history.md, word for word."""
     found, ride = [], []
     for each in [*readings, None]:
         if each is not None and (not ride or each.at_us - ride[-1].at_us < 300 * SECOND_US):

@@ -13,7 +13,8 @@ import pytest
 ROOT: Final = Path(__file__).parent.parent
 #: The folders that are run, and what their section is called.
 FAULTS: Final = "Faults"
-SECTIONS: Final = {"tests/faults": FAULTS, "tests/hostile": "Hostile input"}
+HOSTILE: Final = "Hostile input"
+SECTIONS: Final = {"tests/faults": FAULTS, "tests/network/rfc6455": HOSTILE, "tests/hostile": HOSTILE}
 PARAMETERS: Final = re.compile(r"\[(.*)\]$")
 #: The databases come from a fixture's parameters; every other parameter is a case of the same row.
 DATABASES: Final = {"mysql": "MariaDB", "sqlite": "SQLite"}
@@ -126,7 +127,7 @@ def text(rows: list[Row], machine: dict[str, str], cycles: int) -> str:
         "",
         f"Made by `python -m benchmarks faults --cycles {cycles} --write docs/reliability.md` on: {about}.",
     ]
-    for section in SECTIONS.values():
+    for section in dict.fromkeys(SECTIONS.values()):
         mine = [row for row in rows if row.section == section]
         if mine:
             lines += ["", f"## {section}", "", *_table(mine, DATABASES if section == FAULTS else RESULT)]

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from tests.hostile.conversation import CONTINUATION, frame
+from tests.network.rfc6455.conversation import CONTINUATION, frame
 from tests.rawsocket import PING
 
 #: Another one for each process: the server remembers for a while who came too often.

@@ -1,14 +1,14 @@
-"""RFC 3629 and RFC 6455, 8.1: text is UTF-8. The sequences are made from the definition of the encoding."""
+"""RFC 3629 and RFC 6455, 8.1: text is UTF-8. The sequences are generated from the definition of the encoding."""
 
 import pytest
 
-from tests.hostile.conversation import BYTEWISE, CONTINUATION, WHOLE, Heard, closing, frame, say
+from tests.network.rfc6455.conversation import BYTEWISE, CONTINUATION, WHOLE, Heard, closing, frame, hear
 
 BEFORE, AFTER = '{"speed": 1, "κόσμε": "'.encode(), '-µ€𝄞"}'.encode()
 
 
 def coded(point: int, width: int) -> bytes:
-    """A code point in so many bytes, whether that is allowed or not."""
+    """A code point in `width` bytes, allowed or not."""
     if width == 1:
         return bytes([point])
     tail = [0x80 | point >> 6 * at & 0x3F for at in reversed(range(width - 1))]
@@ -49,37 +49,31 @@ def in_two(text: bytes, cut: int) -> bytes:
 
 
 @pytest.mark.parametrize("sequence", by_name(VALID))
-def test_valid_text_is_echoed_also_when_a_character_is_cut_between_fragments(server, sequence):
-    """Every valid character is echoed byte for byte, noncharacters too, wherever fragments or TCP cut it."""
+def test_valid_text_is_echoed_also_when_a_character_is_cut_between_fragments(sequence):
+    """Every valid character, also a noncharacter, is echoed byte for byte, wherever fragments or TCP divide it."""
     text = BEFORE + sequence + AFTER
     cuts = range(len(BEFORE), len(BEFORE) + len(sequence) + 1)
     said = frame(text) + b"".join(in_two(text, cut) for cut in cuts)
     for chop in (WHOLE, BYTEWISE):
-        assert say(server.port, said, chop) == Heard([text] * (1 + len(cuts)))
+        assert hear(said, chop) == Heard([text] * (1 + len(cuts)))
 
 
 @pytest.mark.parametrize("sequence", by_name(INVALID))
-def test_invalid_text_closes_with_1007_wherever_it_stands(server, sequence):
-    """Overlong, cut, surrogate and too high sequences close with 1007, in one frame or across fragments."""
+def test_invalid_text_closes_with_1007(sequence):
+    """Overlong, truncated, surrogate and too high sequences close with 1007, in one frame or across fragments."""
     for text in (BEFORE + sequence + AFTER, sequence, BEFORE + sequence):
-        assert say(server.port, frame(text)) == Heard(close=1007)
-        assert say(server.port, frame(text), BYTEWISE) == Heard(close=1007)
-        assert say(server.port, in_two(text, len(text) - len(text) // 2)) == Heard(close=1007)
+        assert hear(frame(text)) == Heard(close=1007)
+        assert hear(frame(text), BYTEWISE) == Heard(close=1007)
+        assert hear(in_two(text, len(text) - len(text) // 2)) == Heard(close=1007)
 
 
 @pytest.mark.parametrize("sequence", by_name({name: each for name, each in INVALID.items() if name not in CUT}))
-def test_invalid_fragment_fails_before_the_message_ends(server, sequence):
-    """Wrong text in a fragment closes at once; the rest of the message is not waited for."""
-    assert say(server.port, frame(BEFORE + sequence + b" ", final=False)) == Heard(close=1007)
+def test_invalid_fragment_fails_before_the_message_ends(sequence):
+    """Invalid text in a fragment closes at once, before the message is complete."""
+    assert hear(frame(BEFORE + sequence + b" ", final=False)) == Heard(close=1007)
 
 
 @pytest.mark.parametrize("sequence", by_name(INVALID))
-def test_invalid_text_in_a_close_reason_closes_with_1007(server, sequence):
+def test_invalid_text_in_a_close_reason_closes_with_1007(sequence):
     """The reason of a close frame must be UTF-8 too."""
-    assert say(server.port, closing(1000, b"bye " + sequence)) == Heard(close=1007)
-
-
-def test_path_of_a_watcher_judges_text_alike(server):
-    """A watcher's text is judged by the same rules."""
-    for sequence in INVALID.values():
-        assert say(server.port, frame(sequence), path="/ws/live") == Heard(close=1007)
+    assert hear(closing(1000, b"bye " + sequence)) == Heard(close=1007)

@@ -1,17 +1,22 @@
-"""What a raw client says, byte for byte, and what it hears back."""
+"""Frames, right and wrong, and what comes back: from a `FrameReader` in this process (`hear`), or from a server (`say`)."""
 
-import json
+import itertools
 import os
 import socket
 from dataclasses import dataclass, field
 
+import orjson
 from websockets.speedups import apply_mask
 
+from speeddash.errors import InvalidInput
+from speeddash.network.frames import FrameReader
+from speeddash.reading import parse_frame
 from tests.rawsocket import CLOSE, PONG, TEXT, RawSocket
 
 CONTINUATION = 0
-LAST_WORD = b'{"speed": 99, "last": true}'
+LAST = b'{"speed": 99, "last": true}'
 WHOLE, BYTEWISE = None, 1
+MAX_MESSAGE_BYTES = 1 << 20
 
 
 def frame(payload=b"", opcode=TEXT, *, final=True, reserved=0, masked=True, width=None, size=None) -> bytes:
@@ -34,7 +39,7 @@ def fragments(payload: bytes, size: int, opcode=TEXT) -> bytes:
 
 
 def reading(size: int) -> bytes:
-    """A reading of so many bytes."""
+    """A reading of that many bytes."""
     bare = b'{"speed": 1, "pad": ""}'
     return b'{"speed": 1, "pad": "' + b"x" * (size - len(bare)) + b'"}' if size >= len(bare) else b'{"speed": 1}'
 
@@ -45,42 +50,76 @@ def closing(code: int | None = None, reason: bytes = b"") -> bytes:
 
 @dataclass
 class Heard:
-    """All that came back: texts (an error by its code), pongs, and the code of the close frame (0 without one)."""
+    """Everything that came back: texts (an error by its code), pongs, and the code of the close frame (0 without one)."""
 
     texts: list = field(default_factory=list)
     pongs: list[bytes] = field(default_factory=list)
     close: int | None = None
 
 
+def hear(said: bytes, chop: int | None = None) -> Heard:
+    """Let a `FrameReader` read frames, whole or in pieces, and answer its messages as a server does."""
+    heard = Heard()
+    reader = FrameReader(MAX_MESSAGE_BYTES)
+    for at in range(0, len(said), chop or len(said)):
+        messages, _ = reader.read(said[at : at + (chop or len(said))])
+        heard.texts += [_answer(each) for each in messages]
+        heard.pongs += [payload for _, payload in _frames(reader.pongs)]
+        if reader.close:
+            ((_, payload),) = _frames(reader.close)
+            heard.close = int.from_bytes(payload[:2], "big")
+            break
+    return heard
+
+
 def say(port: int, said: bytes, chop: int | None = None, path: str = "/ws") -> Heard:
-    """Say it, whole or in pieces, and listen until the server closes, or answers a last reading that is sent behind it."""
+    """Send frames to a server, whole or in pieces, until it closes or answers a last reading that is sent after them."""
     heard = Heard()
     with RawSocket(port, path) as raw:
         raw.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             for at in range(0, len(said), chop or len(said)):
                 raw.socket.sendall(said[at : at + (chop or len(said))])
-            raw.socket.sendall(frame(LAST_WORD))
+            raw.socket.sendall(frame(LAST))
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it has closed already: its last frame says why
+            pass  # it has closed already: its last frame tells the reason
         while heard.close is None:
             opcode, payload = raw.receive()
             if opcode == CLOSE:
                 heard.close = int.from_bytes(payload[:2], "big")
             elif opcode == PONG:
                 heard.pongs.append(payload)
-            elif payload == LAST_WORD:
+            elif payload == LAST:
                 return heard
             else:
-                heard.texts.append(_text(payload))
+                heard.texts.append(_error_code(payload) or payload)
         raw.socket.shutdown(socket.SHUT_WR)
         assert raw.socket.recv(1) == b""
     return heard
 
 
-def _text(payload: bytes) -> object:
+def _answer(message: str | bytes) -> bytes | str:
+    """The echo of a message, or the code of its error."""
     try:
-        error = json.loads(payload).get("error")
-    except ValueError:
-        return payload
-    return error["code"] if error else payload
+        parse_frame(message, "", 0, itertools.count(), max_speed_kmh=2000)
+    except InvalidInput as error:
+        return error.code
+    assert isinstance(message, str)
+    return message.encode()
+
+
+def _frames(data: bytes) -> list[tuple[int, bytes]]:
+    """Opcode and payload of control frames of a server."""
+    found = []
+    while data:
+        size = data[1]
+        found.append((data[0] & 0x0F, data[2 : 2 + size]))
+        data = data[2 + size :]
+    return found
+
+
+def _error_code(payload: bytes) -> str:
+    try:
+        return orjson.loads(payload).get("error", {}).get("code", "")
+    except orjson.JSONDecodeError:
+        return ""

@@ -1,13 +1,12 @@
-"""RFC 6455, sections 5.2 to 5.5: frames whole, in parts, and wrong, from a client that writes each byte itself."""
+"""RFC 6455, sections 5.2 to 5.5: valid frames, fragments, and violations."""
 
 import itertools
 
 import pytest
 
-from tests.hostile.conversation import BYTEWISE, CONTINUATION, WHOLE, Heard, fragments, frame, reading, say
+from tests.network.rfc6455.conversation import BYTEWISE, CONTINUATION, WHOLE, Heard, fragments, frame, hear, reading
 from tests.rawsocket import BINARY, PING, PONG, TEXT
 
-ENDPOINTS = ["/ws", "/ws/live"]
 CHOPS = [pytest.param(WHOLE, id="whole"), pytest.param(BYTEWISE, id="bytewise")]
 SIZES = [0, 1, 22, 125, 126, 127, 128, 65_535, 65_536]
 TEXT_SENT = reading(40)
@@ -18,32 +17,32 @@ def chops_of(size: int) -> list[int | None]:
 
 
 @pytest.mark.parametrize(("size", "chop"), [(size, chop) for size in SIZES for chop in chops_of(size)])
-def test_text_of_any_size_is_answered_whole_or_chopped(server, size, chop):
-    """A text frame of any size is answered, in whatever pieces TCP brings it."""
+def test_text_of_any_size_is_answered_whole_or_chopped(size, chop):
+    """A text frame of any size is answered, however TCP divides it."""
     text = reading(size) if size > 22 else b"7" * size
     answer = [text] if size > 22 else ["not_an_object" if size else "not_json"]
-    assert say(server.port, frame(text), chop) == Heard(answer)
+    assert hear(frame(text), chop) == Heard(answer)
 
 
 @pytest.mark.parametrize(("size", "chop"), [(size, chop) for size in SIZES for chop in chops_of(size)])
-def test_binary_of_any_size_is_an_error_and_the_connection_goes_on(server, size, chop):
-    """A binary frame of any size gets an error, and the connection stays open."""
-    assert say(server.port, frame(b"\xfe" * size, BINARY), chop) == Heard(["not_text"])
+def test_binary_of_any_size_gets_an_error_and_the_connection_stays_open(size, chop):
+    """A binary frame of any size gets an error frame, and the connection stays open."""
+    assert hear(frame(b"\xfe" * size, BINARY), chop) == Heard(["not_text"])
 
 
 @pytest.mark.parametrize("chop", CHOPS)
 @pytest.mark.parametrize("payload", [b"", b"hello", b"\x00\xff\xfe\xfd", b"x" * 124, b"\xfe" * 125])
-def test_ping_is_answered_with_its_own_payload(server, payload, chop):
+def test_ping_is_answered_with_its_own_payload(payload, chop):
     """A ping of up to 125 bytes comes back as a pong with the same bytes."""
-    assert say(server.port, frame(payload, PING), chop) == Heard(pongs=[payload])
+    assert hear(frame(payload, PING), chop) == Heard(pongs=[payload])
 
 
 @pytest.mark.parametrize("chop", CHOPS)
-def test_every_ping_is_answered_in_order_and_pongs_are_not(server, chop):
-    """Ten pings in a row get ten pongs in order; pongs that nobody asked for are let be."""
+def test_every_ping_is_answered_in_order_and_pongs_are_not(chop):
+    """Ten pings in a row get ten pongs in order; unsolicited pongs are ignored."""
     pings = [b"ping-%d" % n for n in range(10)]
     said = frame(b"unasked", PONG) + b"".join(frame(each, PING) + frame(b"", PONG) for each in pings)
-    assert say(server.port, said + frame(TEXT_SENT), chop) == Heard([TEXT_SENT], pings)
+    assert hear(said + frame(TEXT_SENT), chop) == Heard([TEXT_SENT], pings)
 
 
 WRONG = {
@@ -80,20 +79,19 @@ WRONG = {
 
 
 @pytest.mark.parametrize("chop", CHOPS)
-@pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("said", [pytest.param(said, id=name) for name, said in WRONG.items()])
-def test_broken_rule_of_framing_closes_with_1002(server, path, said, chop):
-    """Reserved bits and opcodes, wrong sizes, missing masks and mixed up fragments close with 1002."""
+def test_violation_of_framing_closes_with_1002(said, chop):
+    """Reserved bits and opcodes, wrong sizes, missing masks and misplaced fragments close with 1002."""
     if chop == BYTEWISE and len(said) > 1000:
         chop = 997
-    assert say(server.port, said, chop, path) == Heard(close=1002)
+    assert hear(said, chop) == Heard(close=1002)
 
 
 @pytest.mark.parametrize("chop", CHOPS)
 @pytest.mark.parametrize("name", ["text in a text", "continuation of nothing", "opcode 3 of 0 bytes"])
-def test_what_came_before_a_broken_rule_is_answered_before_the_close(server, name, chop):
-    """What was sent before the broken rule is stored and has its receipt before the connection is closed."""
-    assert say(server.port, frame(TEXT_SENT) + WRONG[name], chop) == Heard([TEXT_SENT], close=1002)
+def test_message_before_a_violation_is_answered_before_the_close(name, chop):
+    """A reading before a violation is answered before the connection is closed."""
+    assert hear(frame(TEXT_SENT) + WRONG[name], chop) == Heard([TEXT_SENT], close=1002)
 
 
 PARTED = {
@@ -108,36 +106,36 @@ PARTED = {
 
 @pytest.mark.parametrize("chop", CHOPS)
 @pytest.mark.parametrize("said", [pytest.param(said, id=name) for name, said in PARTED.items()])
-def test_fragments_are_one_message(server, said, chop):
-    """A message in fragments, empty ones among them, is one message."""
-    assert say(server.port, said + frame(TEXT_SENT), chop) == Heard([TEXT_SENT] * 2)
+def test_fragments_are_one_message(said, chop):
+    """Fragments, also empty ones, are one message."""
+    assert hear(said + frame(TEXT_SENT), chop) == Heard([TEXT_SENT] * 2)
 
 
 @pytest.mark.parametrize("chop", CHOPS)
-def test_binary_in_fragments_is_one_error(server, chop):
-    """A binary message in fragments gets one error."""
-    assert say(server.port, fragments(b"\xff" * 40, 7, BINARY), chop) == Heard(["not_text"])
+def test_binary_in_fragments_is_one_error(chop):
+    """A binary message in fragments gets one error frame."""
+    assert hear(fragments(b"\xff" * 40, 7, BINARY), chop) == Heard(["not_text"])
 
 
 @pytest.mark.parametrize("chop", CHOPS)
-def test_fragments_that_are_all_empty_are_an_empty_text(server, chop):
-    """Three empty fragments are an empty text, which is an error and no more."""
+def test_empty_fragments_are_an_empty_text(chop):
+    """Three empty fragments are an empty text, which gets an error frame."""
     said = frame(final=False) + frame(b"", CONTINUATION, final=False) + frame(b"", CONTINUATION)
-    assert say(server.port, said, chop) == Heard(["not_json"])
+    assert hear(said, chop) == Heard(["not_json"])
 
 
 @pytest.mark.parametrize("chop", CHOPS)
-def test_control_frames_between_fragments_are_answered_at_once(server, chop):
-    """Pings between the fragments of a message are answered, and the message is not harmed."""
+def test_control_frames_between_fragments_are_answered_at_once(chop):
+    """Pings between the fragments of a message are answered, and the message stays whole."""
     said = b"".join(
         frame(TEXT_SENT[at : at + 1], CONTINUATION if at else TEXT, final=at == len(TEXT_SENT) - 1)
         + (frame(b"%d" % at, PING) + frame(b"", PONG) if at < len(TEXT_SENT) - 1 else b"")
         for at in range(len(TEXT_SENT))
     )
-    assert say(server.port, said, chop) == Heard([TEXT_SENT], [b"%d" % at for at in range(len(TEXT_SENT) - 1)])
+    assert hear(said, chop) == Heard([TEXT_SENT], [b"%d" % at for at in range(len(TEXT_SENT) - 1)])
 
 
-def test_message_of_too_many_fragments_closes_with_1008(server):
-    """A message that never ends is given up after 32,768 fragments, with 1008."""
+def test_message_of_too_many_fragments_closes_with_1008():
+    """A message of more than 32,768 fragments closes with 1008."""
     said = frame(b"", final=False) + frame(b"", CONTINUATION, final=False) * (1 << 15)
-    assert say(server.port, said) == Heard(close=1008)
+    assert hear(said) == Heard(close=1008)

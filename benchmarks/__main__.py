@@ -105,7 +105,7 @@ def faults_command(path: Path | None, cycles: int, seed: int | None, table: Path
     document = faults.text(rows, found, cycles)
     click.echo(document)
     if table:
-        table.write_text(document, encoding="utf-8")
+        faults.write(table, document)
     if path:
         faults.write_json(path, rows, found, cycles)
     sys.exit(0 if fine else 1)

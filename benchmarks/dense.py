@@ -15,7 +15,8 @@ from websockets.sync.client import connect
 from benchmarks import servers
 from benchmarks.history import START, START_S
 from benchmarks.report import Report
-from speeddash.store import open_store
+from speeddash.store import Store, open_store
+from speeddash.timerange import HOUR_US, SECOND_US
 from tests.mariadb import MariaDB
 
 READINGS = 5_000_000
@@ -45,8 +46,9 @@ def run(report: Report, readings: int = READINGS) -> None:
 def _measure(report: Report, name: str, url: str, fill: Callable[[], None]) -> None:
     store = open_store(url, timeout_s=TIMEOUT_S)
     store.prepare()
-    store.close()
     fill()
+    # As the writer marks the hours of what it stores.
+    store.rollup_maintenance.mark("dense", [START_S * SECOND_US, START_S * SECOND_US + HOUR_US])
     with servers.speeddash(url) as (port, pid):
         base = f"http://127.0.0.1:{port}/api/v1"
         report.add(f"{name}: memory at the start, MB", _memory_mb(pid))
@@ -55,8 +57,8 @@ def _measure(report: Report, name: str, url: str, fill: Callable[[], None]) -> N
             if state == "rolled up":
                 with _beside(report, f"{name}: while it is rolled up", port):
                     began = time.perf_counter()
-                    _await_events(base)
-                    report.add(f"{name}: until rolled up and every event is found, s", time.perf_counter() - began)
+                    _await_rollups(store)
+                    report.add(f"{name}: until rolled up, s", time.perf_counter() - began)
             for what, (first, last) in RANGES.items():
                 window = {"source": "dense", "from": START_S + first, "to": START_S + last}
                 for path, more in (("series", {"points": 1_000}), ("trips", {}), ("summary", {}), ("events", {})):
@@ -64,7 +66,7 @@ def _measure(report: Report, name: str, url: str, fill: Callable[[], None]) -> N
                         began = time.perf_counter()
                         answer = requests.get(f"{base}/{path}", window | more, timeout=TIMEOUT_S)
                         report.add(f"{name}: {state}, {path} of {what}, ms", 1000 * (time.perf_counter() - began))
-                    report.add(f"{name}: {state}, {path} of {what}, status", answer.status_code)
+                    answer.raise_for_status()
         for query in ({}, {"limit": 10_000}):
             with _beside(report, f"{name}: sources, {query or 'first page'}", port):
                 began = time.perf_counter()
@@ -73,6 +75,7 @@ def _measure(report: Report, name: str, url: str, fill: Callable[[], None]) -> N
         with _beside(report, f"{name}: a minute of background rounds", port):
             time.sleep(60)
         report.add(f"{name}: memory at the end, MB", _memory_mb(pid))
+    store.close()
 
 
 @contextmanager
@@ -101,16 +104,12 @@ def _beside(report: Report, what: str, port: int) -> Iterator[None]:
         report.add(f"{what}: echo longest, ms", max(waits_ms))
 
 
-def _await_events(base: str) -> None:
+def _await_rollups(store: Store) -> None:
     deadline = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < deadline:
-        began = time.perf_counter()
-        answer = requests.get(f"{base}/summary", {"source": "dense"}, timeout=TIMEOUT_S)
-        events = requests.get(f"{base}/events", {"source": "dense"}, timeout=TIMEOUT_S).json()["events"]
-        if time.perf_counter() - began < 1 and answer.ok and events:
-            return
-        time.sleep(1)
-    raise AssertionError("not rolled up in time")
+    while any(source == "dense" for source, _ in store.rollup_maintenance.dirty_hours(grace_s=0, limit=SOURCES)):
+        if time.monotonic() > deadline:
+            raise AssertionError("the hours were not rolled up in time")
+        time.sleep(0.5)
 
 
 def _memory_mb(pid: int) -> float:

@@ -1,4 +1,4 @@
-"""What becomes of a reading under every fault and every hostile input: the tests of `tests/faults` and `tests/hostile`, as a table."""
+"""Runs the tests of faults and hostile input, and writes their results as tables."""
 
 import json
 import re
@@ -14,6 +14,8 @@ ROOT: Final = Path(__file__).parent.parent
 #: The folders that are run, and what their section is called.
 FAULTS: Final = "Faults"
 HOSTILE: Final = "Hostile input"
+#: The heading of the part of the document that is written by hand.
+BY_HAND: Final = "## Waits beside attacks\n"
 SECTIONS: Final = {"tests/faults": FAULTS, "tests/network/rfc6455": HOSTILE, "tests/hostile": HOSTILE}
 PARAMETERS: Final = re.compile(r"\[(.*)\]$")
 #: The databases come from a fixture's parameters; every other parameter is a case of the same row.
@@ -120,10 +122,10 @@ def text(rows: list[Row], machine: dict[str, str], cycles: int) -> str:
     lines = [
         "# Reliability",
         "",
-        "The echo is the receipt of a durable commit: what was echoed is stored, once, and stays stored. Here is what was done to",
-        "SpeedDash, and what became of it. Clients send readings with an identity of their own, keep what has no echo, and send it",
-        "again; at the end the database itself is asked. *lost* are readings that were echoed and are not stored, *doubled* those",
-        "that are stored or echoed twice.",
+        "The echo is the receipt of a durable commit: an echoed reading is stored, once. This page lists the faults and the hostile",
+        "input that the tests provoke, and the results. The clients number their readings, hold those without an echo, and send them",
+        "again; at the end the rows of the database are compared with the echoes. *lost* readings were echoed and are not stored,",
+        "*doubled* readings are stored or echoed twice, *heal* is the time from the end of a fault to the next echo.",
         "",
         f"Made by `python -m benchmarks faults --cycles {cycles} --write docs/reliability.md` on: {about}.",
     ]
@@ -132,6 +134,12 @@ def text(rows: list[Row], machine: dict[str, str], cycles: int) -> str:
         if mine:
             lines += ["", f"## {section}", "", *_table(mine, DATABASES if section == FAULTS else RESULT)]
     return "\n".join(lines) + "\n"
+
+
+def write(path: Path, document: str) -> None:
+    """Write the document, and keep what was written by hand after `BY_HAND` in the file."""
+    _, mark, by_hand = path.read_text(encoding="utf-8").partition(BY_HAND) if path.exists() else ("", "", "")
+    path.write_text(document + (f"\n{mark}{by_hand}" if mark else ""), encoding="utf-8")
 
 
 def write_json(path: Path, rows: list[Row], machine: dict[str, str], cycles: int) -> None:

@@ -44,22 +44,22 @@ def survive(network, database_url, record_property, fault, end=lambda: None, rou
 
 
 def test_connections_that_are_reset(network, database_url, record_property):
-    """Client's connections reset (RST)"""
+    """Clients' connections are reset (RST)"""
     survive(network, database_url, record_property, lambda _: network.reset())
 
 
 def test_clients_that_vanish_silently(network, database_url, record_property):
-    """Clients vanish without a word (half-open): the server closes by its ping, they come back on new connections"""
+    """Clients vanish silently (half-open connections): the server closes them after a ping, the clients reconnect"""
     survive(network, database_url, record_property, lambda _: network.lose_clients())
 
 
 def test_server_that_vanishes_silently_for_its_clients(network, database_url, record_property):
-    """The server's side is gone and the clients are not told (half-open the other way): they notice by the missing echo"""
+    """The server's side vanishes silently: the clients notice the missing echo and reconnect"""
     survive(network, database_url, record_property, lambda _: network.lose_server(), rounds=1)
 
 
 def test_black_hole(network, database_url, record_property):
-    """Black hole: every connection stays open, new ones are accepted, and nothing gets through"""
+    """Black hole: connections stay open, new ones are accepted, and no byte gets through"""
 
     def swallow(fleet):
         network.swallows = True
@@ -83,20 +83,20 @@ slowly = pytest.mark.parametrize("network", [pytest.param(SLOW_PING_S, id="slow"
 
 @slowly
 def test_one_byte_at_a_time(network, database_url, record_property):
-    """Network that carries one byte at a time"""
+    """The network delivers one byte at a time"""
     network.piece_bytes = 1
     slow(network, database_url, record_property, pace_s=0.1)
 
 
 @slowly
 def test_late_by_200_ms(network, database_url, record_property):
-    """Network that is late by 200 ms each way"""
+    """The network adds 200 ms in each direction"""
     network.delay_s = 0.2
     slow(network, database_url, record_property, pace_s=0.05)
 
 
 @slowly
 def test_10_kb_a_second(network, database_url, record_property):
-    """Network of 10 KB/s for each client"""
+    """The network carries 10 KB/s for each client"""
     network.bytes_per_s = 10_000
     slow(network, database_url, record_property, pace_s=0.05)

@@ -70,7 +70,7 @@ def clock_of(server):
 @pytest.mark.alone
 @pytest.mark.parametrize("offset_s", [HOUR_S, -HOUR_S], ids=["forward", "back"])
 def test_clock_that_steps_an_hour_delays_and_closes_nothing(run, url, clock, offset_s, cycles, record_property):
-    """Wall clock steps by an hour again and again, forward and back: readings go on at their pace, no ping and no deadline fires or freezes"""
+    """The wall clock steps by an hour, forward and back, again and again: echoes go on at their rate, no ping and no timeout is early or late"""
     server = run(url, command=clock.command, SPEEDDASH_PING_INTERVAL_S=str(PING_S))
     gaps_s = []
     steps = STEPS if cycles >= 20 else STEPS_OF_A_SHORT_RUN

@@ -1,4 +1,4 @@
-"""The database dies, is restarted, or stands still: readings wait, and nothing is echoed that is not stored."""
+"""The database is killed, restarted, or does not answer: readings wait, and nothing is echoed before it is stored."""
 
 import contextlib
 import signal
@@ -49,12 +49,12 @@ def end_again_and_again(run, mariadb, number, cycles, chance, record_property):
 
 
 def test_killed_database_has_every_reading_that_was_echoed(run, mariadb, cycles, chance, record_property):
-    """Database killed with SIGKILL at random moments under load, and started again"""
+    """The database is killed with SIGKILL at random moments under load, and started again"""
     end_again_and_again(run, mariadb, signal.SIGKILL, max(1, cycles // 4), chance, record_property)
 
 
 def test_restarted_database_has_every_reading_that_was_echoed(run, mariadb, cycles, chance, record_property):
-    """Database restarted with SIGTERM under load"""
+    """The database is restarted with SIGTERM under load"""
     end_again_and_again(run, mariadb, signal.SIGTERM, max(1, cycles // 16), chance, record_property)
 
 
@@ -76,7 +76,7 @@ def standing_still(database):
 def test_nothing_is_echoed_while_the_database_stands_still(
     run, database_url, request, pause_s, record_property, tmp_path
 ):
-    """Database stands still (SIGSTOP; SQLite: another program holds its lock) and goes on: readings wait, /readyz answers within 2 s"""
+    """The database does not answer for a while (SIGSTOP; SQLite: another program holds the lock): readings wait, /readyz answers within 2 s"""
     database = tmp_path / "speed.db" if "sqlite" in database_url else request.getfixturevalue("mariadb")
     server = run(database_url)
     with Fleet(server.port) as fleet:
@@ -99,7 +99,7 @@ def test_nothing_is_echoed_while_the_database_stands_still(
 
 @pytest.mark.alone
 def test_page_says_storage_paused_and_sends_what_waited(run, mariadb, context, record_property):
-    """Database stands still while a page is open: it says "Storage paused", keeps its readings, and sends them afterwards"""
+    """The database does not answer while a page is open: the page shows "Storage paused", holds its readings, and sends them afterwards"""
     server = run(mariadb.create("speed"))
     visit = Visit(context, server)
     visit.wait_until_drawn(2)
@@ -122,7 +122,7 @@ def test_page_says_storage_paused_and_sends_what_waited(run, mariadb, context, r
 
 
 def test_settings_that_are_not_durable_are_said_everywhere(run, mariadb, context, record_property):
-    """Database whose settings do not make a commit durable: said on the console, by /readyz and on the page, also when they change later"""
+    """The database's settings do not make a commit durable: shown on the console, by /readyz and on the page, also when they change later"""
     server = run(mariadb.create("speed"))
     with mariadb.connect() as connection, connection.cursor() as cursor:
         visit = Visit(context, server)

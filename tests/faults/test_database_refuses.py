@@ -1,4 +1,4 @@
-"""The database is there, and does not do what it is asked."""
+"""The database answers with errors."""
 
 import json
 import sqlite3
@@ -105,7 +105,7 @@ def contest(admin, cursor, socket, seqs):
 
 
 def test_deadlock(run, mariadb, admin, record_property):
-    """Deadlock (1213) with another program's transaction: the batch is sent again"""
+    """Deadlock (1213) with another program's transaction: the batch is retried"""
     server = run(admin.url)
     before = admin.status("Innodb_deadlocks")
     with contested(admin, mariadb, server, (1, 2)) as (other, cursor, insert, socket, frame):
@@ -141,7 +141,7 @@ def test_lock_wait(run, mariadb, admin, record_property):
 
 
 def test_connections_of_the_database_are_used_up(run, mariadb, admin, record_property):
-    """max_connections reached when SpeedDash has to connect anew (1040)"""
+    """max_connections is reached when SpeedDash has to reconnect (1040)"""
     with admin.setting("max_connections", 10), under_load(run, admin, record_property) as (server, fleet):
         occupied = []
         wait_for(lambda: refuses_more(mariadb, admin, occupied))
@@ -164,7 +164,7 @@ def refuses_more(mariadb, admin, occupied):
 
 
 def test_connections_that_are_killed(run, admin, record_property):
-    """KILL of SpeedDash's connections under load, again and again"""
+    """SpeedDash's connections are ended by KILL under load, again and again"""
     with under_load(run, admin, record_property) as (_, fleet):
         for _ in range(10):
             fleet.under_way(1)
@@ -173,7 +173,7 @@ def test_connections_that_are_killed(run, admin, record_property):
 
 
 def test_database_becomes_read_only(run, admin, record_property):
-    """Database becomes read-only (1290), as in a failover"""
+    """The database becomes read-only (1290), as in a failover"""
     with under_load(run, admin, record_property) as (server, fleet), admin.setting("read_only", 1):
         wait_for(lambda: "read-only" in server.output)
         assert "read-only" in readiness(server)
@@ -183,7 +183,7 @@ def test_database_becomes_read_only(run, admin, record_property):
 
 
 def test_packets_become_too_large(run, admin, record_property):
-    """max_allowed_packet lowered below the frames that wait: they go in shorter statements"""
+    """max_allowed_packet is lowered below the size of waiting frames: they are sent in shorter statements"""
     with under_load(run, admin, record_property) as (server, _):
         frame = json.dumps([{"speed": 1, "timestamp": NOON_US // 1_000_000, "seq": seq} for seq in range(2000)])
         with admin.setting("max_allowed_packet", 16_384), server.connect("/ws?source=long") as socket:
@@ -194,7 +194,7 @@ def test_packets_become_too_large(run, admin, record_property):
 
 
 def test_password_becomes_wrong(run, admin, record_property):
-    """Password becomes wrong while the server runs (1045): the operator is told, tries are bounded by the back-off"""
+    """The password becomes wrong while the server runs (1045): it is logged, and reconnects back off"""
     with under_load(run, admin, record_property) as (server, _):
         admin.tell(f"ALTER USER {USER}@'%' IDENTIFIED BY 'another-Password-of-28-letters'")
         try:
@@ -213,7 +213,7 @@ def test_password_becomes_wrong(run, admin, record_property):
 
 
 def test_poison_row_is_refused_alone(run, database_url, record_property):
-    """One poison row (a CHECK of the operator's own refuses it) among good ones of many clients: rejected alone"""
+    """One row violates a CHECK constraint among valid rows of many clients: it alone is rejected"""
     forbid_speeds_above_1500(database_url)
     server = run(database_url)
     with Fleet(server.port) as fleet:

@@ -1,4 +1,4 @@
-"""No room is left: nothing is echoed, the operator is told, and it goes on when there is room."""
+"""The disk is full: nothing is echoed, the cause is logged, and storing resumes when there is space."""
 
 import shutil
 import subprocess
@@ -91,7 +91,7 @@ stuff.seq = 0
 
 
 def test_sqlite_disk_is_full(run, record_property):
-    """Disk full (SQLite on a small file system), then room again"""
+    """The disk is full (SQLite on a small file system), then has space again"""
     with small_file_system(48 * MIB) as folder:
         fill_and_make_room(
             run,
@@ -103,7 +103,7 @@ def test_sqlite_disk_is_full(run, record_property):
 
 
 def test_mariadb_disk_is_full(run, record_property):
-    """Disk full (MariaDB on a small file system), then room again"""
+    """The disk is full (MariaDB on a small file system), then has space again"""
     require(shutil.which("mariadb-install-db"), "MariaDB")
     with small_file_system(400 * MIB) as folder:
         (folder / "mariadb").mkdir()
@@ -118,7 +118,7 @@ def test_mariadb_disk_is_full(run, record_property):
 
 
 def test_sqlite_has_no_page_left(tmp_path, record_property):
-    """Disk full (SQLite's max_page_count), then room again"""
+    """The file is full (SQLite's max_page_count), then may grow again"""
     store = open_store(f"sqlite:///{tmp_path}/speed.db")
     pages = [40]
     event.listen(

@@ -1,4 +1,4 @@
-"""The disk's own word: what `strace` sees between a reading's write and its echo."""
+"""Order of write, fsync and echo, as seen by `strace`."""
 
 import re
 import shutil
@@ -108,7 +108,7 @@ def synced(calls, log, after, before):
 
 
 def test_sqlite_syncs_its_log_between_write_and_echo(run, tmp_path, record_property):
-    """Proof by strace: an fsync of the log, begun after the reading was written to it, returns before the echo is sent"""
+    """SQLite: an fsync of the log begins after the reading was written to it, and returns before the echo is sent"""
     require(shutil.which("strace"), "strace")
     server = run(f"sqlite:///{tmp_path}/speed.db")
     trace = Trace(server.process.pid, tmp_path / "trace")
@@ -125,7 +125,7 @@ def test_sqlite_syncs_its_log_between_write_and_echo(run, tmp_path, record_prope
 
 
 def test_mariadb_syncs_its_log_before_it_answers_and_the_echo_comes_after(run, mariadb, tmp_path, record_property):
-    """Proof by strace: mariadbd's fsync of its log, begun after the write, returns before its OK, and the echo is sent after that"""
+    """MariaDB: an fsync of the log begins after the write and returns before its OK; the echo is sent after that"""
     require(shutil.which("strace"), "strace")
     server = run(mariadb.create("speed"))
     database = Trace(mariadb.process.pid, tmp_path / "database")

@@ -1,4 +1,4 @@
-"""Every call of the database fails once: the first, the second, and so on until a run needs no more calls."""
+"""Every database call fails once: the first, the second, and so on, until a run needs no more calls."""
 
 import sqlite3
 from itertools import count
@@ -118,7 +118,7 @@ def work(url, patch, injection):
 def test_nth_call_that_fails_loses_nothing(
     request, tmp_path, database_url, done, monkeypatch, cycles, chance, record_property
 ):
-    """The Nth call of the database fails, before it was done or after, one N after the other until a run needs no more"""
+    """The Nth database call fails, before or after its effect, for each N that a run reaches"""
     stride = 1 if cycles >= 20 else 9  # a short run takes every ninth, others each time
     monkeypatch.setattr(ingest_module, "FIRST_RETRY_S", 0.001)  # time: the back-off is not what is tested
     for nth in count(chance.randint(1, stride), stride):

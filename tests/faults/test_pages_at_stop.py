@@ -73,7 +73,7 @@ def sockets_open(server):
 
 @pytest.mark.alone
 def test_stop_with_a_hundred_pages_open(run, database_url, context, record_property):
-    """SIGTERM under load with 100 pages open (one in Chromium, the others speak as it does): stopped, started, all back"""
+    """SIGTERM under load with 100 pages open (one in Chromium, the others imitated): the server stops, starts, and all pages reconnect"""
     server = run(database_url)
     visit = Visit(context, server)
     with (

@@ -1,4 +1,4 @@
-"""The server dies or is started anew while readings come."""
+"""The server is killed or restarted while readings arrive."""
 
 import signal
 import time
@@ -7,12 +7,12 @@ from tests.faults.fleet import Fleet
 
 
 def test_killed_server_loses_nothing_it_has_echoed(run, database_url, cycles, chance, record_property):
-    """Server killed with SIGKILL at random moments under load, and started again"""
+    """The server is killed with SIGKILL at random moments under load, and started again"""
     end_again_and_again(run, database_url, signal.SIGKILL, cycles, chance, record_property)
 
 
 def test_restarted_server_loses_nothing_it_has_echoed(run, database_url, cycles, chance, record_property):
-    """Server restarted with SIGTERM at random moments under load"""
+    """The server is restarted with SIGTERM at random moments under load"""
     end_again_and_again(run, database_url, signal.SIGTERM, max(1, cycles // 4), chance, record_property)
 
 

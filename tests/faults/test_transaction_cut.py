@@ -27,22 +27,22 @@ def cut_again_and_again(run, mariadb, statement, moment, cycles, record_property
 
 
 def test_connection_cut_before_the_insert(run, mariadb, cycles, record_property):
-    """Connection to the database cut before the INSERT reaches it"""
+    """The connection is cut before the INSERT reaches the database"""
     cut_again_and_again(run, mariadb, INSERT, Moment.BEFORE, cycles, record_property)
 
 
 def test_connection_cut_after_the_insert(run, mariadb, cycles, record_property):
-    """Connection to the database cut after the INSERT, before the COMMIT is sent"""
+    """The connection is cut after the INSERT, before the COMMIT is sent"""
     cut_again_and_again(run, mariadb, COMMIT, Moment.BEFORE, cycles, record_property, HOUR_MS)
 
 
 @pytest.mark.parametrize("moment", [Moment.SENT, Moment.UNANSWERED], ids=["while it works", "when it is done"])
 def test_connection_cut_before_the_answer_to_the_commit(run, mariadb, moment, cycles, record_property):
-    """Connection to the database cut after the COMMIT was sent, before its answer"""
+    """The connection is cut after the COMMIT was sent, before its answer"""
     cut_again_and_again(run, mariadb, COMMIT, moment, cycles, record_property, HOUR_MS)
 
 
 @pytest.mark.parametrize("moment", [Moment.SENT, Moment.UNANSWERED], ids=["while it works", "when it is done"])
 def test_connection_cut_before_the_answer_to_an_insert_that_commits(run, mariadb, moment, cycles, record_property):
-    """Connection to the database cut after an INSERT that commits by itself was sent, before its answer"""
+    """The connection is cut after an autocommitted INSERT was sent, before its answer"""
     cut_again_and_again(run, mariadb, INSERT, moment, cycles, record_property)

@@ -1,4 +1,4 @@
-"""Imports and exports, while somebody else goes on sending readings."""
+"""Imports and exports, beside an honest sender."""
 
 import pytest
 import requests

@@ -1,4 +1,4 @@
-"""Strangers who flood, stall and bomb the server, while somebody else goes on sending readings."""
+"""Floods, stalls and bombs without a token, beside an honest sender."""
 
 import contextlib
 import statistics
@@ -86,7 +86,7 @@ def beside(server: RunningServer, sender: RawSocket, kind: str, count: int) -> t
 
 @pytest.mark.alone
 def test_thousands_of_connects_a_second_are_survived(server, sender, record_property):
-    """Twenty thousand connects a second from one address: HTTP answers within a second, and memory stays."""
+    """Twenty thousand connections a second from one address: HTTP answers within a second, memory does not grow."""
     before_mb = memory_mb(server)
     with attack(server, "connects", 2) as attacker:
         waits = []
@@ -108,7 +108,7 @@ def test_thousands_of_connects_a_second_are_survived(server, sender, record_prop
      "giant body", "endless body", "bombs"],
 )  # fmt: skip
 def test_flood_leaves_http_memory_and_others_alone(server, sender, kind, request, record_property):
-    """Under each flood HTTP answers within a second, memory stays, and others wait at most twice as long (from 1 ms up), once the first burst is over."""
+    """During each flood HTTP answers within a second, memory does not grow, and others wait at most twice as long (from 1 ms up) after the first burst."""
     count = max(100, 25 * request.config.getoption("--cycles"))
     before_mb = memory_mb(server)
     rounds = []

@@ -1,4 +1,4 @@
-"""Whatever comes in: an error of ours, or a reading that keeps the contract."""
+"""Fuzzing: any input gives a valid reading or a designed error."""
 
 import itertools
 import json
@@ -42,7 +42,7 @@ READING = st.fixed_dictionaries(
     )
 )
 def test_frame_becomes_readings_or_an_error_of_ours(text):
-    """hypothesis on `parse_frame`: text, bytes, any JSON, and readings that are nearly right"""
+    """hypothesis on `parse_frame`: text, bytes, any JSON, and nearly valid readings"""
     check_frame(text)
 
 
@@ -61,13 +61,13 @@ def test_frame_becomes_readings_or_an_error_of_ours(text):
     )
 )
 def test_reading_survives_the_wire_to_the_bit(readings):
-    """hypothesis on `parse_frame`: what a reading is on the wire is read back the same"""
+    """hypothesis on `parse_frame`: a reading that is written is read back equal"""
     text = json.dumps([each.as_dict() for each in readings])
     assert parse_frame(text, "x", 0, itertools.count(), MAX_SPEED_KMH) == readings
 
 
 def test_atheris_finds_no_frame_that_is_neither(request, tmp_path, record_property):
-    """atheris on `parse_frame`, guided by what it reaches: no exception but the package's own"""
+    """atheris on `parse_frame`, guided by coverage: no exception but the package's own"""
     pytest.importorskip("atheris", reason="atheris has no wheel for this machine")
     seconds = 3 * request.config.getoption("--cycles")
     record_property("seconds", seconds)
@@ -107,7 +107,7 @@ def test_environment_becomes_settings_or_an_error_that_names_its_key(values):
 @settings(max_examples=100, deadline=None)
 @given(st.from_regex(r"[A-Z_]{1,20}", fullmatch=True).filter(lambda name: name.lower() not in Settings.model_fields))
 def test_unknown_variable_is_named(name):
-    """hypothesis on the settings: a variable that nobody knows"""
+    """hypothesis on the settings: an unknown variable"""
     assert f"{PREFIX}{name}" not in os.environ
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(PREFIX + name, "1")

@@ -1,4 +1,4 @@
-"""HTTP from strangers: slow, endless, too large, in two ways at once, and too often."""
+"""HTTP of untrusted clients: slow, endless, too large, ambiguous, and too frequent requests."""
 
 import contextlib
 import gzip
@@ -47,7 +47,7 @@ TOO_LARGE = {
 
 @pytest.mark.parametrize(("said", "status"), [pytest.param(*each, id=name) for name, each in TOO_LARGE.items()])
 def test_too_large_a_request_is_refused_by_its_name(quick, said, status):
-    """Giant URLs, headers and announced bodies are answered 414, 431 and 413."""
+    """Too large URLs, headers and announced bodies are answered 414, 431 and 413."""
     assert answer(quick.port, said)[0] == status
     assert quick.answers("/healthz")
 
@@ -83,7 +83,7 @@ TWO_WAYS = {
 
 @pytest.mark.parametrize("said", [pytest.param(said, id=name) for name, said in TWO_WAYS.items()])
 def test_request_that_can_be_read_in_two_ways_is_refused_with_what_is_behind_it(quick, said):
-    """Lengths and encodings that a proxy could read differently are answered 400, once, and end the connection."""
+    """Ambiguous lengths and encodings, which a proxy could read differently, are answered 400 once and end the connection."""
     status, heard = answer(quick.port, said + b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
     assert status == 400
     assert heard.count(b"HTTP/1.1") == 1
@@ -91,7 +91,7 @@ def test_request_that_can_be_read_in_two_ways_is_refused_with_what_is_behind_it(
 
 @pytest.mark.parametrize("path", [b"/api/v1/readings?source=bomb", b"/api/v1/import?name=bomb.csv&source=bomb"])
 def test_compressed_bomb_is_not_inflated(quick, path, record_property):
-    """A gzip body that would be 64 MiB is taken as the few bytes it is, and refused."""
+    """A gzip body that would inflate to 64 MiB is not inflated, and is rejected."""
     bomb = gzip.compress(b"0" * (64 << 20))
     before_kb = peak_kb(quick)
     head = b"Content-Encoding: gzip\r\nConnection: close\r\nContent-Length: %d\r\n" % len(bomb)
@@ -134,14 +134,14 @@ STALLED = {
 
 @pytest.mark.parametrize(("said", "status"), [pytest.param(*each, id=name) for name, each in STALLED.items()])
 def test_stalled_request_ends_after_the_timeout(quick, said, status):
-    """A request that stops on its way, and a connection that sends no more, end after the timeout."""
+    """A request that stalls and a connection that stays silent end after the timeout."""
     began = time.monotonic()
     assert answer(quick.port, said, 10)[0] == status
     assert 0.9 < time.monotonic() - began < 5
 
 
 def test_head_that_trickles_ends_after_the_timeout(quick):
-    """A head that comes byte by byte must be complete within the timeout all the same."""
+    """A head that arrives byte by byte must be complete within the timeout."""
     with socket.create_connection(("127.0.0.1", quick.port), 5) as raw:
         raw.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
         began = time.monotonic()
@@ -157,7 +157,7 @@ def test_head_that_trickles_ends_after_the_timeout(quick):
 
 @pytest.mark.alone
 def test_body_that_trickles_is_taken(quick):
-    """A slow body is taken, however long it takes, as long as it does not pause for longer than the timeout."""
+    """A slow body is accepted while it pauses for less than the timeout."""
     with socket.create_connection(("127.0.0.1", quick.port), 5) as raw:
         raw.sendall(post(b"/api/v1/readings?source=slow", b"Content-Length: 12\r\n", b""))
         for at in range(len(READING)):
@@ -168,7 +168,7 @@ def test_body_that_trickles_is_taken(quick):
 
 
 def test_trailers_without_end_are_not_read(quick):
-    """A chunked body whose trailers never end is given up after a hundred of them"""
+    """A chunked body with endless trailers is rejected after a hundred trailers"""
     with socket.create_connection(("127.0.0.1", quick.port), 5) as raw:
         raw.sendall(
             post(
@@ -187,7 +187,7 @@ def test_trailers_without_end_are_not_read(quick):
 
 
 def test_open_websocket_outlives_the_timeout(quick):
-    """A WebSocket that is silent for longer than the timeout of requests stays open."""
+    """A WebSocket that is silent for longer than the request timeout stays open."""
     with RawSocket(quick.port) as raw:
         raw.socket.settimeout(2.5)
         with pytest.raises(TimeoutError):
@@ -197,7 +197,7 @@ def test_open_websocket_outlives_the_timeout(quick):
 
 
 def test_answer_that_nobody_takes_ends_after_the_timeout(quick):
-    """Who asks for a large answer and takes none of it is let go after the timeout."""
+    """A client that does not read a large answer is disconnected after the timeout."""
     with socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.connect(("127.0.0.1", quick.port))
@@ -213,7 +213,7 @@ def sockets_of(server: RunningServer) -> int:
 
 
 def test_address_with_too_many_connections_gets_no_more_and_others_do(quick, record_property):
-    """Beyond the limit of one address its connections are reset at once; another address comes in."""
+    """Connections above the limit of an address are reset at once; another address is served."""
     held = []
     with contextlib.ExitStack() as stack:
         for _ in range(500):

@@ -1,4 +1,4 @@
-"""What is sent as text stays text: in a spreadsheet, in a log, in a header, in a page, in SQL."""
+"""Injection: text stays text in a spreadsheet, a log, a header, a page and SQL."""
 
 import re
 import socket
@@ -82,7 +82,7 @@ def test_header_of_an_answer_holds_nothing_of_another(server, text):
 
 @pytest.mark.parametrize("text", STRANGE)
 def test_name_that_is_code_is_refused_or_kept_as_text(server, text):
-    """SQL, HTML and template injection through every place that takes text"""
+    """SQL, HTML and template injection through every text input"""
     refused = requests.post(f"{server.url}/api/v1/readings", json={"speed": 1, "source": text}, timeout=5)
     assert refused.status_code == 422
     drive = f'time,speed,note\n2026-03-01 08:00:00,5,"{text.strip()}"\n'
@@ -96,7 +96,7 @@ def test_name_that_is_code_is_refused_or_kept_as_text(server, text):
 
 
 def test_source_that_ends_an_sql_string_is_stored_as_it_is(mariadb):
-    """SQL injection below the wire contract: a source with quotes and backslashes straight into the store"""
+    """SQL injection behind the checks of a frame: a source with quotes and backslashes passed to the store"""
     from speeddash.reading import Reading
 
     store = open_store(mariadb.create("injection"))
@@ -108,6 +108,6 @@ def test_source_that_ends_an_sql_string_is_stored_as_it_is(mariadb):
 
 
 def test_nothing_forged_ends_the_server(server):
-    """The server is whole after all of it"""
+    """The server works after all of these"""
     wait_for(lambda: server.answers("/readyz"))
     assert "Traceback" not in server.output

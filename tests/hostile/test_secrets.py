@@ -1,4 +1,4 @@
-"""Passwords and tokens are where they must be, and nowhere else."""
+"""Passwords and tokens are not disclosed."""
 
 import os
 import secrets
@@ -38,7 +38,7 @@ def processes():
 
 
 def test_secrets_are_in_no_log_page_answer_or_command_line(guarded, mariadb):
-    """Passwords and tokens searched for in logs, pages, answers, errors and the process list, with the database up and gone"""
+    """Passwords and tokens are searched for in logs, pages, answers, errors and the process list, with the database up and down"""
     seen = []
 
     def ask(path, method="GET", **options):
@@ -125,7 +125,7 @@ def test_password_of_the_command_line_leaves_it_before_anything_listens(mariadb)
     ],
 )
 def test_wrong_secret_is_named_and_not_shown(name, value):
-    """A secret that cannot be used is an error that names its setting and does not show it"""
+    """An invalid secret is an error that names its setting and does not show its value"""
     done = subprocess.run(
         [sys.executable, "run.py", "--port", "0"],
         cwd=ROOT,

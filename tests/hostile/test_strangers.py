@@ -1,4 +1,4 @@
-"""Requests of someone without a token, while somebody else goes on sending readings."""
+"""Requests without a token, beside an honest sender."""
 
 import time
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.mark.alone
 def test_requests_without_a_token_hold_up_nobody(server, sender, kind, request, record_property):
-    """Beside each kind of request an honest sender's p99 is at most five times its p99 without (from 4 ms up)."""
+    """Beside each kind of request an honest sender's p99 is at most five times its p99 without them (from 4 ms up)."""
     count = max(200, 25 * request.config.getoption("--cycles"))
     rounds = []
     for _ in range(ROUNDS):

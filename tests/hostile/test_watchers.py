@@ -1,4 +1,4 @@
-"""Watchers that cost memory, and many of them behind one address."""
+"""Memory of watchers, and many watchers behind one address."""
 
 import json
 import selectors
@@ -66,7 +66,7 @@ def test_watchers_that_pull_and_never_read_are_closed_before_they_fill_the_memor
 
 @pytest.mark.alone
 def test_a_thousand_watchers_behind_one_address_are_not_throttled(server, record_property):
-    """Every watcher pulls after every answer and gets every reading; a pull is no idle traffic."""
+    """Every watcher pulls after every answer and gets every reading; a pull does not count as idle traffic."""
     held = [RawSocket(server.port, "/ws/live?source=shared", timeout_s=60) for _ in range(900)]
     selector = selectors.DefaultSelector()
     waits = []

@@ -32,7 +32,8 @@ class RollupWorker:
     """The background work of one process on history.
 
     Design: every `ROUND_S` the hours whose mark is older than the grace period are computed, one after the other with a pause after each.
-    A round that fails is repeated with the next one, because marks are stored in the database.
+    A round that fails is repeated with the next one, because marks are stored in the database. With many sources a search takes longer
+    than a round, so hours that become due meanwhile are computed between its steps.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class RollupWorker:
         self._keep_raw_days = keep_raw_days
         self._received = received
         self._received_before = 0
+        self._rolled_up_at = time.monotonic()
         self._recheck = recheck
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rollups", daemon=True)
@@ -99,6 +101,7 @@ class RollupWorker:
                     self.hours += 1
                 if self._paused(began):
                     return
+        self._rolled_up_at = time.monotonic()
         if failed:
             raise list(failed.values())[-1]
 
@@ -121,10 +124,10 @@ class RollupWorker:
                 or self._store.rollup_maintenance.unrolled_hours(source, before_us)
             )
             while not waiting and self._store.rollup_maintenance.retain(source, before_us):  # rollups come first
-                if self._paused(began):
+                if self._interrupted(began):
                     return
                 began = time.monotonic()
-            if self._paused(began):
+            if self._interrupted(began):
                 return
 
     def search(self) -> None:
@@ -135,8 +138,16 @@ class RollupWorker:
         for source in _sources(self._store):
             began = time.monotonic()
             self._store.rollup_maintenance.mark(source, self._store.rollup_maintenance.unmarked_hours(source))
-            if self._paused(began):
+            if self._interrupted(began):
                 return
+
+    def _interrupted(self, began: float) -> bool:
+        """Pause after a step of a search, and compute hours that are due; return whether the process stops."""
+        if time.monotonic() - self._rolled_up_at >= ROUND_S:
+            with suppress(StoreError):  # an hour that fails keeps its mark; the next round reports it
+                self.roll_up()
+            self._rolled_up_at = time.monotonic()
+        return self._paused(began)
 
     def _paused(self, began: float) -> bool:
         """Pause in proportion to the time since a step began; return whether the process stops."""
@@ -148,19 +159,28 @@ class RollupWorker:
     def _run(self) -> None:
         searched = -SEARCH_S
         while not self._stopping.wait(ROUND_S):
-            try:
-                self.roll_up()
-                if time.monotonic() - searched >= SEARCH_S:
-                    self.search()
-                    self.retain(time.time_ns() // 1000)
-                    searched = time.monotonic()
-                self.problem = None
-            except StoreError as problem:
-                if self.problem is None:
-                    log.warning("rollups are delayed: %s", problem)
-                self.problem = problem
-            except Exception:
-                log.exception("rollups failed; the next round tries again")
+            problem = self._problem_of(self.roll_up)
+            if time.monotonic() - searched >= SEARCH_S:
+                found = self._problem_of(self._search_and_retain)
+                searched = searched if found else time.monotonic()
+                problem = problem or found
+            if problem and self.problem is None:
+                log.warning("rollups are delayed: %s", problem)
+            self.problem = problem
+
+    def _search_and_retain(self) -> None:
+        self.search()
+        self.retain(time.time_ns() // 1000)
+
+    def _problem_of(self, work: Callable[[], None]) -> StoreError | None:
+        """Return the error that ended a piece of work; None if it was completed."""
+        try:
+            work()
+        except StoreError as problem:
+            return problem
+        except Exception:
+            log.exception("rollups failed; the next round tries again")
+        return None
 
 
 class Rebuild:

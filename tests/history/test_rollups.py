@@ -173,6 +173,16 @@ def test_rows_that_others_insert_are_seen_and_rolled_up(store, database_url):
     assert sum(each[6] for each in rolled(store) if each[0] == 3600) == 2
 
 
+def test_hours_are_rolled_up_while_a_search_of_many_sources_goes_on(store, monkeypatch):
+    for source in ("a", "b", "car"):
+        put(store, Reading(source, START, 1, 50.0))
+    with store.database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE speed_dirty SET marked_us = 0")
+    monkeypatch.setattr("speeddash.history.worker.ROUND_S", 0.0)  # the search takes longer than a round
+    background(store).search()
+    assert sum(each[6] for each in rolled(store) if each[0] == 3600) == 1
+
+
 def test_table_from_before_rollups_is_rolled_up_before_it_is_believed(store):
     for hour in (0, 1, 5):
         put(store, Reading("car", START + hour * HOUR_US, 1, 50.0))

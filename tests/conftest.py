@@ -32,6 +32,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="the random moments of an earlier run of the faults")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where the database does not matter, one is enough in the short form."""
+    for item in items:
+        parameters = (
+            item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        )
+        if item.get_closest_marker("any_database") and "mysql" in parameters:
+            item.add_marker(pytest.mark.long)
+
+
 def require(program: str | None, name: str) -> None:
     if not program:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
-# Lint, types and tests, with all the set-up they need. On Debian and Ubuntu it installs MariaDB, Chromium, strace and
-# faketime where they are missing; the Python packages go into an environment of their own, .venv-test.
+# Run lint, type checks and tests, after installing what they need: MariaDB, Chromium, strace and faketime on Debian and
+# Ubuntu, and the Python packages in an environment of their own, .venv-test.
+#
+#   bash tests/run.sh              the tests that take less than a minute each
+#   bash tests/run.sh --long       all tests, with coverage: floods, a million rows, known vulnerabilities (needs the network)
+#   bash tests/run.sh ARGUMENT...  pytest with these arguments
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,15 +36,24 @@ run=.venv-test/bin
 "$run/ruff" check .
 "$run/ruff" format --check .
 "$run/mypy"
-rm -f .coverage .coverage.*
-if [ "$#" -gt 0 ]; then
+long=
+if [ "${1:-}" = --long ]; then
+  long=yes
+elif [ "$#" -gt 0 ]; then
   exec "$run/pytest" "$@"
 fi
+# Most tests wait, for a browser or a deadline: four at a time keep two cores busy.
+together=(--numprocesses 4 --dist worksteal)
 status=0
-# Most of it waits, for a browser or a deadline: three at a time keep two cores busy.
-# Coverage slows a server down: where times matter, and for the page, nobody traces it.
+if [ -z "$long" ]; then
+  "$run/pytest" "${together[@]}" -m "not alone and not long" || status=1
+  "$run/pytest" -m "alone and not long" || status=1
+  exit "$status"
+fi
+# Coverage slows a server down, so faults, hostile input and the page are run without it.
 slow=(tests/page tests/faults tests/hostile)
-"$run/pytest" --numprocesses 3 --dist worksteal -m "not alone" "${slow[@]/#/--ignore=}" --cov --cov-report=term || status=1
-"$run/pytest" --numprocesses 3 --dist worksteal -m "not alone" "${slow[@]}" || status=1
+rm -f .coverage .coverage.*
+"$run/pytest" "${together[@]}" -m "not alone" "${slow[@]/#/--ignore=}" --cov --cov-report=term || status=1
+"$run/pytest" "${together[@]}" -m "not alone" "${slow[@]}" || status=1
 "$run/pytest" -m alone || status=1
 exit "$status"

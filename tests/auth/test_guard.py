@@ -116,8 +116,13 @@ def test_token_opens_everything(guarded):
 def test_read_token_watches_and_changes_nothing(guarded):
     reader = bearer(READ_TOKEN)
     assert requests.get(f"{guarded.url}/api/v1/sources", headers=reader, timeout=5).ok
-    with guarded.connect("/ws/live", additional_headers=reader) as socket:
-        socket.send('{"pull": 1}')
+    with (
+        guarded.connect("/ws/live?source=watched", additional_headers=reader) as watcher,
+        guarded.connect("/ws?source=watched") as sender,
+    ):
+        watcher.send('{"pull": 1}')
+        sender.send('{"speed": 12.5}')
+        assert json.loads(watcher.recv(5))["speed"] == [12.5]
     assert refusal(guarded, "/ws", **reader).status_code == 403
     for method, path in WAYS:
         if method != "GET" and path != "/_dash-update-component":

@@ -2,9 +2,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import requests
 
 from tests.running import ROOT, wait_for
+
+pytestmark = pytest.mark.any_database
 
 DRIVE = "timestamp,speed_mph\n" + "".join(f"2026-01-31 12:{n // 60:02}:{n % 60:02},{n % 70}.5\n" for n in range(1500))
 

@@ -191,6 +191,7 @@ def test_terminal_sees_a_progress_bar(tmp_path, sqlite_url):
     os.close(ours)
 
 
+@pytest.mark.long
 def test_many_rows_in_and_out_take_bounded_memory(tmp_path, sqlite_url):
     gpx = tmp_path / "many.gpx"
     store = open_store(sqlite_url)

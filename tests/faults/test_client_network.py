@@ -7,6 +7,8 @@ from tests.faults.footprint import assert_back, footprint
 from tests.faults.network import Network, hang_up
 from tests.running import wait_for
 
+pytestmark = pytest.mark.any_database
+
 PING_S = 0.5
 ECHO_DEADLINE_S = 2.0
 #: For a network that is slow and whole: what is late is not lost.

@@ -25,6 +25,7 @@ ROUNDS = 10
 #: These come back with a connection for each that is closed: measured once the burst that every address may make is over.
 RETURNING = {"tiny frames", "pings", "empty fragments", "giant frames", "giant body", "bombs"}
 BURST_S = 2
+LONG = ["silent", "slow bodies", "pings", "empty fragments", "giant frames", "giant body", "endless body", "bombs"]
 #: Beyond it an attack does nothing new; it is opened in pieces on a slow machine.
 LASTS_S = 20
 
@@ -85,6 +86,7 @@ def beside(server: RunningServer, sender: RawSocket, kind: str, count: int) -> t
 
 
 @pytest.mark.alone
+@pytest.mark.long
 def test_thousands_of_connects_a_second_are_survived(server, sender, record_property):
     """Twenty thousand connections a second from one address: HTTP answers within a second, memory does not grow."""
     before_mb = memory_mb(server)
@@ -104,9 +106,8 @@ def test_thousands_of_connects_a_second_are_survived(server, sender, record_prop
 @pytest.mark.alone
 @pytest.mark.parametrize(
     "kind",
-    ["connects", "silent", "slow heads", "slow bodies", "tiny frames", "pings", "empty fragments", "giant frames",
-     "giant body", "endless body", "bombs"],
-)  # fmt: skip
+    ["connects", "slow heads", "tiny frames", *[pytest.param(each, marks=pytest.mark.long) for each in LONG]],
+)
 def test_flood_leaves_http_memory_and_others_alone(server, sender, kind, request, record_property):
     """During each flood HTTP answers within a second, memory does not grow, and others wait at most twice as long (from 1 ms up) after the first burst."""
     count = max(100, 25 * request.config.getoption("--cycles"))

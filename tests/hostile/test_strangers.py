@@ -15,18 +15,8 @@ SETTINGS = {"SPEEDDASH_TOKEN": TOKEN}
 #: A normal p99 below it says nothing: it is what this machine's scheduler does to anyone.
 FLOOR_MS = 4.0
 ROUNDS = 10
-#: What stopped everybody else once; a long run (`--cycles 10` and up) tries them all.
-SHORT = [
-    "Accept of 64 KiB",
-    "Accept",
-    "Cookie with 2,600 names",
-    "query of 4,000 parameters",
-    "sign-in form of 977 KB",
-    "pipelined health checks",
-    "pipelined sign-in pages",
-    "connections with one health check",
-]
-LONG_CYCLES = 10
+#: Requests that held up everybody else once; the long form tries all of them.
+SHORT = {"Accept of 64 KiB", "query of 4,000 parameters", "sign-in form of 977 KB", "pipelined health checks"}
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +38,10 @@ def waits_ms(sender: RawSocket, count: int) -> tuple[float, float]:
     return waits[count // 2], waits[count * 99 // 100]
 
 
-def pytest_generate_tests(metafunc):
-    if "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", STRANGERS if metafunc.config.getoption("--cycles") >= LONG_CYCLES else SHORT)
-
-
 @pytest.mark.alone
+@pytest.mark.parametrize(
+    "kind", [each if each in SHORT else pytest.param(each, marks=pytest.mark.long) for each in STRANGERS]
+)
 def test_requests_without_a_token_hold_up_nobody(server, sender, kind, request, record_property):
     """Beside each kind of request an honest sender's p99 is at most five times its p99 without them (from 4 ms up)."""
     count = max(200, 25 * request.config.getoption("--cycles"))

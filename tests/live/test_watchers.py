@@ -7,6 +7,8 @@ import requests
 
 from tests.running import wait_for
 
+pytestmark = pytest.mark.any_database
+
 
 def pull(socket, number, timeout_s=5):
     socket.send(json.dumps({"pull": number}))

@@ -182,9 +182,14 @@ def test_what_makes_no_sense_in_a_link_is_named(context, page_server):
 
 
 def test_unit_and_theme_are_remembered(context, page_server):
-    Visit(context, page_server).choose("unit", "mph")
+    first = Visit(context, page_server)
+    first.choose("unit", "mph")
+    first.choose("theme", "Dark")
     again = Visit(context, page_server)
     assert again.page.inner_text("#unit-now") == "mph"
+    again.page.emulate_media(color_scheme="light")
+    ground = again.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert sum(map(int, re.findall(r"\d+", ground)[:3])) < 200
 
 
 @pytest.mark.alone

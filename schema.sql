@@ -2,7 +2,7 @@
 --
 -- One row a reading. Times are UTC, speeds km/h.
 -- (source, timestamp, seq) is a reading's identity: sent again, it is still one row.
--- ascii_bin, because "Car" and "car" are two sources: under a collation that ignores case one would swallow the other's readings.
+-- ascii_bin, because "Car" and "car" are two sources: under a collation that ignores case their readings would be taken for the same.
 CREATE TABLE IF NOT EXISTS speed_data (
     source    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
     timestamp DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
@@ -11,9 +11,9 @@ CREATE TABLE IF NOT EXISTS speed_data (
     PRIMARY KEY (source, timestamp, seq)
 ) ENGINE = InnoDB;
 
--- What follows is derived from the readings, or kept beside them. Times are microseconds since the epoch.
+-- The following tables are derived from the readings, or hold settings. Times are microseconds since the epoch.
 --
--- Minutes (width_s 60) and hours (3600) of each source: a pure function of its readings, described in speeddash/stretch.py.
+-- Minutes (width_s 60) and hours (3600) of each source: a pure function of its readings, described in speeddash/segment.py.
 CREATE TABLE IF NOT EXISTS speed_rollup (
     source      VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     width_s     SMALLINT UNSIGNED NOT NULL,
@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS speed_rollup (
     PRIMARY KEY (source, width_s, at_us)
 ) ENGINE = InnoDB;
 
--- Hours that got or lost readings since they were rolled up.
+-- Dirty hours: readings were added or removed since they were rolled up.
 CREATE TABLE IF NOT EXISTS speed_dirty (
     source    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     hour_us   BIGINT NOT NULL,
@@ -46,7 +46,8 @@ CREATE TABLE IF NOT EXISTS speed_dirty (
     PRIMARY KEY (source, hour_us)
 ) ENGINE = InnoDB;
 
--- What a source has besides readings: its limit and since when, how far its readings were held against it, from when on they are still there.
+-- Settings of a source: its limit and when it was set, the moment up to which readings were checked against it, the moment before which
+-- readings were removed for their age, and the new name while a rename is under way.
 CREATE TABLE IF NOT EXISTS speed_source (
     source      VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     limit_kmh   DOUBLE NULL,
@@ -57,7 +58,7 @@ CREATE TABLE IF NOT EXISTS speed_source (
     PRIMARY KEY (source)
 ) ENGINE = InnoDB;
 
--- Events above a source's limit, and whether their delivery to the webhook is pending.
+-- Events above a source's limit. tell is 1 while the delivery to the webhook is pending, tries counts deliveries, try_us is when the next is due.
 CREATE TABLE IF NOT EXISTS speed_event (
     source    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     start_us  BIGINT NOT NULL,

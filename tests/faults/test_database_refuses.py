@@ -26,30 +26,30 @@ class Admin:
         mariadb.create("speed")
         self.url = f"mysql://{USER}:{PASSWORD}@127.0.0.1:{mariadb.port}/speed"
         self._connection = mariadb.connect("root", "")
-        self.tell(f"CREATE OR REPLACE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
-        self.tell(f"GRANT ALL ON speed.* TO {USER}@'%'")
+        self.execute(f"CREATE OR REPLACE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
+        self.execute(f"GRANT ALL ON speed.* TO {USER}@'%'")
 
-    def tell(self, sql):
+    def execute(self, sql):
         with self._connection.cursor() as cursor:
             cursor.execute(sql)
             return cursor.fetchall()
 
     def status(self, name):
-        return int(self.tell(f"SHOW GLOBAL STATUS LIKE '{name}'")[0][1])
+        return int(self.execute(f"SHOW GLOBAL STATUS LIKE '{name}'")[0][1])
 
     @contextmanager
     def setting(self, name, value):
-        ((before,),) = self.tell(f"SELECT @@GLOBAL.{name}")
-        self.tell(f"SET GLOBAL {name} = {value}")
+        ((before,),) = self.execute(f"SELECT @@GLOBAL.{name}")
+        self.execute(f"SET GLOBAL {name} = {value}")
         try:
             yield
         finally:
-            self.tell(f"SET GLOBAL {name} = {before}")
+            self.execute(f"SET GLOBAL {name} = {before}")
 
     def kill_connections(self):
-        for (number,) in self.tell(f"SELECT id FROM information_schema.processlist WHERE user = '{USER}'"):
+        for (number,) in self.execute(f"SELECT id FROM information_schema.processlist WHERE user = '{USER}'"):
             with suppress(pymysql.OperationalError):  # it ended by itself
-                self.tell(f"KILL {number}")
+                self.execute(f"KILL {number}")
 
     def close(self):
         self._connection.close()
@@ -100,7 +100,7 @@ def contest(admin, cursor, socket, seqs):
     socket.send(frame)
     # Not innodb_trx: what it tells is as old as the last look, unless nobody looks for 100 ms.
     insert_of = f"user = '{USER}' AND info LIKE 'INSERT%' AND time_ms > 200"
-    wait_for(lambda: admin.tell(f"SELECT 1 FROM information_schema.processlist WHERE {insert_of}"))
+    wait_for(lambda: admin.execute(f"SELECT 1 FROM information_schema.processlist WHERE {insert_of}"))
     return insert, socket, frame
 
 
@@ -160,7 +160,7 @@ def refuses_more(mariadb, admin, occupied):
     with suppress(pymysql.OperationalError):  # too many
         while True:
             occupied.append(mariadb.connect())
-    return not admin.tell(f"SELECT id FROM information_schema.processlist WHERE user = '{USER}'")
+    return not admin.execute(f"SELECT id FROM information_schema.processlist WHERE user = '{USER}'")
 
 
 def test_connections_that_are_killed(run, admin, record_property):
@@ -196,7 +196,7 @@ def test_packets_become_too_large(run, admin, record_property):
 def test_password_becomes_wrong(run, admin, record_property):
     """The password becomes wrong while the server runs (1045): it is logged, and reconnects back off"""
     with under_load(run, admin, record_property) as (server, _):
-        admin.tell(f"ALTER USER {USER}@'%' IDENTIFIED BY 'another-Password-of-28-letters'")
+        admin.execute(f"ALTER USER {USER}@'%' IDENTIFIED BY 'another-Password-of-28-letters'")
         try:
             admin.kill_connections()
             wait_for(lambda: "readings wait: " in server.output and "Access denied" in server.output)
@@ -209,7 +209,7 @@ def test_password_becomes_wrong(run, admin, record_property):
             assert PASSWORD not in server.output
             assert server.output.count("Access denied") <= 3
         finally:
-            admin.tell(f"ALTER USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
+            admin.execute(f"ALTER USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
 
 
 def test_poison_row_is_refused_alone(run, database_url, record_property):

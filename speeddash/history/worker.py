@@ -19,6 +19,8 @@ SEARCH_S: Final = 600.0
 #: Pause after a step, as a multiple of the time that it took: while readings arrive, and while none do.
 PAUSE_BUSY: Final = 9.0
 PAUSE_IDLE: Final = 1.0
+#: Longest pause: an hour of very many readings does not delay the others for longer.
+MAX_PAUSE_S: Final = 60.0
 STEP_HOURS: Final = 100
 #: Consecutive hours that fail before a round ends: the database is away.
 MAX_FAILURES: Final = 3
@@ -154,7 +156,7 @@ class RollupWorker:
         received = self._received()
         factor = PAUSE_IDLE if received == self._received_before else PAUSE_BUSY
         self._received_before = received
-        return self._stopping.wait(factor * (time.monotonic() - began))
+        return self._stopping.wait(min(factor * (time.monotonic() - began), MAX_PAUSE_S))
 
     def _run(self) -> None:
         searched = -SEARCH_S

@@ -1,5 +1,6 @@
 """What the page costs, in short; `python -m benchmarks page` takes the full minutes and hours."""
 
+import pytest
 import requests
 from plotly.offline import get_plotlyjs_version
 
@@ -13,11 +14,13 @@ def test_first_visit_is_light(browser, page_server):
     assert found["first visit MB"] < 2
 
 
+@pytest.mark.long
 def test_every_reading_of_a_fast_source_is_held_and_drawn(browser, page_server):
     found = page.fast_source(browser, page_server, per_s=1_000, seconds=10)
     assert found["fast source main thread %"] < 90  # half, on a machine that does nothing else
 
 
+@pytest.mark.long
 def test_hours_of_a_drive_do_not_grow_the_heap(browser, page_server):
     found = page.long_drive(browser, page_server, per_s=10, seconds=7_200)
     assert found["two hours heap MB"] < 10

@@ -124,6 +124,7 @@ def visits(page_server, own_context, speeds):
     return watching, loaded
 
 
+@pytest.mark.long
 def test_day_from_buckets_and_the_same_day_from_all_its_readings_are_the_same_picture(visits, speeds):
     _, loaded = visits
     found = loaded.page.evaluate(DIFFERENCES, [picture(each.page, PLOT) for each in visits])

@@ -88,7 +88,7 @@ def test_session_that_ends_is_said_on_the_page(own_context, run, tmp_path):
     expect(page.locator("#notice")).to_be_hidden()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_browser_objects_to_nothing_the_page_does(own_context, page_server, theme):
     page = own_context.new_page()
     found = violations(page)

@@ -131,6 +131,7 @@ class Database(ABC):
             with self._schema_lock(connection):
                 self._create_tables(connection)
                 migrations.migrate(connection, self.ignore_duplicates)
+                _check_columns(connection)
             self.read_limits(connection.connection)
             return self._durability(connection.connection)
 
@@ -141,22 +142,19 @@ class Database(ABC):
         if not existing.issuperset(each.name for each in TABLES):
             for statement in self._schema():
                 connection.exec_driver_sql(statement)
+            if speed_data.name not in existing:  # nothing to migrate in a new database
+                connection.execute(
+                    insert(speed_schema).prefix_with(self.ignore_duplicates), {"version": migrations.VERSION}
+                )
             connection.commit()
         found = inspect(connection)
         columns = [each["name"] for each in found.get_columns(speed_data.name)]
         key = found.get_pk_constraint(speed_data.name)["constrained_columns"]
-        if set(columns) != {each.name for each in speed_data.columns} or key != KEY_COLUMNS:
+        if not {each.name for each in speed_data.columns}.issuperset(columns) or key != KEY_COLUMNS:
             raise StoreMisconfigured(
-                f"the database has a table {speed_data.name} of another shape: columns {', '.join(columns)}, "
+                f"the database has a table {speed_data.name} of another program: columns {', '.join(columns)}, "
                 f"primary key ({', '.join(key)}); rename it, or give SpeedDash a database of its own (see schema.sql)"
             )
-        for table in TABLES:
-            names = {each["name"] for each in found.get_columns(table.name)}
-            if missing := [each.name for each in table.columns if each.name not in names]:
-                raise StoreMisconfigured(
-                    f"the table {table.name} of the database lacks the column {', '.join(missing)}: it was made by another "
-                    "version of SpeedDash; compare it with schema.sql"
-                )
 
     def _check_writable(self) -> Durability:
         probe = {"source": "", "timestamp": 0, "seq": 0, "speed": 0.0}
@@ -206,3 +204,15 @@ def _clear_frames(error: BaseException) -> None:
         if cause is not None:
             traceback.clear_frames(cause.__traceback__)
             causes += [cause.__cause__, cause.__context__ if cause.__context__ is not cause.__cause__ else None]
+
+
+def _check_columns(connection: Connection) -> None:
+    """Raise `StoreMisconfigured` if a table lacks a column of the current schema."""
+    found = inspect(connection)
+    for table in TABLES:
+        names = {each["name"] for each in found.get_columns(table.name)}
+        if missing := [each.name for each in table.columns if each.name not in names]:
+            raise StoreMisconfigured(
+                f"the table {table.name} of the database lacks the column {', '.join(missing)}: it was made by another "
+                "version of SpeedDash; compare it with schema.sql"
+            )

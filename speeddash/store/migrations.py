@@ -1,8 +1,9 @@
 """Changes of the schema from version to version.
 
 Design: `schema.sql` (and `sqlite.SCHEMA`) is the whole current schema; it creates what is missing and changes nothing. A change of a table
-that exists is a migration below, with a new version. The table `speed_schema` holds the versions that were applied. MySQL commits each
-DDL statement by itself, so every statement may be run again: an error that says that its effect is there already is ignored.
+that exists is a migration below, with a new version. The table `speed_schema` holds the versions that were applied; a new database gets
+the current one. Both databases commit each DDL statement by itself, so a statement may run again after an interruption: an error that
+says that its effect exists already is ignored.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from speeddash.errors import StoreMisconfigured
 from speeddash.store.tables import speed_schema
 
-#: Errors of MySQL and MariaDB: the column, the key or the table exists already.
+#: The table, the column or the key exists already: codes of MySQL and MariaDB, beginning of SQLite's message.
 EXISTS_CODES: Final = {1050, 1060, 1061}
+EXISTS_MESSAGE: Final = "duplicate column name"
 
 
 class Migration(NamedTuple):
@@ -78,7 +80,12 @@ def migrate(connection: Connection, ignore_duplicates: str) -> None:
             try:
                 connection.exec_driver_sql(statement)
             except DBAPIError as error:
-                if error.orig is None or error.orig.args[0] not in EXISTS_CODES:
+                if not _exists_already(error):
                     raise
         connection.execute(insert(speed_schema).prefix_with(ignore_duplicates), {"version": migration.version})
         connection.commit()
+
+
+def _exists_already(error: DBAPIError) -> bool:
+    code_or_message = error.orig.args[0] if error.orig else None
+    return code_or_message in EXISTS_CODES or str(code_or_message).startswith(EXISTS_MESSAGE)

@@ -18,6 +18,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
+from speeddash.store import migrations
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
 from speeddash.store.writer import Chunk, Hour, Statement, WritableDatabase, hours_of
 
@@ -25,7 +26,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 NOW_US: Final = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
-# The tables of schema.sql. A timestamp is an integer, microseconds since the epoch.
+VERSIONS_TABLE: Final = "CREATE TABLE IF NOT EXISTS speed_schema (version INTEGER NOT NULL PRIMARY KEY) STRICT"
+# The other tables of schema.sql. A timestamp is an integer, microseconds since the epoch.
 SCHEMA: Final = (
     """
 CREATE TABLE IF NOT EXISTS speed_data (
@@ -65,7 +67,6 @@ CREATE TABLE IF NOT EXISTS speed_event (
 ) STRICT, WITHOUT ROWID
 """,
     "CREATE INDEX IF NOT EXISTS speed_event_delivery ON speed_event (tell, ongoing, try_us)",
-    "CREATE TABLE IF NOT EXISTS speed_schema (version INTEGER NOT NULL PRIMARY KEY) STRICT",
 )
 #: A reading has 4 variables; SQLite takes 32,766 per statement.
 READINGS_PER_STATEMENT: Final = 8_191
@@ -218,6 +219,11 @@ def _set_pragmas(timeout_s: float, connection: sqlite3.Connection, _record: Any)
     try:
         for pragma in PRAGMAS:
             _set_pragma(cursor, pragma, timeout_s)
+        is_new = cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'speed_data'").fetchone() is None
+        cursor.execute(VERSIONS_TABLE)
+        if is_new:  # nothing to migrate
+            cursor.execute("INSERT OR IGNORE INTO speed_schema VALUES (?)", (migrations.VERSION,))
+            connection.commit()
         for table in SCHEMA:  # for each connection, because the file may have been removed while the server runs
             cursor.execute(table)
     except sqlite3.Error:

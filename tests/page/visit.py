@@ -80,7 +80,8 @@ class Visit:
         return int(self.page.inner_text("#waiting").split()[0])
 
     def wait_until(self, expression: str, deadline_s: float = 30) -> None:
-        self.page.wait_for_function(expression, timeout=deadline_s * 1000)
+        # By default it would be evaluated for each frame, which takes much of a core.
+        self.page.wait_for_function(expression, timeout=deadline_s * 1000, polling=100)
 
     def wait_until_drawn(self, count: int, deadline_s: float = 30) -> list[list]:
         self.wait_until(f"() => ({DRAWN}).length >= {count}", deadline_s)

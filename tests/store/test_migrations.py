@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import inspect
 
 from speeddash.errors import StoreMisconfigured
-from speeddash.store import open_store
+from speeddash.store import migrations, open_store
 from speeddash.store.migrations import VERSION
 from speeddash.store.tables import TABLES
 
@@ -114,6 +114,41 @@ def test_migration_that_was_interrupted_is_repeated(old):
     old.prepare()
     with old.database.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT MAX(version) FROM speed_schema").scalar() == VERSION
+
+
+@pytest.fixture
+def next_version(monkeypatch):
+    """A program of the next version, in which the column `renamed_to` of `speed_source` is new."""
+    column = {"mysql": "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL", "sqlite": "TEXT"}
+    added = {name: [f"ALTER TABLE speed_source ADD COLUMN renamed_to {each}"] for name, each in column.items()}
+    migration = migrations.Migration(VERSION + 1, "new column; instant", **added)
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, migration))
+    monkeypatch.setattr(migrations, "VERSION", VERSION + 1)
+
+
+def version_of(store):
+    with store.database.engine.connect() as connection:
+        return connection.exec_driver_sql("SELECT MAX(version) FROM speed_schema").scalar()
+
+
+def test_new_column_is_added_to_an_old_database(store, database_url, request):
+    execute(store, "ALTER TABLE speed_source DROP COLUMN renamed_to")
+    store.close()
+    request.getfixturevalue("next_version")
+    for _ in range(2):
+        again = open_store(database_url)
+        again.prepare()
+        assert again.sources.renames() == {}
+        assert version_of(again) == VERSION + 1
+        execute(again, f"DELETE FROM speed_schema WHERE version = {VERSION + 1}")  # interrupted before it was noted
+        again.close()
+
+
+def test_new_database_has_nothing_to_migrate(next_version, database_url):
+    store = open_store(database_url)
+    store.prepare()
+    assert version_of(store) == VERSION + 1
+    store.close()
 
 
 def test_newer_database_is_refused_and_left_as_it_is(store, database_url):

@@ -136,7 +136,7 @@ def test_table_of_another_shape_is_named(database_url):
         connection.execute(text("CREATE TABLE speed_data (id INTEGER PRIMARY KEY, speed FLOAT, timestamp DATETIME)"))
     engine.dispose()
     store = open_store(database_url)
-    with pytest.raises(StoreMisconfigured, match="another shape: columns id, speed, timestamp"):
+    with pytest.raises(StoreMisconfigured, match="another program: columns id, speed, timestamp"):
         store.prepare()
     store.close()
 

@@ -11,7 +11,7 @@
     ├── SourceTaken           a source cannot get the name of another one
     ├── RenameUnderWay        a source is being renamed to another name
     ├── NotStored             the wait for a commit ended without one; the outcome is unknown
-    └── RecordingError        a recording cannot be read, or not be sent
+    └── RecordingError        a recording cannot be read or sent
 
 Errors of libraries are translated where they occur (those of databases in `store.mysql` and `store.sqlite`).
 """
@@ -109,4 +109,4 @@ class NotStored(SpeedDashError):
 
 
 class RecordingError(SpeedDashError):
-    """A recording cannot be read, or not be sent; the message names the file or server and the reason."""
+    """A recording cannot be read or sent; the message names the file or server and the reason."""

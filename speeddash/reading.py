@@ -26,7 +26,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]
 
 
 class Reading(NamedTuple):
-    """One speed of one source at one moment. Fields are in the order of the table's key.
+    """One speed of one source at one moment. Fields are in the order of the columns; `sqlite.encode` depends on it.
 
     Attributes:
         source: Name of the source, 1 to 64 of `A-Za-z0-9._:-`; empty for rows that other programs insert without one.
@@ -127,11 +127,13 @@ def parse_source(name: Any) -> str:
     """
     if isinstance(name, str) and _SOURCE.fullmatch(name):
         return name
-    raise InvalidInput("bad_source", f"source must be 1 to 64 of A-Z a-z 0-9 . _ : -, got {_kind(name)}")
+    raise InvalidInput("bad_source", f"source must be 1 to 64 characters of A-Z a-z 0-9 . _ : -, got {_kind(name)}")
 
 
 def parse_time(timestamp: Any) -> int:
-    """Return microseconds since the epoch of RFC 3339 text or an epoch number. Fractions of a microsecond are cut off.
+    """Return microseconds since the epoch of RFC 3339 text or an epoch number.
+
+    Fractions of a microsecond are cut off in text and rounded in numbers.
 
     Raises:
         InvalidInput: `bad_timestamp`.

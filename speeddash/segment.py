@@ -106,7 +106,7 @@ def jumped(between_us: int, before: float, speed: float) -> bool:
 
 
 def highest(segment: Segment) -> float:
-    """Return the highest speed without implausible jumps, km/h. The first reading is never one: what precedes it is unknown."""
+    """Return the highest speed without implausible jumps, km/h. The first reading is never a jump: the one before it is unknown."""
     return segment.first if segment.peak is None else max(segment.first, segment.peak)
 
 

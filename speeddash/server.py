@@ -28,7 +28,7 @@ FIRST_TRY_S = 1.5
 BACKLOG = 4096
 #: Connections accepted above the limits of sockets, so that clients get an HTTP error and other requests are served.
 EXTRA_CONNECTIONS = 100
-#: flask-sock duplicates the socket of the request.
+#: A WebSocket duplicates the file descriptor of its request.
 FILES_PER_SOCKET = 2
 OTHER_FILES = 400
 #: Thresholds of the garbage collector (defaults of Python: 700, 10, 10).
@@ -185,7 +185,7 @@ def _raise_file_limit(settings: Settings) -> int:
 
 
 def _configure_gc() -> None:
-    # Readings are freed by reference counting. With thousands of sockets the default thresholds take a tenth of the throughput.
+    # Reference counting frees readings. With thousands of sockets the default thresholds would cost a tenth of the throughput.
     # Objects of the start are never freed, and are excluded from collections.
     gc.collect()
     gc.freeze()

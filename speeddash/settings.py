@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     )
     webhook_url: SecretStr | None = Field(
         None,
-        description="URL that receives a POST for each event above a source's limit; retried for a day until it answers 2xx",
+        description="URL that receives a POST for each event above a source's limit; retried until it answers 2xx, for about 22 hours",
     )
     keep_raw_days: int | None = Field(
         None,

@@ -14,7 +14,7 @@ class TimeRange(NamedTuple):
 
     Attributes:
         from_us: First moment, inclusive, microseconds since the epoch; -EVER_US for an open beginning.
-        to_us: Last moment, exclusive; EVER_US for an open end.
+        to_us: End, exclusive; EVER_US for an open end.
     """
 
     from_us: int = -EVER_US

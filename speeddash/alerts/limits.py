@@ -18,7 +18,7 @@ MAX_AGE_US: Final = 24 * HOUR_US
 CHUNK_US: Final = 24 * HOUR_US
 #: Readings fetched at once: so few that sockets do not wait for them.
 PAGE_READINGS: Final = 1_000
-#: Stored events of a source that one step reads.
+#: Most stored events of a source that one step reads.
 MAX_EVENTS: Final = 100_000
 
 
@@ -147,7 +147,7 @@ class Limits:
     def _open(self, source: str, at_us: int) -> Event | None:
         """Return the event that the last reading before a moment belongs to."""
         near = self._store.events.select(source, TimeRange(at_us - GAP_US, at_us), MAX_EVENTS)
-        # An event that was closed because nothing arrived continues if the next reading follows it closely, as in a recording sent late.
+        # `_close` ended an event because nothing arrived. It continues if the next reading follows within a gap, as in a late recording.
         return near[-1] if near and (near[-1].ongoing or near[-1].end_us == at_us - 1) else None
 
     def _segments(self, source: str, begin_us: int, min_end_us: int, max_end_us: int) -> Iterator[Segment]:

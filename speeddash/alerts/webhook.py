@@ -18,7 +18,7 @@ TIMEOUT_S: Final = 10.0
 CLAIM_US: Final = 60 * 1_000_000
 FIRST_RETRY_S: Final = 5.0
 MAX_RETRY_S: Final = 3_600.0
-#: With back-off these take more than a day.
+#: With back-off these tries take about 22 hours.
 MAX_TRIES: Final = 32
 #: Events delivered in one round.
 MAX_DELIVERIES: Final = 20

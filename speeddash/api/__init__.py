@@ -36,7 +36,7 @@ DESCRIPTION = (
     "Speeds are km/h, times RFC 3339 in UTC. Errors are application/problem+json (RFC 9457). "
     "History carries an ETag: what has not changed is answered 304. Every list has a limit."
 )
-#: Errors that every endpoint may answer.
+#: Error statuses documented for all endpoints.
 PROBLEMS: ResponseDict = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 503), Problem)
 
 
@@ -99,7 +99,7 @@ class Api:
         swagger = RegisterPlugin.register(doc_url="/openapi.json")
         app.register_blueprint(swagger, url_prefix="/api")
         allow_all(Permission.READ, app, [each for each in app.view_functions if each.startswith(f"{swagger.name}.")])
-        # Raised by the router, before the blueprint is known.
+        # The router raises 405 before it knows the blueprint.
         app.register_error_handler(405, _http_problem)
         app.config["MAX_CONTENT_LENGTH"] = self._settings.max_frame_bytes
 

@@ -26,7 +26,7 @@ from speeddash.store import Store
 #: Readings fetched at once: so few that sockets do not wait for an export.
 PAGE_READINGS = 1_000
 TAGS = [Tag(name="files", description="Import and export of whole files.")]
-#: Longest time that an import works at once, and its pause after it. Bad lines would otherwise be read without any wait.
+#: An import pauses after this much work, because bad lines alone cause no wait; an export pauses after each piece.
 RUN_S, PAUSE_S = 0.002, 0.002
 
 

@@ -78,7 +78,7 @@ class Guard:
         origin = request.headers.get("Origin")
         if origin is None or (request.method in SAFE_METHODS and not is_socket()) or self._is_ours(origin.lower()):
             return None
-        why = "this page may not use the server; SPEEDDASH_ALLOWED_ORIGINS names those that may"
+        why = f"pages of {origin[:100]} may not use this server; SPEEDDASH_ALLOWED_ORIGINS lists those that may"
         return problem(403, why, code="foreign_origin")
 
     def _is_ours(self, origin: str) -> bool:

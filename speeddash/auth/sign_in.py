@@ -74,7 +74,10 @@ class SignIn:
         return answer
 
     def _try(self, token: str) -> Role | Response | None:
-        """Return the role of a token, None for a wrong one. After too many failures the network waits, whatever it sends."""
+        """Return the role of a token, None for a wrong one.
+
+        After too many failures a network has to wait, except with a token that the address has used before.
+        """
         address = request.remote_addr or ""
         known = (address, digest(token))
         failures = self._failures.of(address)

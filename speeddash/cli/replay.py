@@ -21,7 +21,7 @@ from speeddash.reading import parse_source, parse_time, rfc3339
 from speeddash.settings import Settings
 
 FRAME_READINGS = 100
-#: About 60 KB together: what a socket accepts while the other side does not read.
+#: Together about 60 KB, which a socket buffers while the peer does not read.
 FRAMES_IN_FLIGHT = 8
 ECHO_TIMEOUT_S = 30.0
 LAST_RETRY_S = 10.0

@@ -69,7 +69,7 @@ def read_csv(name: str, lines: Lines, unit: str | None, start_us: int) -> Iterat
             try:
                 yield _row(number, line, cells, columns, factor, point, start_us)
             except IndexError:
-                yield BadLine(line, f"it has {len(cells)} columns")
+                yield BadLine(line, f"expected a value in each column of the header, got {len(cells)} columns")
             except (ValueError, InvalidInput) as wrong:
                 yield BadLine(line, why(wrong) + _open_quote(line, lines.number))
 

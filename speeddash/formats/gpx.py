@@ -146,7 +146,9 @@ def _place(point: Point) -> GPXTrackPoint:
         if not (
             abs(latitude) <= MAX_LATITUDE and abs(longitude) <= MAX_LONGITUDE and abs(elevation or 0) <= MAX_ELEVATION_M
         ):
-            raise ValueError(f"no speed, and the point of line {point.line} is not on this planet")
+            raise ValueError(
+                f"no speed, and the point of line {point.line} has a latitude, longitude or elevation out of range"
+            )
         at = EPOCH + timedelta(microseconds=point.at_us)
         point.place = GPXTrackPoint(latitude, longitude, elevation, time=at)
     return point.place

@@ -8,7 +8,7 @@ from speeddash.formats.row import BadLine, Row
 from speeddash.reading import Reading, rfc3339
 
 BATCH_READINGS: Final = 2_000
-#: Bad lines and sources that are listed; the others are only counted, so that memory is bounded.
+#: Most bad lines and most sources listed, so that memory is bounded. Further lines are counted, further sources only reported to exist.
 MAX_LISTED: Final = 20
 
 

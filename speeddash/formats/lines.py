@@ -69,7 +69,7 @@ class Lines:
         rest = b""
         for piece in pieces:
             lines = (rest + piece).splitlines(keepends=True)
-            # After \r the next piece may begin with \n.
+            # Keep an incomplete line, and one that ends with \r: the next piece may begin with its \n.
             rest = lines.pop() if not lines[-1].endswith(b"\n") else b""
             yield from lines
             if len(rest) > MAX_LINE_BYTES:

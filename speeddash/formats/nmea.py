@@ -139,6 +139,6 @@ def _speed(kind: str, text: str, factor: float) -> float:
 def _moment_us(year: str, month: str, day: str, clock: str) -> int:
     time = _TIME.fullmatch(clock)
     if time is None:
-        raise ValueError(f"no time: {clock[:40]!r}")
+        raise ValueError(f"time must be HHMMSS, got {clock[:40]!r}")
     hour, minute, second = time.groups()
     return parse_time(f"{year}-{month}-{day}T{hour}:{minute}:{second}Z")

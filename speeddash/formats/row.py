@@ -75,13 +75,13 @@ def speed_kmh(value: Any, kmh_in_unit: float) -> float:
         ValueError: It is no number, or not finite.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"no speed: {str(value)[:40]}")  # noqa: TRY004 - callers handle all bad values alike
+        raise ValueError(f"speed must be a number, got {str(value)[:40]}")  # noqa: TRY004 - callers handle all bad values alike
     try:
         speed = float(value)
     except (ValueError, OverflowError):
-        raise ValueError(f"no speed: {str(value)[:40]!r}") from None
+        raise ValueError(f"speed must be a number, got {str(value)[:40]!r}") from None
     if not math.isfinite(speed):
-        raise ValueError(f"the speed is {speed}")
+        raise ValueError(f"speed must be finite, got {speed}")
     return speed * kmh_in_unit + 0.0  # + 0.0 makes a negative zero positive
 
 

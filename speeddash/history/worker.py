@@ -62,7 +62,7 @@ class RollupWorker:
         self._recheck = recheck
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rollups", daemon=True)
-        #: Error that ended the last round; None if it was complete.
+        #: Store error that ended the last round; None without one.
         self.problem: StoreError | None = None
         #: Hours computed since the start.
         self.hours = 0

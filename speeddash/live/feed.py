@@ -1,8 +1,8 @@
 """Live fan-out: committed readings for those who watch their source.
 
 Design: each watched source has a channel, a buffer of its recent readings that all its watchers share. A watcher holds a position in
-each of its channels and no readings, so a thousand watchers cost as much memory as one. All buffers together are bounded; a watcher
-that falls behind the beginning of a buffer is given the number of readings that it missed, and reads them again from the database.
+each of its channels and no readings: each reading is held once, however many watch it. All buffers together are bounded; a watcher
+that falls behind the beginning of a buffer gets the number of readings that it missed, and can read them from the database.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -61,7 +61,7 @@ class Watcher:
 
     Attributes:
         positions: For each channel the position of the next reading to take.
-        missed: Readings that were removed before `take` reached them, since the last call of it.
+        missed: Readings that were removed before `take` reached them, during its last call.
     """
 
     def __init__(self, feed: "Feed", channels: Collection[Channel], notify: Callable[[], object]) -> None:

@@ -31,9 +31,10 @@ COMMIT_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 
 class Ingest:
     """The writer of one process. Any thread or greenlet may call it.
 
-    Design: callers queue their frames. A writer thread takes all that are queued, inserts them in one transaction and commits. There is
-    no timer: while one commit is under way the next batch gathers, so an idle server answers at once and a busy one commits many frames
-    together. A second thread acknowledges, so that the database works on the next batch while echoes of the last one are sent.
+    Design: callers queue their frames. A writer thread takes what is queued, up to 20,000 readings, inserts it in one transaction and
+    commits. There is no timer: while one commit is under way the next batch gathers, so an idle server answers at once and a busy one
+    commits many frames together. A second thread acknowledges, so that the database works on the next batch while echoes of the last
+    one are sent.
     While the database is away the batch is retried. Rows have keys, so a commit with an unknown outcome can be repeated.
 
     Attributes:
@@ -262,7 +263,7 @@ class Ingest:
                 # Not logged if the next try succeeds.
                 if retry_s > FIRST_RETRY_S and str(problem) != logged:
                     logged = str(problem)
-                    log.warning("readings wait: %s", logged)
+                    log.warning("readings cannot be stored, retrying: %s", logged)
                 self.problem = problem
                 self.tried.set()
                 if self._stopping.wait(retry_s):

@@ -128,7 +128,7 @@ class SenderSockets:
         return bool(parsed)
 
     def _parse(self, connection: Connection, frames: Frames) -> tuple[list[str], list[list[Reading]], list[int]]:
-        """Return the answer to each frame if it is stored, the readings of valid frames, and the places of those among the answers."""
+        """Return the echo or error of each frame, the readings of valid frames, and the places of those frames."""
         received_us = time.time_ns() // 1000
         answers: list[str] = []
         parsed: list[list[Reading]] = []

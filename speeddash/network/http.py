@@ -30,8 +30,8 @@ MAX_HEADERS = 100
 #: Cookies of one request, and parameters of one query: parsing 4,000 of them takes 10 ms.
 MAX_COOKIES = 200
 MAX_PARAMETERS = 256
-#: Most that one request without credentials is charged (a client that takes its answer slowly costs no processing time), and the
-#: longest that a new connection waits for the budget.
+#: Largest charge for one request without credentials: waiting for a slow client is not processing time. Also the longest wait of a
+#: new connection for the budget.
 MAX_CHARGE_S = 0.1
 #: Time of a request outside of the application: connection, head and log; it is charged too.
 OVERHEAD_S = 0.0006
@@ -221,14 +221,14 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         began = time.monotonic()
         try:
             super().run_application()
-            if (self.environ or {}).get(UNAUTHENTICATED):  # nothing of it waits for a database
+            if (self.environ or {}).get(UNAUTHENTICATED):  # it uses no database, so its duration is processing time
                 self._runs.take(min(OVERHEAD_S + time.monotonic() - began, MAX_CHARGE_S) / RUN_S)
                 if wait_s := self._runs.wait_s():
                     gevent.sleep(wait_s)
             refused = 400 <= (self.code or 0) < 500 or PROTOCOL_VIOLATION in (self.environ or {})
             self.was_served = self.was_served or not refused
         finally:
-            # The rest of the body must arrive within this time; after a handshake no request follows.
+            # The client must send the rest of the body within this time. No request follows a handshake.
             self._reads.deadline = time.monotonic() + self._timeout_s
             if self._connection_upgrade_requested():  # type: ignore[attr-defined, unused-ignore]
                 self.close_connection = True

@@ -8,7 +8,7 @@ from gevent.hub import Waiter
 
 
 class RequestGate:
-    """Lets one request start in each turn of the event loop: an echo takes several turns, and none holds many requests.
+    """Lets one request start in each turn of the event loop: no turn delays an echo by more than one request.
 
     Client networks take turns: a network that starts hundreds of requests at once makes its own wait.
 

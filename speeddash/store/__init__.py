@@ -38,7 +38,7 @@ def open_store(url: str, *, timeout_s: float = 10.0) -> Store:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise SettingsError(
-            SETTING, "not a database URL; it looks like sqlite:///FILE or mysql://USER:PASSWORD@HOST/DATABASE"
+            SETTING, "not a database URL; allowed are sqlite:///FILE or mysql://USER:PASSWORD@HOST/DATABASE"
         ) from None
     if parsed.drivername == "sqlite":
         return Store(SQLite(_sqlite_url(parsed), timeout_s))

@@ -75,7 +75,7 @@ def remove_oldest(connection: Connection, source: str, time: TimeRange) -> list[
 
 
 def end_rename(connection: Connection, database: Database, source: str, name: str) -> None:
-    """Mark the hours dirty that got readings under the old name meanwhile, and move settings and events."""
+    """Mark hours of the old name that are dirty also under the new name, and move settings and events."""
     if settings(connection, source, lock=True).renamed_to != name:
         return  # another process has completed it; what has the new name now must stay
     d = speed_dirty.c

@@ -9,7 +9,7 @@ from speeddash.store.tables import Micros, Span, speed_data, speed_rollup, speed
 from speeddash.timerange import HOUR_US
 
 HOUR_S: Final = HOUR_US // 1_000_000
-#: Names of sources that one statement finds.
+#: Most names of sources that one statement finds.
 NAMES_PER_STATEMENT: Final = 500
 
 

@@ -39,7 +39,8 @@ class Queries:
 class Store(Queries):
     """Readings and all that is derived from them. Any thread or greenlet may call it, except `writer`.
 
-    Every method of it and its parts raises `StoreUnavailable`, `StoreMisconfigured` or `ReadingsRefused`, and no error of a driver.
+    Its methods and those of its parts may raise `StoreError`, and never an error of a driver; a rename also `SourceTaken` and
+    `RenameUnderWay`.
 
     Attributes:
         writer: Stores readings; for one thread or greenlet at a time.

@@ -56,7 +56,7 @@ def unrolled_hours(connection: Connection, source: str, before_us: int) -> list[
 
 
 def has_readings(connection: Connection, source: str, hour_us: int) -> bool:
-    """Whether all readings of an hour are there: none was removed for its age, or the hour never was rolled up before."""
+    """Whether an hour can be computed from its readings: none were removed for their age, or it has no rollup."""
     r = speed_rollup.c
     hour = select(r.at_us).where(r.source == source, r.width_s == seconds(HOUR_US), r.at_us == hour_us)
     return hour_us >= raw_from(connection, source) or connection.execute(hour).first() is None

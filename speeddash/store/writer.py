@@ -16,11 +16,11 @@ from speeddash.timerange import HOUR_US
 Statement = tuple[str, Sequence[Any]]
 #: A source, and the beginning of an hour in microseconds since the epoch.
 Hour = tuple[str, int]
-#: How often an hour is marked dirty again while readings arrive in it.
+#: Interval at which an hour is marked dirty again while readings arrive in it.
 MARK_S: Final = 60.0
 #: Age of a mark from which on no writer relies on it. Twice `MARK_S`, so that no commit under way is overtaken.
 GRACE_PERIOD_S: Final = 2 * MARK_S
-#: Marks remembered; above it those older than `MARK_S` are forgotten.
+#: Above this number, remembered marks older than `MARK_S` are forgotten.
 MAX_MARKS: Final = 20_000
 #: SQLite takes 32,766 variables per statement.
 MARKS_PER_STATEMENT: Final = 5_000

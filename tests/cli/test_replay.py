@@ -53,7 +53,7 @@ def test_bad_lines_are_named_the_others_stored_and_the_exit_code_says_so(server,
     )
     done = replay(server, path, "--fast", "--source", "patchy")
     assert done.returncode == 1
-    assert f"{path}:3: no speed: 'x'" in done.stderr
+    assert f"{path}:3: speed must be a number, got 'x'" in done.stderr
     assert f"{path}:4: speed must be 0 to 2000 km/h" in done.stderr
     assert done.stdout.splitlines()[-1] == "4 readings: 3 sent, 2 echoed, 2 bad"
     assert [each["seq"] for each in server.readings("patchy")] == [1, 4]

@@ -66,7 +66,10 @@ def test_bad_lines_are_named_the_others_stored_and_the_exit_code_says_so(tmp_pat
     done = speeddash("import", bad, good, "--start", "2026-01-31T12:00:00Z", url=sqlite_url)
     errors = done.stderr.splitlines()
     assert done.exit_code == 1
-    assert errors[:2] == [f"{bad}:3: no speed: 'x'", f"{bad}:4: speed must be 0 to 2000 km/h, got 9999.0"]
+    assert errors[:2] == [
+        f"{bad}:3: speed must be a number, got 'x'",
+        f"{bad}:4: speed must be 0 to 2000 km/h, got 9999.0",
+    ]
     assert (len(errors), errors[-1]) == (21, f"{bad}: 12 more bad lines")
     assert done.stdout.splitlines() == [
         f"{bad}: 34 read, 2 stored, 32 bad",

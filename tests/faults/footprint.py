@@ -1,4 +1,4 @@
-"""What a process holds: descriptors, memory, sockets and greenlets."""
+"""What a process holds: descriptors, memory and sockets."""
 
 import os
 from dataclasses import dataclass
@@ -14,7 +14,6 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 @dataclass(frozen=True)
 class Footprint:
     files: int
-    greenlets: int
     sockets: int
     memory_mib: float
 
@@ -25,16 +24,13 @@ def footprint(server: RunningServer) -> Footprint:
     pid = server.process.pid
     return Footprint(
         files=len(list(Path(f"/proc/{pid}/fd").iterdir())),
-        greenlets=int(float(counts["speeddash_greenlets"])),
         sockets=sum(int(float(value)) for name, value in counts.items() if name.startswith("speeddash_sockets_open")),
         memory_mib=int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES / (1 << 20),
     )
 
 
-def assert_back(
-    server: RunningServer, before: Footprint, *, files: int = 4, greenlets: int = 4, memory_mib: float = 24
-) -> Footprint:
-    """Within 10 s nothing of the fault is left: neither descriptors nor greenlets nor sockets, and no memory that counts.
+def assert_back(server: RunningServer, before: Footprint, *, files: int = 4, memory_mib: float = 24) -> Footprint:
+    """Within 10 s nothing of the fault is left: neither descriptors nor sockets, and no memory that counts.
 
     A pool of database connections and the threads of a thread pool may have grown by a few.
     """
@@ -43,7 +39,6 @@ def assert_back(
         now = footprint(server)
         return (
             now.files <= before.files + files
-            and now.greenlets <= before.greenlets + greenlets
             and now.sockets <= before.sockets
             and now.memory_mib <= before.memory_mib + memory_mib
         )

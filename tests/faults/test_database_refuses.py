@@ -199,7 +199,7 @@ def test_password_becomes_wrong(run, admin, record_property):
         admin.execute(f"ALTER USER {USER}@'%' IDENTIFIED BY 'another-Password-of-28-letters'")
         try:
             admin.kill_connections()
-            wait_for(lambda: "readings wait: " in server.output and "Access denied" in server.output)
+            wait_for(lambda: "readings cannot be stored" in server.output and "Access denied" in server.output)
             assert "Access denied" in readiness(server)
             before, began = admin.status("Aborted_connects"), time.monotonic()
             time.sleep(3)  # the span in which the tries are counted

@@ -101,7 +101,7 @@ def test_lines_end_in_every_way_wherever_a_block_ends(end, size):
 def test_open_quote_tells_which_lines_it_takes_and_a_field_of_many_lines_is_one_row():
     assert read('time,speed,note\n0,1,"two\nlines"\n1,"2\n3,4\n') == [
         Row(1, START_US, 1.0, 2),
-        BadLine(4, "no speed: '2\\n3,4\\n'; a quote is open up to line 5"),
+        BadLine(4, "speed must be a number, got '2\\n3,4\\n'; a quote is open up to line 5"),
     ]
 
 
@@ -133,8 +133,8 @@ def test_source_and_seq_are_taken_where_the_file_has_them():
         ("a,-1e300,1,1", "timestamp"),
         ("a,nan,1,1", "timestamp"),
         ("a,2026-02-30,1,1", "timestamp"),
-        ("a,0,1,inf", "the speed is inf"),
-        ("a,0", "it has 2 columns"),
+        ("a,0,1,inf", "speed must be finite, got inf"),
+        ("a,0", "expected a value in each column of the header, got 2 columns"),
     ],
 )
 def test_bad_value_is_told(cells, problem):
@@ -176,7 +176,7 @@ def test_form_that_is_asked_for_wins_and_the_name_wins_over_the_content():
         ('{"timestamp": 0, "speed": "1"}', "a text"),
         ('{"timestamp": 0, "speed": true}', "no speed"),
         ('{"timestamp": 0, "speed": null}', "no speed"),
-        ('{"timestamp": 0, "speed": NaN}', "the speed is nan"),
+        ('{"timestamp": 0, "speed": NaN}', "speed must be finite, got nan"),
         ('{"timestamp": 0, "speed": 1, "seq": 1.0}', "seq must be"),
         ('{"timestamp": 0, "speed": 1, "seq": true}', "seq must be"),
         ('{"timestamp": 0, "speed": 1, "source": 5}', "source must be"),

@@ -79,12 +79,12 @@ def test_waypoints_and_routes_are_no_readings():
     [
         ('<trkpt lat="0" lon="0"><speed>1</speed></trkpt>', "the point has no time"),
         (point(0, "<speed>1</speed>").replace("2026", "later"), "timestamp must be"),
-        (point(0, "<speed>fast</speed>"), "no speed: 'fast'"),
-        (point(0, "<speed>INF</speed>"), "the speed is inf"),
+        (point(0, "<speed>fast</speed>"), "speed must be a number, got 'fast'"),
+        (point(0, "<speed>INF</speed>"), "speed must be finite, got inf"),
         (point(0).replace("lat=", "latitude="), "no position"),
-        (point(0, lat=1e308), "not on this planet"),
-        (point(0, lat="nan"), "not on this planet"),
-        (point(0, "<ele>1e308</ele>"), "not on this planet"),
+        (point(0, lat=1e308), "out of range"),
+        (point(0, lat="nan"), "out of range"),
+        (point(0, "<ele>1e308</ele>"), "out of range"),
     ],
 )
 def test_bad_point_is_told_and_the_others_come(bad, problem):

@@ -94,7 +94,7 @@ def test_other_sentences_are_passed_over():
         (rmc()[:30] + "\n", "GPRMC has no checksum"),
         ("12:00 hello\n", "no NMEA sentence"),
         (rmc()[:-2] + rmc(), "no NMEA sentence"),
-        (rmc(knots="x"), "no speed: 'x'"),
+        (rmc(knots="x"), "speed must be a number, got 'x'"),
         (rmc(knots=""), "RMC has a fix and no speed"),
         (rmc(clock="250000"), "names no moment"),
         (rmc(clock=""), "no time"),

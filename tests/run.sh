@@ -10,7 +10,11 @@ cd "$(dirname "$0")/.."
 
 missing=()
 command -v mariadb-install-db >/dev/null || missing+=(mariadb-server)
-command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+# The shell of Chromium without a user interface takes half as much of a core; not every distribution has it.
+browsers=(chromium-headless-shell chromium chromium-browser google-chrome)
+if ! command -v "${browsers[@]}" >/dev/null; then
+  apt-cache show chromium-headless-shell >/dev/null 2>&1 && missing+=(chromium-headless-shell) || missing+=(chromium)
+fi
 command -v strace >/dev/null || missing+=(strace)
 command -v faketime >/dev/null || missing+=(faketime)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)

@@ -15,6 +15,8 @@ from tests.faults.fleet import Fleet
 from tests.faults.footprint import assert_back, footprint
 from tests.running import wait_for
 
+pytestmark = pytest.mark.any_database
+
 HOUR_S = 3600
 LIBRARIES = [str(each) for each in Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1")]
 PING_S = 1.0

@@ -1,4 +1,4 @@
-"""A year at one reading a second: any window of it, and what keeping it ready costs those who send."""
+"""A year at one reading a second: the time of any window, and the cost of rollups for senders."""
 
 import sqlite3
 import statistics
@@ -31,7 +31,7 @@ AT_MOST_MS = {"MariaDB": 100.0, "SQLite": 200.0}
 CHUNK_S = 2_000_000
 #: A car in traffic: never the same minute twice.
 SPEED = "ROUND(60 + 45 * SIN({n} / 613.0) + 14 * SIN({n} / 7.3), 2)"
-#: What people write who have no rollups.
+#: The query without rollups.
 PLAIN = (
     "SELECT {bucket} AS b, COUNT(*), AVG(speed), MIN(speed), MAX(speed) FROM speed_data WHERE source = 'car' GROUP BY b"
 )

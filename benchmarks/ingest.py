@@ -18,7 +18,7 @@ WARM_UP_S = 1.0
 
 @dataclass(frozen=True)
 class Load:
-    """Who sends, and how much of it is on its way at once."""
+    """Senders, and their frames in flight."""
 
     name: str
     clients: int

@@ -1,4 +1,4 @@
-"""A WebSocket client that does as it is told, right or wrong: frames by hand over a plain socket."""
+"""A WebSocket client that sends any bytes: frames, valid or not, over a plain socket."""
 
 import os
 import socket

@@ -73,7 +73,7 @@ def test_report_says_what_was_missed():
 
 def test_table_of_faults_hides_no_failure():
     passed, failed = Case("a", "passed", figures={"lost": 0, "sent": 2}), Case("b", "failed", "assert 1 == 2")
-    skipped = Case("c", "skipped", "nobody may mount here")
+    skipped = Case("c", "skipped", "no permission to mount")
     rows = [
         Row("Faults", "The server", "Server killed", {"mysql": [passed, passed], "sqlite": [passed, failed]}),
         Row("Faults", "The server", "Disk full", {"mysql": [skipped]}),
@@ -81,4 +81,4 @@ def test_table_of_faults_hides_no_failure():
     document = text(rows, {"cpu": "one"}, 4)
     assert "| Server killed | 2 of 2 passed | **FAILED** 1 of 2 |" in document
     assert "MariaDB: lost 0, sent 4; SQLite: lost 0, sent 2" in document
-    assert "| Disk full | skipped 1 of 1: nobody may mount here |  |" in document
+    assert "| Disk full | skipped 1 of 1: no permission to mount |  |" in document

@@ -22,7 +22,7 @@ from tests.running import ROOT, RunningServer, wait_for
 
 
 def refused(*options, **settings):
-    """Start it in vain; what it said."""
+    """Run a start that fails; return its output."""
     done = subprocess.run(
         [sys.executable, "run.py", *options],
         cwd=ROOT,

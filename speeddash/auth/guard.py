@@ -131,7 +131,7 @@ def is_socket() -> bool:
 
 
 def _is_private_name(host: str) -> bool:
-    """Whether nobody outside can make a name point here: it is an address, or a name of this machine or a local network."""
+    """Whether a host cannot be a foreign name that points here: it is an address, or a name of this machine or a local network."""
     local = "." not in host or host.endswith((".localhost", ".local"))
     return ip_of(host) is not None or (local and HOST_NAME.fullmatch(host) is not None)
 

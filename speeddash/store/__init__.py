@@ -25,7 +25,7 @@ MYSQL_SCHEMES = {"mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"}
 
 
 def open_store(url: str, *, timeout_s: float = 10.0) -> Store:
-    """Return the store behind a database URL, not connected yet.
+    """Return the store of a database URL, not connected yet.
 
     Args:
         url: `sqlite:///FILE`, or `mysql://USER:PASSWORD@HOST:PORT/DATABASE` (`mariadb://` and `+pymysql` are the same).

@@ -2,7 +2,7 @@
 
 Design: the writer marks the hour of each reading dirty, in the same transaction. A dirty hour is answered from its readings. The mark is
 renewed while readings keep arriving (`writer.MARK_S`); once it is older than `writer.GRACE_PERIOD_S`, no writer relies on it any more,
-and the hour is computed from its readings and its mark removed. A rollup is always computed anew, never added to.
+and the hour is computed from its readings and its mark removed. A rollup is always computed from all readings of its hour, never added to.
 Rows that other programs insert have no mark. They are found after the last rolled-up hour; `python -m speeddash rollup` finds the others.
 """
 

@@ -1,4 +1,4 @@
-"""Limits: events found from readings, stored, and told once to a webhook that may be away."""
+"""Limits: events found from readings, stored, and delivered once to a webhook that may be down."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Who gets in, by which name, from whose page: a real server behind a guard that has something to guard."""
+"""Checks of tokens, Host and Origin, on a real server."""
 
 import contextlib
 import json

@@ -30,7 +30,7 @@ def cycles(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def pause_s(cycles: int) -> float:
-    """How long a database stands still: 10 s in a long run."""
+    """How long a database does not answer: 10 s in a long run."""
     return 10.0 if cycles >= 20 else 4.0
 
 

@@ -207,7 +207,7 @@ class Fleet:
 
     @property
     def silent_s(self) -> float:
-        """For how long nobody has got an echo."""
+        """Time since the last echo."""
         return time.monotonic() - max(each.last_echo_at for each in self.senders)
 
     def halt(self) -> int:

@@ -16,7 +16,7 @@ class Network(Relay):
     """A TCP proxy. What it does to connections can be changed at any moment.
 
     Attributes:
-        swallows: Nothing gets through, and nobody is told.
+        swallows: Nothing gets through, and no side is notified.
         delay_s: Everything comes so much later.
         piece_bytes: So many at a time, each in a packet of its own; None is as they come.
         bytes_per_s: No more than that, each way of each connection; None is as fast as it goes.
@@ -45,17 +45,17 @@ class Network(Relay):
     def reset(self) -> None:
         """Both sides of every connection get a RST."""
         for each in self._take():
-            each.end(client_told=True, server_told=True)
+            each.end(client_notified=True, server_notified=True)
 
     def lose_clients(self) -> None:
-        """The clients are gone, and the server is not told: its side of every connection stays open and silent."""
+        """The clients are gone, and the server is not notified: its side of every connection stays open and silent."""
         for each in self._take():
-            each.end(client_told=True, server_told=False)
+            each.end(client_notified=True, server_notified=False)
 
     def lose_server(self) -> None:
-        """The server has lost its connections, and the clients are not told."""
+        """The server has lost its connections, and the clients are not notified."""
         for each in self._take():
-            each.end(client_told=False, server_told=True)
+            each.end(client_notified=False, server_notified=True)
 
     def _take(self) -> list["_Line"]:
         taken, self._lines = self._lines, []
@@ -76,13 +76,13 @@ class _Line:
         for each in self._ways:
             each.start()
 
-    def end(self, *, client_told: bool = True, server_told: bool = True) -> None:
-        """Carry nothing any more. Who is not told keeps an open connection that nobody answers, until the process ends."""
+    def end(self, *, client_notified: bool = True, server_notified: bool = True) -> None:
+        """Carry nothing any more. A side that is not notified keeps an open connection without answers until the process ends."""
         self._ended.set()
         for each in self._ways:
             each.join(5)
-        for sock, told in ((self._client, client_told), (self._server, server_told)):
-            if told:
+        for sock, notified in ((self._client, client_notified), (self._server, server_notified)):
+            if notified:
                 reset(sock)
             else:
                 _kept_open.append(sock)

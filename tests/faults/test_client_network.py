@@ -66,7 +66,7 @@ def test_black_hole(network, database_url, record_property):
     def swallow(fleet):
         network.swallows = True
         wait_for(lambda: all(each.outbox for each in fleet.senders))
-        # The server has closed them all by its ping, and the clients try in vain.
+        # The server has closed them all after a ping, and the clients cannot reconnect.
         wait_for(lambda: footprint(network.server).sockets == 0, 15)
 
     survive(network, database_url, record_property, swallow, network.heal, rounds=1)

@@ -23,7 +23,7 @@ PING_S = 1.0
 STEPS, STEPS_OF_A_SHORT_RUN = 9, 3
 #: The library looks at its file once a second: without a cache each look at the clock opens it, and the server does little else.
 WATCHED_S = 2.5
-#: An echo takes a few ms. A loop that trusts the wall clock stands still for up to 0.5 s behind a step (libev looks at its
+#: An echo takes a few ms. A loop that trusts the wall clock stops for up to 0.5 s after a step (libev looks at its
 #: clocks twice a second), half of that in the middle; a machine that is busy may hold up a step or two.
 MEDIAN_GAP_S, LONGEST_GAP_S = 0.12, 3.0
 
@@ -96,7 +96,7 @@ def test_clock_that_steps_an_hour_delays_and_closes_nothing(run, url, clock, off
 
 
 def longest_gap_s(fleet, seconds):
-    """The longest time in which nobody got an echo."""
+    """The longest time without an echo."""
     longest_s, began = 0.0, time.monotonic()
     while time.monotonic() - began < seconds:
         longest_s = max(longest_s, fleet.silent_s)

@@ -126,7 +126,7 @@ def test_settings_that_are_not_durable_are_said_everywhere(run, mariadb, context
     server = run(mariadb.create("speed"))
     with mariadb.connect() as connection, connection.cursor() as cursor:
         visit = Visit(context, server)
-        with visit.page.expect_response("**/readyz"):  # who asks while another question is under way gets its answer
+        with visit.page.expect_response("**/readyz"):  # a request during another check gets the answer of that check
             visit.page.reload()
         expect(visit.page.locator("#notice")).not_to_contain_text("durable")
         cursor.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 2")

@@ -98,7 +98,7 @@ def contest(admin, cursor, socket, seqs):
         [{"source": "contested", "timestamp": NOON_US // 1_000_000, "seq": seq, "speed": 1} for seq in seqs]
     )
     socket.send(frame)
-    # Not innodb_trx: what it tells is as old as the last look, unless nobody looks for 100 ms.
+    # Not innodb_trx: its content is refreshed only when it was not read for 100 ms.
     insert_of = f"user = '{USER}' AND info LIKE 'INSERT%' AND time_ms > 200"
     wait_for(lambda: admin.execute(f"SELECT 1 FROM information_schema.processlist WHERE {insert_of}"))
     return insert, socket, frame

@@ -29,7 +29,7 @@ SMALL = ("--innodb-log-file-size=4M", "--innodb-buffer-pool-size=16M", "--skip-l
 
 @contextmanager
 def small_file_system(size_bytes: int) -> Iterator[Path]:
-    """A file system of its own in memory; where nobody may mount one, the test is skipped."""
+    """A file system in memory; without the permission to mount one, the test is skipped."""
     with TemporaryDirectory(prefix="speeddash-full-") as folder:
         mounted = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={size_bytes},mode=755", "tmpfs", folder],

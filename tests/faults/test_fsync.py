@@ -96,7 +96,7 @@ def echoes(calls):
 
 
 def synced(calls, log, after, before):
-    """The write of the log in a span and the sync behind it, both done before the span ends."""
+    """The write of the log in a span and the sync after it, both completed before the span ends."""
     inside = [
         call for call in calls if after <= call.began and call.ended <= before and log in call.arguments.split(",")[0]
     ]

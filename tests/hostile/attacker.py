@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from tests.network.rfc6455.conversation import CONTINUATION, frame
 from tests.rawsocket import PING
 
-#: Another one for each process: the server remembers for a while who came too often.
+#: Another address for each process: the server remembers for a while which addresses connected too often.
 ADDRESS = f"127.66.{os.getpid() % 250}.{os.getpid() // 250 % 250 + 1}"
 MANY = 800
 POURING = 20
@@ -109,7 +109,7 @@ def pour(port: int, until: float, begin: bytes, data: bytes) -> int:
     sent = 0
 
     def connect() -> None:
-        while time.monotonic() < until:  # who comes too often is reset, and comes again
+        while time.monotonic() < until:  # connections above the limit are reset, and opened again
             with contextlib.suppress(OSError):
                 each = opened(port)
                 each.sendall(begin)
@@ -210,7 +210,7 @@ HEADER_BYTES = 8_000
 FORM = "Content-Type: application/x-www-form-urlencoded"
 PARTS = b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n" * 75 + b"--x--"
 UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
-#: Requests of someone who has no token: all that is parsed before it is known who sends it.
+#: Requests without a token: all that is parsed before credentials are checked.
 STRANGERS = {
     "Accept of 64 KiB": requests("Accept: " + "a/b," * (65_000 // 4)),
     "Accept": requests("Accept: " + "a/b," * (HEADER_BYTES // 4)),

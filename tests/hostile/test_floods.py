@@ -32,7 +32,7 @@ LASTS_S = 20
 
 @pytest.fixture(scope="module")
 def sender(server: RunningServer) -> Iterator[RawSocket]:
-    """Somebody whose readings must go on."""
+    """An honest sender."""
     with RawSocket(server.port, "/ws?source=innocent") as sender:
         latency_ms(sender, 200)
         yield sender

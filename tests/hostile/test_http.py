@@ -66,7 +66,7 @@ TWO_WAYS = {
     "a negative length": post(b"/api/v1/readings", b"Content-Length: -1\r\n"),
     "a length with a separator": post(b"/api/v1/readings", b"Content-Length: 1_2\r\n"),
     "a hexadecimal length": post(b"/api/v1/readings", b"Content-Length: 0xc\r\n"),
-    "an encoding nobody knows": post(b"/api/v1/readings", b"Transfer-Encoding: xchunked\r\n"),
+    "an unknown encoding": post(b"/api/v1/readings", b"Transfer-Encoding: xchunked\r\n"),
     "two encodings": post(b"/api/v1/readings", b"Transfer-Encoding: gzip, chunked\r\n"),
     "chunked twice": post(b"/api/v1/readings", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
     "chunked in HTTP/1.0": post(b"/send", b"Transfer-Encoding: chunked\r\n").replace(b"HTTP/1.1", b"HTTP/1.0"),
@@ -109,7 +109,7 @@ def peak_kb(server: RunningServer) -> int:
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """A server that waits for nobody for longer than a second."""
+    """A server with request timeouts of a second."""
     running = RunningServer(
         f"sqlite:///{tmp_path_factory.mktemp('quick')}/speed.db",
         SPEEDDASH_REQUEST_TIMEOUT_S="1", SPEEDDASH_MAX_ADDRESS_CONNECTIONS="300",

@@ -30,7 +30,7 @@ def guarded(mariadb, run):
 
 
 def processes():
-    """Every command line that somebody of this machine can read."""
+    """Every command line that a user of this machine can read."""
     found = []
     for each in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -26,7 +26,7 @@ def ingest(store):
 
 
 class Gate:
-    """Stands before a store: holds every insert until it is opened, fails those it is told to, and writes down what comes."""
+    """Wraps a store: holds every insert until it is opened, fails the given ones, and records all."""
 
     def __init__(self, store):
         self.store, self.insert_store = store, store.writer.insert

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from heapq import nlargest
 from typing import Any
 
 import dash
@@ -39,7 +40,9 @@ INDEX = """<!DOCTYPE html>
 NOT_THE_PAGE = "^api[.]js$"
 #: Age of the last reading up to which a source is shown as live.
 LIVE_S = 10
-MAX_SOURCES = 1_000
+#: Sources that are read, and the latest of them that are listed.
+MAX_SOURCES = 10_000
+MAX_LISTED = 1_000
 #: Interval between two reads of the list of sources, as a multiple of the time that a read takes.
 SOURCES_INTERVAL = 20.0
 
@@ -140,7 +143,8 @@ class Page:
         began = time.monotonic()
         if began >= self._read_again:
             try:
-                self._spans = self._store.sources.select(limit=MAX_SOURCES)
+                found = self._store.sources.select(limit=MAX_SOURCES)
+                self._spans = nlargest(MAX_LISTED, found, key=lambda span: span.last_us)
             except StoreError:
                 raise PreventUpdate from None  # the list stays; the page shows the error of /readyz
             self._read_again = time.monotonic() + SOURCES_INTERVAL * (time.monotonic() - began)
@@ -154,16 +158,15 @@ def _layout() -> Component:
 
 
 def options(spans: list[Span], now_us: int) -> list[dict[str, Any]]:
-    """Return the options of the source picker, the latest source first.
+    """Return the options of the source picker.
 
     Args:
-        spans: The sources.
+        spans: The sources, the latest first.
         now_us: Current time, microseconds since the epoch.
     """
-    latest = sorted(spans, key=lambda span: -span.last_us)
     return [
         {"value": span.source, "label": _label(span, now_us), "search": span.source, "last_ms": span.last_us / 1000}
-        for span in latest
+        for span in spans
     ]
 
 

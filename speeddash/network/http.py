@@ -27,8 +27,9 @@ from speeddash.network.websocket import PROTOCOL_VIOLATION
 MAX_HEAD_BYTES = 1 << 14
 MAX_LINE_BYTES = 1 << 13
 MAX_HEADERS = 100
-#: Cookies of one request, and parameters of one query: parsing 4,000 of them takes 10 ms.
+#: Cookies of one request, parameters of its content type and of its query: parsing thousands of them takes 10 ms or more.
 MAX_COOKIES = 200
+MAX_CONTENT_TYPE_PARAMETERS = 16
 MAX_PARAMETERS = 256
 #: Largest charge for one request without credentials: waiting for a slow client is not processing time. Also the longest wait of a
 #: new connection for the budget.
@@ -158,16 +159,21 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         self._gate = server.gate
         self._peer = peer_of(address)
         self._runs = server.runs.of(self._peer)
+        #: When the parsing of the current head began (`time.monotonic`).
+        self._head_began: float | None = None
         self._reads = ConnectionReader(sock, self._timeout_s, self._runs)
         super().__init__(sock, address, server, io.BufferedReader(self._reads, PIECE_BYTES))  # type: ignore[call-arg, unused-ignore]
 
     def handle_one_request(self) -> Any:
         """Called by gevent until the connection ends; what it returns is an answer to a bad request."""
         self._reads.deadline = time.monotonic() + self._timeout_s
+        self._head_began = None
         result = super().handle_one_request()
         left_over = isinstance(self.wsgi_input, Body) and self.wsgi_input.left_over
         if not isinstance(result, tuple) and not left_over:
             return result
+        if isinstance(result, tuple):
+            self._charge(0.0 if self._head_began is None else time.monotonic() - self._head_began)
         with suppress(OSError):
             if isinstance(result, tuple):
                 self.socket.settimeout(self._timeout_s)
@@ -178,6 +184,8 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
 
     def MessageClass(self, *_: Any) -> Any:  # noqa: N802 - gevent's name
         """Called by gevent for the headers, which are checked before they are parsed."""
+        self._gate.wait(self._peer)  # a head that is rejected never gets to `run_application`
+        self._head_began = time.monotonic()
         lines = [*self._header_lines()]
         headers = super().MessageClass(io.BytesIO(b"\r\n".join([*lines, b"", b""])))
         lengths, encodings = (headers.get_all(name, []) for name in ("content-length", "transfer-encoding"))
@@ -186,8 +194,9 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
             raise ValueError("the length of the body is ambiguous")
         if encodings and (encodings[0].lower() != "chunked" or self.request_version != "HTTP/1.1"):
             raise ValueError("unknown transfer encoding")
-        if sum(each.count(";") for each in headers.get_all("cookie", [])) >= MAX_COOKIES:
-            raise _HeadTooLarge
+        for name, most in (("cookie", MAX_COOKIES), ("content-type", MAX_CONTENT_TYPE_PARAMETERS)):
+            if sum(each.count(";") for each in headers.get_all(name, [])) >= most:
+                raise _HeadTooLarge
         if not all(length.isascii() and length.isdecimal() for length in lengths):
             raise ValueError("Content-Length is no number")
         return headers
@@ -206,6 +215,12 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         """Called by gevent. Only WebSockets are served: a client that offers HTTP/2 (`Upgrade: h2c`) gets HTTP/1.1, with its body read."""
         return "websocket" in str(self.headers.get("Upgrade", "")).lower()  # type: ignore[attr-defined, unused-ignore]
 
+    def _charge(self, seconds: float) -> None:
+        """Take processing time from the budget of the client network, and wait while it is used up."""
+        self._runs.take(min(OVERHEAD_S + seconds, MAX_CHARGE_S) / RUN_S)
+        if wait_s := self._runs.wait_s():
+            gevent.sleep(wait_s)
+
     def get_environ(self) -> Any:
         """Called by gevent for each request."""
         environ = super().get_environ()
@@ -222,9 +237,7 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc, unused-ignore]
         try:
             super().run_application()
             if (self.environ or {}).get(UNAUTHENTICATED):  # it uses no database, so its duration is processing time
-                self._runs.take(min(OVERHEAD_S + time.monotonic() - began, MAX_CHARGE_S) / RUN_S)
-                if wait_s := self._runs.wait_s():
-                    gevent.sleep(wait_s)
+                self._charge(time.monotonic() - began)
             refused = 400 <= (self.code or 0) < 500 or PROTOCOL_VIOLATION in (self.environ or {})
             self.was_served = self.was_served or not refused
         finally:

@@ -241,6 +241,8 @@ STRANGERS = {
     "pipelined sign-in pages": requests(path="/sign-in"),
     "pipelined page": requests("Accept: text/html"),
     "connections with one health check": connections,
+    "two lengths": requests("Content-Length: 1", "Content-Length: 2"),
+    "invalid request line": bodies(b"", b"NONSENSE\r\n\r\n" * 5_000),
 }
 ATTACKS |= STRANGERS
 

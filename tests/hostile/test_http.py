@@ -39,6 +39,10 @@ TOO_LARGE = {
     "a million headers": (b"GET /healthz HTTP/1.1\r\n" + b"X: y\r\n" * 1_000_000 + b"\r\n", 431),
     "a header of 64 KiB": (b"GET /healthz HTTP/1.1\r\nX: " + b"y" * 65_536 + b"\r\n\r\n", 431),
     "a header of 10 MB": (b"GET /healthz HTTP/1.1\r\nX: " + b"y" * 10_000_000 + b"\r\n\r\n", 431),
+    "a content type of 100 parameters": (
+        b"POST /sign-in HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Type: multipart/form-data" + b";a=b" * 100 + b"\r\n\r\nx",
+        431,
+    ),
     "headers of 80 KB": (b"GET /healthz HTTP/1.1\r\n" + (b"X: " + b"y" * 1000 + b"\r\n") * 80 + b"\r\n", 431),
     "a body of 10^18 bytes": (post(b"/api/v1/readings", b"Content-Length: 1" + b"0" * 18 + b"\r\nConnection: close\r\n"), 413),
     "a file of 10^18 bytes": (post(b"/api/v1/import?name=a.csv", b"Content-Length: 1" + b"0" * 18 + b"\r\nConnection: close\r\n"), 413),

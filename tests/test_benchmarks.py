@@ -27,7 +27,7 @@ def measure(port, frames, **options):
     )
 
 
-def test_what_is_counted_is_what_is_stored(server):
+def test_counted_readings_are_stored(server):
     found = measure(server.port, Frames(3_000, 2))
     assert found.rate > 0
     assert sum(len(server.readings(f"bench-{at}")) == 0 for at in range(5)) == 0

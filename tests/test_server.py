@@ -242,7 +242,7 @@ def test_read_token_changes_nothing_behind_gunicorn(guarded_gunicorn, disguise):
     assert len(guarded_gunicorn.readings("car")) == 1
 
 
-def test_http_goes_on_being_served_after_a_bad_websocket(run, tmp_path):
+def test_http_is_served_after_a_bad_websocket(run, tmp_path):
     server = run(f"sqlite:///{tmp_path}/speed.db")
     with RawSocket(server.port) as socket:
         socket.socket.sendall(b"\xff\xff\xff\xff garbage" * 100)

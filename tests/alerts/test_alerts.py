@@ -116,7 +116,7 @@ def test_drive_that_is_sent_again_much_later_is_not_cut_into_events(store):
     assert events(store) == seconds((0, 2, 62))
 
 
-def test_new_limit_finds_the_events_of_all_history_anew(store):
+def test_new_limit_finds_the_events_of_all_history_again(store):
     put(store, *drive([40, 60, 40] * 1500))
     RollupWorker(store, recheck=lambda *_: None).roll_up(grace_s=-1)
     alerts = Alerts(store, None)
@@ -322,7 +322,7 @@ def test_same_limit_again_is_no_news_and_another_one_none_of_the_past(store, hoo
     assert hook.got == []
 
 
-def test_webhook_is_told_of_an_event_once_when_it_is_over(store, hook):
+def test_event_is_delivered_once_when_it_has_ended(store, hook):
     alerts = Alerts(store, hook.url)
     alerts.limits.set_limit("car", 50.0, START)
     put(store, *drive([60, 70]))
@@ -341,7 +341,7 @@ def test_webhook_is_told_of_an_event_once_when_it_is_over(store, hook):
     ]  # fmt: skip
 
 
-def test_first_event_of_a_limit_that_was_there_before_the_readings_is_told(store, hook):
+def test_first_event_of_a_limit_set_before_the_readings_is_delivered(store, hook):
     alerts = Alerts(store, hook.url)
     alerts.limits.set_limit("car", 50.0, START - HOUR_US)
     put(store, *drive([60, 0]))  # from a phone that was offline
@@ -389,7 +389,7 @@ def test_webhook_that_is_away_is_tried_again_later_and_its_address_stays_secret(
     assert "secret" not in caplog.text
 
 
-def test_nobody_is_told_of_what_is_long_over(store, hook):
+def test_events_that_ended_long_ago_are_not_delivered(store, hook):
     alerts = Alerts(store, hook.url)
     alerts.limits.set_limit("car", 50.0, START)
     put(store, *drive([60, 0]))
@@ -399,7 +399,7 @@ def test_nobody_is_told_of_what_is_long_over(store, hook):
     assert hook.got == []
 
 
-def test_running_server_tells_the_webhook(database_url, run, hook):
+def test_running_server_delivers_to_the_webhook(database_url, run, hook):
     server = run(database_url, SPEEDDASH_WEBHOOK_URL=hook.url)
     requests.patch(f"{server.url}/api/v1/sources/bike", json={"limit_kmh": 39}, timeout=5).raise_for_status()
     with server.connect("/ws?source=bike") as socket:

@@ -75,7 +75,7 @@ def test_roles_have_the_permissions_they_are_for(role, permissions):
     assert {each.value for each in Permission if role.may(each)} == permissions
 
 
-def test_request_that_nobody_checked_has_no_permission():
+def test_unchecked_request_has_no_permission():
     with Flask(__name__).test_request_context():
         assert current_role() == NONE
         with pytest.raises(InvalidInput):

@@ -253,7 +253,7 @@ def test_sign_in_sets_a_cookie_that_scripts_and_other_sites_do_not_get(guarded):
     assert cookie.startswith(f"speeddash-{guarded.port}=")
 
 
-def test_cookie_is_sent_over_https_alone_where_the_proxy_says_so(proxied):
+def test_cookie_is_secure_behind_an_https_proxy(proxied):
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.77"}
     answer = requests.post(
         f"{proxied.url}/sign-in", data={"token": TOKEN}, headers=headers, allow_redirects=False, timeout=5
@@ -402,7 +402,7 @@ def test_other_machines_need_a_token_even_where_none_is_set(run, tmp_path):
     assert (answer.status_code, "SPEEDDASH_TOKEN" in answer.json()["detail"]) == (403, True)
 
 
-def test_forwarded_headers_are_not_believed_unasked(guarded):
+def test_forwarded_headers_are_not_trusted_by_default(guarded):
     for n in range(12):
         headers = {"X-Forwarded-For": f"192.0.2.{n}", **bearer(f"guess-{n:012}")}
         last = requests.get(f"{guarded.url}/readyz", headers=headers, timeout=5)
@@ -512,7 +512,7 @@ def test_body_above_the_limit_is_413(guarded):
 
 
 @pytest.mark.parametrize("path", ["/", "/api/swagger", "/api/v1/sources", "/assets/page.css", "/nowhere", "/sign-in"])
-def test_every_answer_tells_the_browser_to_be_careful(guarded, path):
+def test_every_answer_has_security_headers(guarded, path):
     headers = requests.get(guarded.url + path, headers=bearer(TOKEN), timeout=5).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"

@@ -46,7 +46,7 @@ def test_speed_up_passes_the_drive_in_its_own_rhythm(server, tmp_path):
     assert len(server.readings("quick")) == 1500
 
 
-def test_bad_lines_are_named_the_others_stored_and_the_exit_code_says_so(server, tmp_path):
+def test_bad_lines_are_reported_the_others_stored_and_the_exit_code_is_1(server, tmp_path):
     path = write(
         tmp_path,
         "timestamp,speed\n2026-01-31 12:00:00,1\n2026-01-31 12:00:01,x\n2026-01-31 12:00:02,9999\n2026-01-31 12:00:03,2\n",

@@ -60,7 +60,7 @@ def stored(url):
     return list(store.readings.stream())
 
 
-def test_bad_lines_are_named_the_others_stored_and_the_exit_code_says_so(tmp_path, sqlite_url):
+def test_bad_lines_are_reported_the_others_stored_and_the_exit_code_is_1(tmp_path, sqlite_url):
     text = "time,speed\n0,1\n1,x\n2,9999\n" + "x,1\n" * 30 + "3,2\n"
     good, bad = write(tmp_path, "time,speed\n0,5\n", "good.csv"), write(tmp_path, text, "bad.csv")
     done = speeddash("import", bad, good, "--start", "2026-01-31T12:00:00Z", url=sqlite_url)

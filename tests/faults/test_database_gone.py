@@ -73,7 +73,7 @@ def standing_still(database):
             yield
 
 
-def test_nothing_is_echoed_while_the_database_stands_still(
+def test_nothing_is_echoed_while_the_database_does_not_answer(
     run, database_url, request, pause_s, record_property, tmp_path
 ):
     """The database does not answer for a while (SIGSTOP; SQLite: another program holds the lock): readings wait, /readyz answers within 2 s"""
@@ -121,7 +121,7 @@ def test_page_says_storage_paused_and_sends_what_waited(run, mariadb, context, r
     assert visit.problems == []
 
 
-def test_settings_that_are_not_durable_are_said_everywhere(run, mariadb, context, record_property):
+def test_settings_that_are_not_durable_are_reported_everywhere(run, mariadb, context, record_property):
     """The database's settings do not make a commit durable: shown on the console, by /readyz and on the page, also when they change later"""
     server = run(mariadb.create("speed"))
     with mariadb.connect() as connection, connection.cursor() as cursor:

@@ -98,14 +98,14 @@ def test_lines_end_in_every_way_wherever_a_block_ends(end, size):
     assert rows == [Row(1, START_US, 1.5, 2), Row(3, START_US + 1_000_000, 2.0, 4)]
 
 
-def test_open_quote_tells_which_lines_it_takes_and_a_field_of_many_lines_is_one_row():
+def test_open_quote_is_reported_with_its_lines_and_a_field_of_many_lines_is_one_row():
     assert read('time,speed,note\n0,1,"two\nlines"\n1,"2\n3,4\n') == [
         Row(1, START_US, 1.0, 2),
         BadLine(4, "speed must be a number, got '2\\n3,4\\n'; a quote is open up to line 5"),
     ]
 
 
-def test_field_without_end_is_one_bad_line_and_reading_goes_on():
+def test_field_without_end_is_one_bad_line_and_the_rest_is_read():
     text = 'time,speed\n0,1\n1,"2\n' + "1,2\n" * 40_000 + "5,6\n"
     rows = read(text)
     assert isinstance(rows[1], BadLine)
@@ -137,7 +137,7 @@ def test_source_and_seq_are_taken_where_the_file_has_them():
         ("a,0", "expected a value in each column of the header, got 2 columns"),
     ],
 )
-def test_bad_value_is_told(cells, problem):
+def test_bad_value_is_reported(cells, problem):
     (line,) = read(f"source,time,seq,speed\n{cells}\n")
     assert line.line == 2
     assert problem in line.why
@@ -155,7 +155,7 @@ def test_bad_value_is_told(cells, problem):
         ),
     ],
 )
-def test_content_tells_the_form_where_the_name_does_not(content, speed):
+def test_format_is_found_from_the_content_where_the_name_has_none(content, speed):
     assert [row[1:3] for row in read(content, name="log.txt")] == [(START_US, speed)]
 
 
@@ -182,7 +182,7 @@ def test_form_that_is_asked_for_wins_and_the_name_wins_over_the_content():
         ('{"timestamp": 0, "speed": 1, "source": 5}', "source must be"),
     ],
 )
-def test_bad_line_of_ndjson_is_told_and_the_others_come(line, problem):
+def test_bad_line_of_ndjson_is_reported_and_the_others_are_read(line, problem):
     good = '{"timestamp": "2026-01-31T12:00:00Z", "speed": 10, "source": "car", "extra": 1}'
     bad, row = read(f"\n{line}\n{good}", name="x.ndjson", unit="mps")
     assert bad.line == 2

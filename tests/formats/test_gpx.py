@@ -87,7 +87,7 @@ def test_waypoints_and_routes_are_no_readings():
         (point(0, "<ele>1e308</ele>"), "out of range"),
     ],
 )
-def test_bad_point_is_told_and_the_others_come(bad, problem):
+def test_bad_point_is_reported_and_the_others_are_read(bad, problem):
     rows = read(track(bad + point(5, "<speed>1</speed>") + point(6, "<speed>1</speed>")))
     assert rows[0].line == 3
     assert problem in rows[0].why

@@ -41,7 +41,7 @@ def test_nothing_is_not_complete():
     assert taken.as_dict()["first"] is None
 
 
-def test_what_stands_before_a_break_is_stored_in_batches_and_the_break_is_told():
+def test_readings_before_an_interruption_are_stored_and_the_interruption_is_reported():
     def drive():
         yield from (Row(n, n, 1.0, n) for n in range(4500))
         raise RecordingError("it breaks off")

@@ -36,7 +36,7 @@ def test_sentence_of_a_receivers_manual_is_read():
     assert read(sentence(content))[0][1:3] == (1_039_422_959_250_000, 0.004 * 1.852)
 
 
-def test_rmc_tells_time_and_knots_to_the_microsecond():
+def test_rmc_gives_time_and_knots_to_the_microsecond():
     assert read(rmc("120000.123456") + rmc("120001", "0", end=",A,V", talker="GN")) == [
         Row(1, NOON_US + 123_456, 18.52, 1),
         Row(2, NOON_US + 1_000_000, 0.0, 2),
@@ -58,7 +58,7 @@ def test_without_a_fix_there_is_no_reading_and_no_error():
     assert read(text) == []
 
 
-def test_vtg_of_an_instant_that_rmc_told_adds_nothing():
+def test_vtg_of_the_time_of_an_rmc_adds_nothing():
     text = rmc() + vtg() + rmc("120001") + vtg("99", "183")
     assert [row.speed for row in read(text)] == [18.52, 18.52]
 
@@ -71,7 +71,7 @@ def test_vtg_takes_its_time_from_zda_and_knots_before_kmh():
     assert read(vtg() + text) == [Row(3, NOON_US, 10.123 * 1.852, 3), Row(5, NOON_US + 1_000_000, 36.5, 5)]
 
 
-def test_vtg_in_a_log_that_tells_no_time_is_told_once():
+def test_vtg_in_a_log_without_times_is_reported_once():
     assert read(vtg() + vtg()) == [BadLine(1, "VTG carries no time, and there is no RMC or ZDA that does")]
 
 

@@ -143,7 +143,7 @@ def test_hour_that_still_gets_readings_is_left_alone(store):
     assert [each.n for each in store.rollups.segments("car", TimeRange())] == [1]
 
 
-def test_writer_marks_an_hour_anew_once_it_could_have_been_rolled_up(store, monkeypatch):
+def test_writer_marks_an_hour_again_once_it_could_have_been_rolled_up(store, monkeypatch):
     put(store, Reading("car", START, 1, 50.0))
     background(store).roll_up(grace_s=-1)
     later = time.time() + 61
@@ -185,7 +185,7 @@ def test_hours_are_rolled_up_while_a_search_of_many_sources_goes_on(store, monke
     assert sum(each[6] for each in rolled(store) if each[0] == 3600) == 1
 
 
-def test_table_from_before_rollups_is_rolled_up_before_it_is_believed(store):
+def test_readings_from_before_rollups_are_rolled_up(store):
     for hour in (0, 1, 5):
         put(store, Reading("car", START + hour * HOUR_US, 1, 50.0))
     with store.database.engine.begin() as connection:

@@ -132,7 +132,7 @@ def test_summary_is_of_exactly_the_window(store):
     assert History(store).summary("car", TimeRange(START - 10 * SECOND_US, START)) is None
 
 
-def test_clock_that_was_wrong_once_makes_nobody_wait(store, monkeypatch):
+def test_clock_that_was_wrong_once_delays_no_watcher(store, monkeypatch):
     put(store, *drive([10, 20]), Reading("car", EARLIEST_US, 1, 1.0), Reading("car", LATEST_US - SECOND_US, 1, 1.0))
     asked = []
     segments = Rollups.segments

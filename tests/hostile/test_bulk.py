@@ -50,7 +50,7 @@ def filled(server: RunningServer) -> RunningServer:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("script", [IMPORT, EXPORTS], ids=["import of bad lines", "50 exports"])
-def test_echo_goes_on_beside_bulk_work(filled, script, record_property):
+def test_echoes_continue_beside_bulk_work(filled, script, record_property):
     rounds = []
     with RawSocket(filled.port, "/ws?source=honest", timeout_s=60) as sender:
         waits_ms(sender, COUNT)

@@ -50,7 +50,7 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize(("said", "status"), [pytest.param(*each, id=name) for name, each in TOO_LARGE.items()])
-def test_too_large_a_request_is_refused_by_its_name(quick, said, status):
+def test_too_large_request_is_rejected_with_its_status(quick, said, status):
     """Too large URLs, headers and announced bodies are answered 414, 431 and 413."""
     assert answer(quick.port, said)[0] == status
     assert quick.answers("/healthz")
@@ -86,7 +86,7 @@ TWO_WAYS = {
 
 
 @pytest.mark.parametrize("said", [pytest.param(said, id=name) for name, said in TWO_WAYS.items()])
-def test_request_that_can_be_read_in_two_ways_is_refused_with_what_is_behind_it(quick, said):
+def test_ambiguous_request_is_rejected_with_everything_after_it(quick, said):
     """Ambiguous lengths and encodings, which a proxy could read differently, are answered 400 once and end the connection."""
     status, heard = answer(quick.port, said + b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
     assert status == 400
@@ -200,7 +200,7 @@ def test_open_websocket_outlives_the_timeout(quick):
         assert raw.receive_text() == READING
 
 
-def test_answer_that_nobody_takes_ends_after_the_timeout(quick):
+def test_client_that_does_not_read_its_answer_is_disconnected(quick):
     """A client that does not read a large answer is disconnected after the timeout."""
     with socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

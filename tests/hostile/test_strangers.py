@@ -38,7 +38,7 @@ def waits_ms(sender: RawSocket, count: int) -> tuple[float, float]:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", STRANGERS)
-def test_requests_without_a_token_hold_up_nobody(server, sender, kind, request, record_property):
+def test_requests_without_a_token_delay_no_sender(server, sender, kind, request, record_property):
     """Beside each kind of request an honest sender's p99 is at most five times its p99 without them (from 4 ms up)."""
     count = max(200, 25 * request.config.getoption("--cycles"))
     rounds = []

@@ -105,7 +105,7 @@ def test_stop_commits_what_is_queued_and_refuses_what_comes_after(store):
     assert len(store.readings.select(limit=10)) == 2
 
 
-def test_stop_while_the_database_is_away_tells_the_callers(store):
+def test_stop_while_the_database_is_away_notifies_the_callers(store):
     def away():
         raise StoreUnavailable("away")
 
@@ -121,7 +121,7 @@ def test_stop_while_the_database_is_away_tells_the_callers(store):
             waiting.result(5)
 
 
-def test_bug_in_the_store_reaches_the_caller_and_the_writer_goes_on(ingest, store):
+def test_bug_in_the_store_reaches_the_caller_and_the_writer_continues(ingest, store):
     gate = Gate(store)
     gate.failures = [ZeroDivisionError()]
     gate.open.set()

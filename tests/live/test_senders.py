@@ -211,7 +211,7 @@ def test_a_hundred_senders_at_once_lose_nothing(server):
     assert all(len(server.readings(f"crowd-{number}")) == 20 for number in range(100))
 
 
-def test_one_connection_too_many_is_told_before_the_handshake_and_comes_in_when_another_leaves(run, tmp_path):
+def test_connection_above_the_limit_is_answered_before_the_handshake_and_accepted_after_another_closes(run, tmp_path):
     server = run(f"sqlite:///{tmp_path}/speed.db", SPEEDDASH_MAX_CONNECTIONS="3")
     inside = [RawSocket(server.port) for _ in range(3)]
     with pytest.raises(InvalidStatus) as refused, server.connect():

@@ -55,7 +55,7 @@ def test_compression_is_offered_and_declined(server):
 
 
 @pytest.mark.alone
-def test_slow_reader_gets_every_echo_whole_and_delays_nobody(server):
+def test_slow_client_gets_every_echo_whole_and_delays_no_other(server):
     frame = json.dumps([{"speed": 1, "pad": "x" * 100}] * 500).encode()
     with (
         RawSocket(server.port, "/ws?source=slow", receive_buffer=4096) as slow,
@@ -95,7 +95,7 @@ def test_two_senders_on_one_socket_do_not_mix_their_frames(server):
 
 
 @pytest.mark.alone
-def test_reader_that_never_reads_costs_under_a_megabyte_and_delays_nobody(server):
+def test_client_that_never_reads_costs_under_a_megabyte_and_delays_no_other(server):
     def deaf(number):
         socket = RawSocket(server.port, f"/ws?source=deaf-{number}", receive_buffer=4096)
         # Its answers fill the socket, then nothing more of it is read, and TCP takes nothing more from it. They are errors, because

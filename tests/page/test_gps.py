@@ -60,7 +60,7 @@ def test_speed_comes_from_two_fixes_where_the_device_gives_none(phone):
         assert 40 / 1.5 * 3.6 < reading["speed"] < 40 / 0.9 * 3.6
 
 
-def test_drive_goes_on_after_a_reload(phone):
+def test_drive_continues_after_a_reload(phone):
     drive = phone()
     drive.fix(speed=5)
     wait_for(lambda: drive.visit.stored())
@@ -81,7 +81,7 @@ def test_screen_stays_on_while_gps_sends(phone):
     drive.visit.wait_until("() => window.locks === 1", 5)
 
 
-def test_blocked_location_is_said_in_words(phone):
+def test_blocked_location_is_explained(phone):
     drive = phone(permissions=())
     drive.visit.page.context.clear_permissions()
     drive.protocol.send("Browser.setPermission", {"permission": {"name": "geolocation"}, "setting": "denied"})

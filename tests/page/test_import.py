@@ -24,7 +24,7 @@ def drive_csv(seconds=60, bad=()):
     return "\n".join(["timestamp,speed_mph", *rows, ""])
 
 
-def test_file_that_is_dropped_is_stored_told_and_shown(context, page_server):
+def test_dropped_file_is_stored_reported_and_shown(context, page_server):
     visit = Visit(context, page_server)
     page = visit.page
     page.evaluate(DROP, [[["Meine Fahrt 3.csv", drive_csv(600, bad=range(100, 125))]], False])
@@ -55,7 +55,7 @@ def test_file_that_is_dropped_is_stored_told_and_shown(context, page_server):
     assert visit.problems == []
 
 
-def test_what_cannot_be_imported_is_said_in_words(context, page_server):
+def test_file_that_cannot_be_imported_is_explained(context, page_server):
     visit = Visit(context, page_server)
     page = visit.page
     page.click("#open-import")

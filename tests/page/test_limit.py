@@ -53,7 +53,7 @@ def test_jump_is_drawn_and_listed_and_left_out_of_the_maximum(context, page_serv
     assert visit.page.inner_text("#maximum") == "50.0 km/h"
 
 
-def test_what_is_above_the_limit_now_is_listed_at_once_and_once(context, page_server):
+def test_event_under_way_is_listed_at_once_and_only_once(context, page_server):
     requests.patch(f"{page_server.url}/api/v1/sources/racer", json={"limit_kmh": 60}, timeout=5).raise_for_status()
     visit = Visit(context, page_server, "?source=racer")
     expect(visit.page.locator("#limit")).to_have_value("60")

@@ -9,7 +9,7 @@ from tests.page.visit import Visit, drive
 NOON = 1_780_333_200_000
 
 
-def test_source_is_renamed_and_deleted_by_those_who_mean_it(context, page_server):
+def test_source_is_renamed_and_deleted_after_confirmation(context, page_server):
     drive(page_server, "old-name", [50.0] * 60, until_ms=NOON)
     drive(page_server, "taken", [50.0] * 60, until_ms=NOON)
     page = Visit(context, page_server, "?source=old-name").page

@@ -37,7 +37,7 @@ def test_time_is_the_readers_own(visit):
     assert local[:13] != first[:13]
 
 
-def test_what_is_measured_while_the_server_is_dead_for_a_minute_is_stored_once(run, mariadb, own_context):
+def test_readings_of_a_minute_without_a_server_are_stored_once(run, mariadb, own_context):
     """The browser's clock is moved, so that the minute does not take one."""
     server = run(mariadb.create("dead"))
     own_context.clock.install()
@@ -59,7 +59,7 @@ def test_what_is_measured_while_the_server_is_dead_for_a_minute_is_stored_once(r
     assert visit.problems == []
 
 
-def test_what_waits_survives_a_reload_and_the_tab_keeps_its_source(run, tmp_path, context):
+def test_waiting_readings_survive_a_reload_and_the_tab_keeps_its_source(run, tmp_path, context):
     server = run(f"sqlite:///{tmp_path}/speed.db")
     visit = Visit(context, server)
     visit.wait_until_drawn(2)
@@ -187,13 +187,13 @@ def test_digits_fit_into_the_dial_at_any_width(context, page_server, speed):
         visit.wait_until(fits, 5)
 
 
-def test_refused_readings_are_told_and_the_others_go_on(run, tmp_path, context):
+def test_rejected_readings_are_reported_and_the_others_are_stored(run, tmp_path, context):
     visit = Visit(context, run(f"sqlite:///{tmp_path}/speed.db", SPEEDDASH_MAX_SPEED_KMH="5"))
     expect(visit.page.locator("#notice")).to_contain_text("refused: speed must be 0 to 5 km/h", timeout=15_000)
     expect(visit.page.locator("#waiting")).to_contain_text("0 waiting", timeout=15_000)
 
 
-def test_database_that_stands_still_is_told_and_nothing_is_lost(run, mariadb, context):
+def test_page_shows_that_the_database_does_not_answer_and_nothing_is_lost(run, mariadb, context):
     visit = Visit(context, run(mariadb.create("paused")))
     visit.wait_until_drawn(2)
     mariadb.process.send_signal(19)
@@ -213,7 +213,7 @@ def test_database_that_stands_still_is_told_and_nothing_is_lost(run, mariadb, co
     visit.assert_drawn_is_stored()
 
 
-def test_database_that_is_not_up_yet_is_said_on_the_page(run, context):
+def test_page_shows_that_the_database_is_not_up_yet(run, context):
     server = run("mysql://u@127.0.0.1:1/d", wait_ready=False)
     visit = Visit(context, server, status=None)  # it asks at once, and need not be "Live" before
     visit.wait_for_status("Storage paused")

@@ -72,7 +72,7 @@ def test_reader_watches_and_is_offered_nothing_else(own_context, guarded):
     assert errors == []
 
 
-def test_session_that_ends_is_said_on_the_page(own_context, run, tmp_path):
+def test_page_shows_that_the_session_has_ended(own_context, run, tmp_path):
     server = run(f"sqlite:///{tmp_path}/speed.db", SPEEDDASH_TOKEN=TOKEN)
     page = own_context.new_page()
     sign_in(page, server, TOKEN)
@@ -89,7 +89,7 @@ def test_session_that_ends_is_said_on_the_page(own_context, run, tmp_path):
 
 
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
-def test_browser_objects_to_nothing_the_page_does(own_context, page_server, theme):
+def test_page_violates_no_content_security_policy(own_context, page_server, theme):
     page = own_context.new_page()
     found = violations(page)
     answer = page.goto(f"{page_server.url}/?theme={theme}&limit=1")

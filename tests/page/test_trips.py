@@ -76,7 +76,7 @@ def test_trips_of_many_pages_are_all_listed_and_each_page_is_asked_for_once(visi
     assert found["asked"] == 3
 
 
-def test_no_trips_are_said_and_what_failed_is_tried_again(visit, page_server):
+def test_no_trips_are_reported_and_a_failed_request_is_repeated(visit, page_server):
     page = visit("?source=parked").page
     expect(page.locator("#trips")).to_have_text("No trips yet: a trip begins when something moves.")
     drive(page_server, "parked", [30.0] * 60, until_ms=NOON)

@@ -70,7 +70,7 @@ def test_zoom_into_a_day_fetches_the_readings_themselves(context, page_server):
     visit.wait_until(f"() => Math.abs(parseInt(document.querySelector('#shown').textContent) - {seconds}) <= 2")
 
 
-def test_pause_freezes_the_view_and_readings_go_on_being_kept(visit):
+def test_pause_freezes_the_view_and_readings_are_still_stored(visit):
     visit.page.click("#pause")
     frozen = visit.drawn()
     expect(visit.page.locator("#go-live")).to_contain_text("+3 new", timeout=15_000)
@@ -81,7 +81,7 @@ def test_pause_freezes_the_view_and_readings_go_on_being_kept(visit):
     expect(visit.page.locator("#pause")).to_have_text("Pause")
 
 
-def test_range_from_to_is_shown_and_a_wrong_one_is_told(visit, page_server):
+def test_range_is_shown_and_an_invalid_one_is_reported(visit, page_server):
     noon = 1_780_315_200_000  # 2026-06-01 12:00 UTC, 07:00 in Chicago
     drive(page_server, "june", [42.0] * 60, until_ms=noon)
     other = Visit(visit.page.context, page_server, "?source=june")
@@ -171,7 +171,7 @@ def test_link_shows_the_same_view(context, page_server):
         assert other.page.inner_text(control) == visit.page.inner_text(control)
 
 
-def test_what_makes_no_sense_in_a_link_is_named(context, page_server):
+def test_invalid_parameters_of_a_link_are_reported(context, page_server):
     visit = Visit(context, page_server, "?window=7m&unit=furlong&from=yesterday&mode=simulate&source=no spaces")
     notice = visit.page.inner_text("#notice")
     assert "window=7m is not one of 1m, 5m, 15m, 1h, 24h" in notice

@@ -49,7 +49,7 @@ def visit(context, page_server):
 
 
 @pytest.mark.alone
-def test_what_was_stored_and_what_comes_join_without_gap_or_double(visit, page_server):
+def test_stored_and_new_readings_join_without_gap_or_double(visit, page_server):
     with device(page_server, "seam") as echoed:
         time.sleep(2)
         page = visit("?source=seam")

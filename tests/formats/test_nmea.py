@@ -97,7 +97,7 @@ def test_other_sentences_are_passed_over():
         (rmc(knots="x"), "speed must be a number, got 'x'"),
         (rmc(knots=""), "RMC has a fix and no speed"),
         (rmc(clock="250000"), "names no moment"),
-        (rmc(clock=""), "no time"),
+        (rmc(clock=""), "time must be HHMMSS"),
         (rmc(date="300226"), "names no moment"),
         (rmc(date=""), "no date"),
         (sentence("GPRMC,120000,A"), "RMC has 2 fields"),

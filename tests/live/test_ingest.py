@@ -83,7 +83,7 @@ def test_wait_that_is_over_says_why_and_the_reading_is_kept(ingest, store):
     gate = Gate(store)
     with pytest.raises(NotStored, match=r"not committed within 0\.2 s"):
         ingest.commit([[reading(1)]], timeout_s=0.2)
-    assert ingest.stalled_s() > 0.1
+    wait_for(lambda: ingest.stalled_s() > 0.1)
     gate.open.set()
     wait_for(lambda: store.readings.select(limit=10))
     assert wait_for(lambda: ingest.stalled_s() == 0)

@@ -46,8 +46,8 @@ if [ "${1:-}" = --long ]; then
 elif [ "$#" -gt 0 ]; then
   exec "$run/pytest" "$@"
 fi
-# Most tests wait, for a browser or a deadline: four at a time keep two cores busy.
-together=(--numprocesses 4 --dist worksteal)
+# Most tests wait, for a browser or a deadline: three at a time keep two cores busy.
+together=(--numprocesses 3 --dist worksteal)
 status=0
 if [ -z "$long" ]; then
   "$run/pytest" "${together[@]}" -m "not alone and not long" || status=1

@@ -74,7 +74,7 @@ def _measure(report: Report, name: str, url: str, fill: Callable[[], None]) -> N
                 count = len(requests.get(f"{base}/sources", query, timeout=TIMEOUT_S).json()["sources"])
                 report.add(f"{name}: {count} of 10,000 sources, ms", 1000 * (time.perf_counter() - began))
         with _beside(report, f"{name}: a minute of background rounds", port):
-            time.sleep(60)
+            time.sleep(60)  # some rounds of the background work
         report.add(f"{name}: memory at the end, MB", _memory_mb(pid))
     store.close()
 
@@ -92,7 +92,7 @@ def _beside(report: Report, what: str, port: int) -> Iterator[None]:
                 socket.send('{"speed": 1}')
                 socket.recv(timeout=60)
                 waits_ms.append(1000 * (time.perf_counter() - began))
-                time.sleep(0.02)
+                time.sleep(0.02)  # the rate of the sender
 
     thread = threading.Thread(target=send)
     thread.start()
@@ -110,7 +110,7 @@ def _await_rollups(store: Store) -> None:
     while any(source == "dense" for source, _ in store.rollup_maintenance.dirty_hours(grace_s=0, limit=SOURCES)):
         if time.monotonic() > deadline:
             raise AssertionError("the hours were not rolled up in time")
-        time.sleep(0.5)
+        time.sleep(0.5)  # a poll with a deadline
 
 
 def _memory_mb(pid: int) -> float:

@@ -103,7 +103,6 @@ class RollupWorker:
                     self.hours += 1
                 if self._paused(began):
                     return
-        self._rolled_up_at = time.monotonic()
         if failed:
             raise list(failed.values())[-1]
 

@@ -1,4 +1,4 @@
-"""Fair start of requests: one in each event-loop turn."""
+"""Fair start of requests: one head is parsed or one application run begins in each event-loop turn."""
 
 from collections import deque
 from typing import Any
@@ -8,7 +8,7 @@ from gevent.hub import Waiter
 
 
 class RequestGate:
-    """Lets one request start in each turn of the event loop: no turn delays an echo by more than one request.
+    """Lets one head or application run start in each turn of the event loop: no turn delays an echo by more than one request.
 
     Client networks take turns: a network that starts hundreds of requests at once makes its own wait.
 
@@ -23,7 +23,7 @@ class RequestGate:
         self._waiting: dict[str, deque[Any]] = {}
 
     def wait(self, peer: str) -> None:
-        """Return when a request of a client network may start."""
+        """Return when a client network may start its next step of a request."""
         if self._passed:
             waiter: Any = Waiter()
             self._waiting.setdefault(peer, deque()).append(waiter)

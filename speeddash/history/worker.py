@@ -59,6 +59,7 @@ class RollupWorker:
         self._received = received
         self._received_before = 0
         self._rolled_up_at = time.monotonic()
+        self._searched_at = -SEARCH_S
         self._recheck = recheck
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rollups", daemon=True)
@@ -158,12 +159,10 @@ class RollupWorker:
         return self._stopping.wait(min(factor * (time.monotonic() - began), MAX_PAUSE_S))
 
     def _run(self) -> None:
-        searched = -SEARCH_S
         while not self._stopping.wait(ROUND_S):
             problem = self._problem_of(self.roll_up)
-            if time.monotonic() - searched >= SEARCH_S:
+            if time.monotonic() - self._searched_at >= SEARCH_S:
                 found = self._problem_of(self._search_and_retain)
-                searched = searched if found else time.monotonic()
                 problem = problem or found
             if problem and self.problem is None:
                 log.warning("rollups are delayed: %s", problem)
@@ -172,6 +171,7 @@ class RollupWorker:
     def _search_and_retain(self) -> None:
         self.search()
         self.retain(time.time_ns() // 1000)
+        self._searched_at = time.monotonic()
 
     def _problem_of(self, work: Callable[[], None]) -> StoreError | None:
         """Return the error that ended a piece of work; None if it was completed."""

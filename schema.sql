@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS speed_dirty (
 ) ENGINE = InnoDB;
 
 -- Settings of a source: its limit and when it was set, the moment up to which readings were checked against it, the moment before which
--- readings were removed for their age, and the new name while a rename is under way.
+-- readings were removed for their age, the new name while a rename is under way, and the name that people see.
 CREATE TABLE IF NOT EXISTS speed_source (
     source      VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     limit_kmh   DOUBLE NULL,
@@ -55,6 +55,7 @@ CREATE TABLE IF NOT EXISTS speed_source (
     checked_us  BIGINT NULL,
     raw_from_us BIGINT NULL,
     renamed_to  VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    display_name VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
     PRIMARY KEY (source)
 ) ENGINE = InnoDB;
 
@@ -71,6 +72,16 @@ CREATE TABLE IF NOT EXISTS speed_event (
     try_us    BIGINT NOT NULL,
     PRIMARY KEY (source, start_us),
     KEY speed_event_delivery (tell, ongoing, try_us)
+) ENGINE = InnoDB;
+
+-- Names, notes and tags that people gave to trips. A row belongs to the trip of its source that start_us is in.
+CREATE TABLE IF NOT EXISTS speed_trip (
+    source   VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    start_us BIGINT NOT NULL,
+    name     VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    note     VARCHAR(1000) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    tag      VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    PRIMARY KEY (source, start_us)
 ) ENGINE = InnoDB;
 
 -- Versions of this schema that were applied. A change of a table that exists is a migration: speeddash/store/migrations.py.

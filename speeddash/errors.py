@@ -10,6 +10,7 @@
     │   └── ChunksTooLong       encode the readings again, in shorter statements
     ├── SourceTaken           a source cannot get the name of another one
     ├── RenameUnderWay        a source is being renamed to another name
+    ├── MergeRefused          two sources cannot become one
     ├── NotStored             the wait for a commit ended without one; the outcome is unknown
     └── RecordingError        a recording cannot be read or sent
 
@@ -99,6 +100,18 @@ class RenameUnderWay(SpeedDashError):
         super().__init__(
             f"{source} is being renamed to {name}; rename it to {name} again to complete that, then rename {name}"
         )
+
+
+class MergeRefused(SpeedDashError):
+    """Two sources cannot become one: readings of one of them were removed, and rollups of two sources cannot be joined.
+
+    Attributes:
+        source: The source whose readings were removed.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        super().__init__(f"old readings of {source} were removed, and what is left of them cannot be merged")
 
 
 class NotStored(SpeedDashError):

@@ -1,6 +1,10 @@
 """Ranges of time, and the moments that bound them."""
 
+from datetime import tzinfo
 from typing import Final, NamedTuple, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from speeddash.errors import InvalidInput
 
 SECOND_US: Final = 1_000_000
 MINUTE_US: Final = 60 * SECOND_US
@@ -44,6 +48,20 @@ class TimeRange(NamedTuple):
 
 #: The range of all moments.
 ALL_TIME: Final = TimeRange()
+
+
+def zone_of(name: str) -> tzinfo:
+    """Return a time zone by its name in the IANA database.
+
+    Raises:
+        InvalidInput: There is no such zone.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidInput(
+            "bad_zone", f"expected a time zone such as Europe/Berlin or UTC, got {name[:40]!r}"
+        ) from None
 
 
 def hour_of(at_us: int) -> TimeRange:

@@ -17,8 +17,9 @@ from speeddash.api.parameters import explain
 from speeddash.api.readings import ReadingsApi
 from speeddash.api.schemas import PROBLEM, Problem
 from speeddash.api.sources import SourcesApi
+from speeddash.api.trips import TripsApi
 from speeddash.auth.access import FOREIGN_SOURCE, Permission, allow, allow_all
-from speeddash.errors import InvalidInput, NotStored, RenameUnderWay, SourceTaken, StoreError
+from speeddash.errors import InvalidInput, MergeRefused, NotStored, RenameUnderWay, SourceTaken, StoreError
 from speeddash.files import shipped
 from speeddash.history.history import History
 from speeddash.live.connections import Connections
@@ -64,6 +65,7 @@ class Api:
             ReadingsApi(settings, store, ingest, connections, rates),
             SourcesApi(store, connections, alerts.limits),
             HistoryApi(history, store),
+            TripsApi(history),
             FilesApi(settings, store, ingest, rates),
         )
 
@@ -89,6 +91,7 @@ class Api:
         api.register_error_handler(InvalidInput, self._input_problem)
         api.register_error_handler(SourceTaken, lambda taken: problem(409, str(taken)))
         api.register_error_handler(RenameUnderWay, lambda under_way: problem(409, str(under_way)))
+        api.register_error_handler(MergeRefused, lambda refused: problem(409, str(refused)))
         api.register_error_handler(NotStored, _not_stored_problem)
         api.register_error_handler(StoreError, _store_problem)
         api.register_error_handler(HTTPException, _http_problem)

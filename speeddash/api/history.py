@@ -1,10 +1,10 @@
-"""Endpoints of history: series, trips, figures and events."""
+"""Endpoints of history: series, figures and events."""
 
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
-from speeddash.api.parameters import EventsQuery, SeriesQuery, SourcePage, SourceRange
-from speeddash.api.schemas import EventsOut, SeriesOut, SummaryOut, TripsOut
+from speeddash.api.parameters import EventsQuery, SeriesQuery, SourceRange
+from speeddash.api.schemas import EventsOut, SeriesOut, SummaryOut
 from speeddash.auth.access import Permission, allow
 from speeddash.history.history import History
 from speeddash.reading import rfc3339
@@ -28,7 +28,6 @@ class HistoryApi:
     def register(self, api: APIBlueprint) -> None:
         """Add the endpoints."""
         api.get("/api/v1/series", tags=TAGS, responses={200: SeriesOut})(allow(Permission.READ, self.series))
-        api.get("/api/v1/trips", tags=TAGS, responses={200: TripsOut})(allow(Permission.READ, self.trips))
         api.get("/api/v1/summary", tags=TAGS, responses={200: SummaryOut})(allow(Permission.READ, self.summary))
         api.get("/api/v1/events", tags=TAGS, responses={200: EventsOut})(allow(Permission.READ, self.events))
 
@@ -38,19 +37,6 @@ class HistoryApi:
         The first bucket is whole, so that a bucket is the same in every answer.
         """
         return jsonify(self._history.series(query.source, query.time, query.points).as_dict())
-
-    def trips(self, query: SourcePage) -> Response:
-        """The trips of a source that overlap a range, each whole, in the order of time.
-
-        A trip begins at the last standing reading before it moves, and ends at its last reading before a gap of 300 s or more.
-        """
-        found = self._history.trips(query.source, query.time, query.limit + 1)
-        shown = found[: query.limit]
-        more = len(found) > len(shown)
-        return jsonify(
-            trips=[each.as_dict() for each in shown],
-            next_from=rfc3339(shown[-1].end_us + 1) if more else None,
-        )
 
     def summary(self, query: SourceRange) -> Response:
         """The same figures of all readings in exactly a segment."""

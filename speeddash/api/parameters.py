@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from speeddash.errors import InvalidInput
 from speeddash.reading import MAX_SEQ, Reading, parse_source, parse_time, rfc3339
 from speeddash.store import Key
-from speeddash.timerange import TimeRange
+from speeddash.timerange import TimeRange, zone_of
 
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 10_000
@@ -53,6 +54,13 @@ def _cursor(text: str) -> Key | None:
     except (ValueError, TypeError, OverflowError):
         pass  # raised below, as for wrong types
     raise InvalidInput("bad_cursor", "cursor must be the next_cursor of an earlier answer")
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return zone_of(name)
+    except InvalidInput as bad:
+        raise InvalidInput(bad.code, f"zone: {bad.message}") from None
 
 
 def _place(text: str) -> tuple[int, str] | None:
@@ -156,6 +164,35 @@ class SeriesQuery(SourceRange):
 
 class SourcePage(SourceRange, Page):
     """One page of a range of one source."""
+
+
+class TripQuery(Query):
+    """One trip, by a moment in it."""
+
+    source: Source
+    start_us: Annotated[int, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})] = (
+        Field(alias="start", description="The trip's start, or any moment of it.")
+    )
+
+
+class TripsExportQuery(SourceRange):
+    """The trips of an export."""
+
+    unit: Literal["kmh", "mph", "mps", "kn"] = Field("kmh", description="Unit of the speeds, and so of the distances.")
+
+
+class TotalsQuery(SourceRange):
+    """Totals of the trips in a range of one source."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    by: Literal["day", "week", "month", "tag"] = Field("day", description="What the trips are summed by.")
+    zone: Annotated[
+        tzinfo,
+        BeforeValidator(_zone),
+        WithJsonSchema({"type": "string", "default": "UTC"}),
+        Field(description="Time zone of the days, for example Europe/Berlin."),
+    ] = UTC
 
 
 class EventsQuery(SourcePage):

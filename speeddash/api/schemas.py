@@ -68,6 +68,10 @@ class SourceIn(Documented, BaseModel):  # type: ignore[misc]
 
     source: str | None = Field(None, pattern="^[A-Za-z0-9._:-]{1,64}$", description="Its new name.")
     limit_kmh: float | None = Field(None, ge=0, description="Its limit; null for none.")
+    display_name: str | None = Field(None, max_length=100, description="The name that people see; null for its own.")
+    merge_into: str | None = Field(
+        None, pattern="^[A-Za-z0-9._:-]{1,64}$", description="The source that gets its readings; it is removed then."
+    )
 
 
 class ReadingOut(BaseModel):
@@ -135,9 +139,10 @@ class SourcesOut(BaseModel):
 
 
 class SourceWhole(SourceOut):
-    """A source, and its limit."""
+    """A source, its limit and its display name."""
 
     limit_kmh: float | None
+    display_name: str | None
 
 
 class SeriesOut(BaseModel):
@@ -171,6 +176,36 @@ class TripOut(BaseModel):
     moving_s: float
     stops: int
     jumps: int = Field(description="Implausible jumps, left out of max_speed.")
+
+    name: str
+    note: str
+    tag: str
+
+
+class TripIn(Documented, BaseModel):  # type: ignore[misc]
+    """What is to be changed of a trip."""
+
+    name: str | None = Field(None, max_length=100)
+    note: str | None = Field(None, max_length=1_000)
+    tag: str | None = Field(None, max_length=40, description="For example business or private.")
+
+
+class TotalOut(BaseModel):
+    """The sum of the trips of a period or a tag."""
+
+    model_config = ConfigDict(extra="allow")
+
+    trips: int
+    distance_km: float
+    duration_s: float
+    moving_s: float
+    max_speed: Kmh
+
+
+class TotalsOut(BaseModel):
+    """Totals in the order of their periods (`from`, the first day) or tags (`tag`)."""
+
+    totals: list[TotalOut]
 
 
 class TripsOut(BaseModel):

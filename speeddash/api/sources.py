@@ -18,7 +18,8 @@ from speeddash.problem import problem
 from speeddash.reading import decode, parse_source, rfc3339
 from speeddash.store import Store
 
-MEMBERS = {"source", "limit_kmh"}
+MEMBERS = {"source", "limit_kmh", "display_name", "merge_into"}
+MAX_DISPLAY_NAME = 100
 TAGS = [Tag(name="sources", description="Names and limits of sources.")]
 
 
@@ -64,13 +65,20 @@ class SourcesApi:
         return jsonify(self._whole(path.source))
 
     def change_source(self, path: SourcePath, body: SourceIn) -> Response:  # noqa: ARG002 - it documents what `json_text` reads
-        """Set the limit of a source, its name, or both. All that is stored of it gets the new name, which takes a while for a large source.
+        """Set the limit of a source, its name or its display name, or merge it into another source.
 
-        A limit can be set before the first reading. Events are found again.
+        All that is stored of it gets the new name, which takes a while for a large source. A limit can be set before the first reading.
+        Events are found again. A merge stands alone; readings that both sources have stay once.
         """
         wanted = decode(json_text())
         name, limit_kmh = _checked(wanted)
         source = path.source
+        if "merge_into" in wanted:
+            into = parse_source(wanted["merge_into"])
+            if self._store.sources.span(source) is None:
+                return problem(404, "there is no such source; GET /api/v1/sources lists them")
+            self._store.source_maintenance.merge(source, into)
+            return jsonify(self._whole(into))
         if name is not None and name != source:
             begun = self._store.sources.settings(source).renamed_to is not None  # interrupted after its last reading
             if not begun and self._store.sources.span(source) is None:
@@ -79,6 +87,8 @@ class SourcesApi:
             source = name
         if "limit_kmh" in wanted:
             self._limits.set_limit(source, limit_kmh, time.time_ns() // 1000)
+        if "display_name" in wanted:
+            self._store.source_maintenance.set_display_name(source, wanted["display_name"] or None)
         return jsonify(self._whole(source))
 
     def delete_source(self, path: SourcePath) -> Response:
@@ -88,12 +98,14 @@ class SourcesApi:
 
     def _whole(self, source: str) -> dict[str, Any]:
         span = self._store.sources.span(source)
+        settings = self._store.sources.settings(source)
         return {
             "source": source,
             "first": rfc3339(span.first_us) if span else None,
             "last": rfc3339(span.last_us) if span else None,
             "connections": sum(each.source == source for each in self._connections.all()),
-            "limit_kmh": self._store.sources.settings(source).limit_kmh,
+            "limit_kmh": settings.limit_kmh,
+            "display_name": settings.display_name,
         }
 
 
@@ -105,4 +117,13 @@ def _checked(wanted: Any) -> tuple[str | None, float | None]:
         isinstance(limit_kmh, bool) or not isinstance(limit_kmh, int | float) or not 0 <= limit_kmh <= 1e9
     ):
         raise InvalidInput("bad_limit_kmh", "limit_kmh must be a number from 0 up, or null")
+    display_name = wanted.get("display_name")
+    if display_name is not None and (
+        not isinstance(display_name, str) or len(display_name) > MAX_DISPLAY_NAME or not display_name.isprintable()
+    ):
+        raise InvalidInput(
+            "bad_display_name", f"display_name must be a text of at most {MAX_DISPLAY_NAME} characters, or null"
+        )
+    if "merge_into" in wanted and len(wanted) > 1:
+        raise InvalidInput("bad_source_change", "merge_into stands alone: the source is gone afterwards")
     return (parse_source(wanted["source"]) if "source" in wanted else None), limit_kmh

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Final
 
 from speeddash.errors import InvalidInput, RecordingError
-from speeddash.formats.csv import read_csv, write_csv
+from speeddash.formats.csv import read_csv, spreadsheet_text, write_csv
 from speeddash.formats.gpx import read_gpx, write_gpx
 from speeddash.formats.lines import Lines, Readable, blocks
 from speeddash.formats.ndjson import read_ndjson, write_ndjson
@@ -17,7 +17,17 @@ from speeddash.formats.row import BadLine, Row
 from speeddash.reading import Reading
 from speeddash.units import KMH_IN
 
-__all__ = ["FORMATS", "MIME_TYPES", "BadLine", "Readable", "Row", "read_recording", "source_of", "write_readings"]
+__all__ = [
+    "FORMATS",
+    "MIME_TYPES",
+    "BadLine",
+    "Readable",
+    "Row",
+    "read_recording",
+    "source_of",
+    "spreadsheet_text",
+    "write_readings",
+]
 
 #: Formats that can be read.
 FORMATS: Final = ("csv", "gpx", "ndjson", "nmea")

@@ -83,11 +83,13 @@ def write_csv(readings: Iterator[Reading], unit: str) -> Iterator[str]:
     writer.writerow(["source", "timestamp", "seq", f"speed_{unit}"])
     for batch in batches(readings):
         # The writer writes the repr of a float, which reads back to the same bits.
-        writer.writerows([(defused(source), rfc3339(at_us), seq, speed / kmh) for source, at_us, seq, speed in batch])
+        writer.writerows(
+            [(spreadsheet_text(source), rfc3339(at_us), seq, speed / kmh) for source, at_us, seq, speed in batch]
+        )
         yield take(text)
 
 
-def defused(text: str) -> str:
+def spreadsheet_text(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula."""
     return FORMULA_MARK + text if text.startswith(FORMULA_STARTS) else text
 

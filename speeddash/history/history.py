@@ -1,15 +1,15 @@
 """Answers about the history of a source, each from one snapshot of the database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from itertools import islice, pairwise
 from typing import Final
 
 from speeddash.history.series import DAY_US, Series, bucket_of, bucket_width
-from speeddash.history.trips import Trip, summary, trips
+from speeddash.history.trips import Trip, notes_of, summary, trips
 from speeddash.reading import Reading
 from speeddash.segment import GAP_US, Segment, jumped, merge
-from speeddash.store import Queries, Store
+from speeddash.store import Queries, Store, TripNote
 from speeddash.timerange import HOUR_US, MINUTE_US, TimeRange
 
 #: Part of a source's history that is read at once.
@@ -45,6 +45,34 @@ class History:
         """
         with self._store.snapshot() as queries:
             return list(islice(_SourceHistory(queries, source).trips(time), limit))
+
+    def noted_trips(self, source: str, time: TimeRange, limit: int | None = None) -> list[tuple[Trip, TripNote | None]]:
+        """Return the same trips, each with what people wrote about it; None where they wrote nothing."""
+        found = self.trips(source, time, limit)
+        if not found:
+            return []
+        notes = self._store.trip_notes.select(source, TimeRange(found[0].start_us, found[-1].end_us + 1))
+        return list(zip(found, notes_of(found, notes), strict=True))
+
+    def write_note(self, source: str, at_us: int, texts: Mapping[str, str]) -> tuple[Trip, TripNote | None] | None:
+        """Change what people wrote about the trip that a moment is in; return the trip and its note, None where there is no trip.
+
+        Args:
+            source: Name of the source.
+            at_us: Moment, microseconds since the epoch.
+            texts: Some of name, note and tag; the others stay.
+        """
+        found = self.noted_trips(source, TimeRange(at_us, at_us + 1), 1)
+        if not found:
+            return None
+        trip, note = found[0]
+        changed = (note or TripNote(trip.start_us))._replace(start_us=trip.start_us, **texts)
+        self._store.trip_notes.replace(source, TimeRange(trip.start_us, trip.end_us + 1), changed)
+        return trip, changed
+
+    def hours_to_roll_up(self, source: str, time: TimeRange) -> int:
+        """Return how many hours of a range are not rolled up yet: their readings are read one by one, which takes long for many."""
+        return self._store.rollups.dirty_hours(source, time)
 
     def summary(self, source: str, time: TimeRange) -> Trip | None:
         """Return the figures of exactly a range; None where there is no reading."""

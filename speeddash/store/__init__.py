@@ -13,11 +13,12 @@ from speeddash.store.sources import SourceSettings
 from speeddash.store.sqlite import SQLite
 from speeddash.store.store import Queries, Store
 from speeddash.store.tables import Bucket, Key, Span
+from speeddash.store.trip_notes import TripNote
 from speeddash.store.writer import GRACE_PERIOD_S, Chunk, ReadingWriter
 
 __all__ = [
     "GRACE_PERIOD_S", "Bucket", "Chunk", "Durability", "Event", "Key", "Queries", "ReadingWriter", "SourceSettings", "Span", "Store",
-    "open_store",
+    "TripNote", "open_store",
 ]  # fmt: skip
 
 SETTING = "SPEEDDASH_DATABASE_URL"

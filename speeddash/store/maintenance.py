@@ -5,17 +5,26 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, literal, select, update
 
-from speeddash.errors import RenameUnderWay, SourceTaken
+from speeddash.errors import MergeRefused, RenameUnderWay, SourceTaken
 from speeddash.store.database import Database
 from speeddash.store.readings import oldest_keys, up_to
 from speeddash.store.sources import settings, span
-from speeddash.store.tables import Key, during, speed_data, speed_dirty, speed_event, speed_rollup, speed_source
+from speeddash.store.tables import (
+    Key,
+    during,
+    speed_data,
+    speed_dirty,
+    speed_event,
+    speed_rollup,
+    speed_source,
+    speed_trip,
+)
 from speeddash.timerange import EVER_US, HOUR_US, TimeRange
 
 STEP_READINGS: Final = 5_000
 STEP_US: Final = 30 * 24 * HOUR_US
 #: In the order in which a rename moves what belongs to a source besides its readings and rollups.
-SETTINGS_TABLES: Final = (speed_event, speed_source)
+SETTINGS_TABLES: Final = (speed_event, speed_trip, speed_source)
 
 
 class SourceMaintenance:
@@ -65,6 +74,29 @@ class SourceMaintenance:
                 pass
             change(end_rename, self._database, source, name)
 
+    def merge(self, source: str, into: str) -> None:
+        """Move the readings and trip notes of a source to another one, and remove the source.
+
+        Call it again to complete an interrupted merge.
+
+        A reading whose timestamp and `seq` the other source has already is dropped. Limit and display name of the other source stay.
+
+        Raises:
+            MergeRefused: Readings of one of them were removed for their age.
+            RenameUnderWay: One of them is being renamed.
+        """
+        change = self._database.change
+        with self._whole_source:
+            change(_check_merge, source, into)
+            while change(_move_and_mark, self._database, source, into):
+                pass
+            change(_end_merge, source, into, self._database.ignore_duplicates)
+
+    def set_display_name(self, source: str, display_name: str | None) -> None:
+        """Set the name that people see; None for the source's own."""
+        rows = [{"source": source, "display_name": display_name}]
+        self._database.change(self._database.upsert, speed_source, rows)
+
 
 def remove_oldest(connection: Connection, source: str, time: TimeRange) -> list[Key]:
     """Remove the oldest readings of a range, and return their keys."""
@@ -91,6 +123,32 @@ def end_rename(connection: Connection, database: Database, source: str, name: st
 def _forget(connection: Connection, source: str) -> None:
     for each in (speed_rollup, speed_dirty, *SETTINGS_TABLES):
         connection.execute(delete(each).where(each.c.source == source))
+
+
+def _check_merge(connection: Connection, source: str, into: str) -> None:
+    for each in (source, into):
+        found = settings(connection, each, lock=True)
+        if found.raw_from_us is not None:
+            raise MergeRefused(each)
+        if found.renamed_to is not None:
+            raise RenameUnderWay(each, found.renamed_to)
+
+
+def _move_and_mark(connection: Connection, database: Database, source: str, into: str) -> bool:
+    """Move some readings, and mark their hours under both names; False when none is left."""
+    keys = oldest_keys(connection, source, TimeRange(), STEP_READINGS)
+    hours = {each.at_us - each.at_us % HOUR_US for each in keys}
+    for name in (source, into):
+        database.mark_dirty(connection, name, hours)
+    return _move_readings(connection, database, source, into, TimeRange())
+
+
+def _end_merge(connection: Connection, source: str, into: str, ignore_duplicates: str) -> None:
+    t = speed_trip.c
+    rows: Any = select(literal(into), t.start_us, t.name, t.note, t.tag).where(t.source == source)
+    columns = [each.name for each in speed_trip.columns]
+    connection.execute(insert(speed_trip).from_select(columns, rows).prefix_with(ignore_duplicates))
+    _forget(connection, source)
 
 
 def _begin_rename(connection: Connection, database: Database, source: str, name: str) -> None:

@@ -44,6 +44,14 @@ MIGRATIONS: Final = (
         ["CREATE INDEX speed_event_delivery ON speed_event (tell, ongoing, try_us)"],
         ["CREATE INDEX IF NOT EXISTS speed_event_delivery ON speed_event (tell, ongoing, try_us)"],
     ),
+    Migration(
+        3,
+        "names of sources that people see; instant",
+        [
+            "ALTER TABLE speed_source ADD COLUMN display_name VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL"
+        ],
+        ["ALTER TABLE speed_source ADD COLUMN display_name TEXT"],
+    ),
 )
 VERSION: Final = MIGRATIONS[-1].version
 

@@ -10,7 +10,7 @@ from speeddash.store.buckets import buckets
 from speeddash.store.readings import more_than
 from speeddash.store.session import Session
 from speeddash.store.tables import Bucket, Micros, begin_of, during, speed_data, speed_rollup
-from speeddash.store.validity import RAW, hours, parts, seconds, without_rollup
+from speeddash.store.validity import RAW, computable_hours, hours, parts, seconds, without_rollup
 from speeddash.timerange import EVER_US, HOUR_US, MINUTE_US, TimeRange
 
 #: Readings that one statement rolls up (60,000 take MariaDB 0.3 s).
@@ -43,6 +43,10 @@ class Rollups:
     def hours(self, source: str, time: TimeRange) -> list[int]:
         """Return the beginnings of the hours of a source that hold readings."""
         return self._session.ask(lambda connection: list(hours(connection, source, time)))
+
+    def dirty_hours(self, source: str, time: TimeRange) -> int:
+        """Return the number of hours in a range whose readings are to be rolled up again."""
+        return len(self._session.ask(computable_hours, source, time))
 
     def next_hour(self, source: str, from_us: int) -> int | None:
         """Return the beginning of the first hour from a moment on that holds readings or a rollup; None where none does."""

@@ -22,6 +22,7 @@ class SourceSettings(NamedTuple):
         checked_us: Readings before this moment were checked against the limit; None where none was.
         raw_from_us: Readings before this moment were removed, and their rollups stay; None where none was removed.
         renamed_to: The new name, while a rename is under way.
+        display_name: The name that people see; None for the source's own.
     """
 
     limit_kmh: float | None = None
@@ -29,6 +30,7 @@ class SourceSettings(NamedTuple):
     checked_us: int | None = None
     raw_from_us: int | None = None
     renamed_to: str | None = None
+    display_name: str | None = None
 
 
 class Sources:
@@ -54,6 +56,10 @@ class Sources:
         """Return what is stored of a source besides its readings."""
         return self._session.ask(settings, source)
 
+    def all_settings(self) -> dict[str, SourceSettings]:
+        """Return the settings of every source that has some."""
+        return self._session.ask(_all_settings)
+
     def renames(self) -> dict[str, str]:
         """Return the new names of sources whose rename has begun and not ended."""
         return self._session.ask(_renames)
@@ -71,6 +77,12 @@ def settings(connection: Connection, source: str, *, lock: bool = False) -> Sour
     query = select(*[s[name] for name in SourceSettings._fields]).where(s.source == source)
     row = connection.execute(query.with_for_update() if lock else query).first()
     return SourceSettings(*row) if row else SourceSettings()
+
+
+def _all_settings(connection: Connection) -> dict[str, SourceSettings]:
+    s = speed_source.c
+    rows = connection.execute(select(s.source, *[s[name] for name in SourceSettings._fields]))
+    return {row[0]: SourceSettings(*row[1:]) for row in rows}
 
 
 def _renames(connection: Connection) -> dict[str, str]:

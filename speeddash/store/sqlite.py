@@ -56,6 +56,7 @@ CREATE TABLE IF NOT EXISTS speed_dirty (
     """
 CREATE TABLE IF NOT EXISTS speed_source (
     source TEXT NOT NULL, limit_kmh REAL, limited_us INTEGER, checked_us INTEGER, raw_from_us INTEGER, renamed_to TEXT,
+    display_name TEXT,
     PRIMARY KEY (source)
 ) STRICT, WITHOUT ROWID
 """,
@@ -63,6 +64,12 @@ CREATE TABLE IF NOT EXISTS speed_source (
 CREATE TABLE IF NOT EXISTS speed_event (
     source TEXT NOT NULL, start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, peak REAL NOT NULL, limit_kmh REAL NOT NULL,
     ongoing INTEGER NOT NULL, tell INTEGER NOT NULL, tries INTEGER NOT NULL, try_us INTEGER NOT NULL,
+    PRIMARY KEY (source, start_us)
+) STRICT, WITHOUT ROWID
+""",
+    """
+CREATE TABLE IF NOT EXISTS speed_trip (
+    source TEXT NOT NULL, start_us INTEGER NOT NULL, name TEXT NOT NULL, note TEXT NOT NULL, tag TEXT NOT NULL,
     PRIMARY KEY (source, start_us)
 ) STRICT, WITHOUT ROWID
 """,

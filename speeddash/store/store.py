@@ -15,6 +15,7 @@ from speeddash.store.rollup_maintenance import RollupMaintenance
 from speeddash.store.rollups import Rollups
 from speeddash.store.session import Session
 from speeddash.store.sources import Sources
+from speeddash.store.trip_notes import TripNotes
 from speeddash.store.writer import ReadingWriter, WritableDatabase
 
 P = ParamSpec("P")
@@ -45,6 +46,7 @@ class Store(Queries):
     Attributes:
         writer: Stores readings; for one thread or greenlet at a time.
         events: Events above limits, and their deliveries.
+        trip_notes: Names, notes and tags of trips.
         rollup_maintenance: Marks and computes rollups.
         source_maintenance: Removes and renames.
     """
@@ -62,6 +64,7 @@ class Store(Queries):
         self._whole_source = whole_source or threading.Lock()
         self.writer = ReadingWriter(database)
         self.events = Events(database)
+        self.trip_notes = TripNotes(database)
         self.rollup_maintenance = RollupMaintenance(database, self._whole_source)
         self.source_maintenance = SourceMaintenance(database, self._whole_source)
 

@@ -66,6 +66,7 @@ speed_source: Final = table(
     column("checked_us", BigInteger),
     column("raw_from_us", BigInteger),
     column("renamed_to", String),
+    column("display_name", String),
 )
 #: Events above a source's limit; see `Event`.
 speed_event: Final = table(
@@ -80,9 +81,18 @@ speed_event: Final = table(
     column("tries", Integer),
     column("try_us", BigInteger),
 )
+#: Names, notes and tags of trips; see `TripNote`.
+speed_trip: Final = table(
+    "speed_trip",
+    column("source", String),
+    column("start_us", BigInteger),
+    column("name", String),
+    column("note", String),
+    column("tag", String),
+)
 #: Versions of the schema that were applied; see `store.migrations`.
 speed_schema: Final = table("speed_schema", column("version", Integer))
-TABLES: Final = (speed_data, speed_rollup, speed_dirty, speed_source, speed_event, speed_schema)
+TABLES: Final = (speed_data, speed_rollup, speed_dirty, speed_source, speed_event, speed_trip, speed_schema)
 
 
 class Micros(FunctionElement[int]):

@@ -51,7 +51,7 @@ def unmarked_hours(connection: Connection, source: str, before_us: int) -> list[
 
 def unrolled_hours(connection: Connection, source: str, before_us: int) -> list[int]:
     """Return the hours before a moment whose rollup is missing or not valid."""
-    marked = _computable_hours(connection, source, TimeRange(to_us=before_us))
+    marked = computable_hours(connection, source, TimeRange(to_us=before_us))
     return [*marked, *unmarked_hours(connection, source, before_us)]
 
 
@@ -71,7 +71,7 @@ def raw_from(connection: Connection, source: str) -> int:
 
 def without_rollup(connection: Connection, source: str, time: TimeRange) -> list[TimeRange]:
     """Return where readings must be read: dirty hours, and everything after the last rolled-up hour."""
-    ranges = [TimeRange(each, each + HOUR_US) for each in _computable_hours(connection, source, time)]
+    ranges = [TimeRange(each, each + HOUR_US) for each in computable_hours(connection, source, time)]
     ranges.append(TimeRange(max(raw_from(connection, source), _end_of_rollups(connection, source))))
     joined: list[TimeRange] = []
     for each in sorted(ranges):
@@ -109,7 +109,7 @@ def seconds(width_us: int) -> int:
     return width_us // 1_000_000
 
 
-def _computable_hours(connection: Connection, source: str, time: TimeRange) -> list[int]:
+def computable_hours(connection: Connection, source: str, time: TimeRange) -> list[int]:
     """Return the dirty hours that overlap a range and can be computed from readings."""
     d = speed_dirty.c
     inside = (d.source == source, d.hour_us > time.from_us - HOUR_US, d.hour_us < time.to_us)

@@ -228,7 +228,7 @@ def test_trips_and_summary_have_the_figures_of_the_readings(server):
         {
             "start": "2026-03-01T08:00:01.000000Z", "end": "2026-03-01T08:00:05.000000Z", "count": 5, "mean_speed": 28.8,
             "mean_moving_speed": 48.0, "max_speed": 72.0, "distance_km": 0.04, "duration_s": 4.0, "moving_s": 4.0, "stops": 1,
-            "jumps": 0,
+            "jumps": 0, "name": "", "note": "", "tag": "",
         }
     ]  # fmt: skip
     rest = get(server, "/api/v1/trips", **{"source": "trip", "from": answer["next_from"]}).json()
@@ -281,7 +281,7 @@ def test_source_is_renamed_limited_and_deleted(server):
     changed = requests.patch(path + "before", json={"source": "after", "limit_kmh": 80}, timeout=5).json()
     assert changed == {
         "source": "after", "first": "2026-03-01T08:00:00.000000Z", "last": "2026-03-01T08:00:02.000000Z", "connections": 0,
-        "limit_kmh": 80,
+        "limit_kmh": 80, "display_name": None,
     }  # fmt: skip
     assert len(server.readings("after")) == 3
     assert server.readings("before") == []

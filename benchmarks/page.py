@@ -64,7 +64,7 @@ def first_visit(browser: Browser, server: RunningServer) -> dict[str, float]:
         protocol.send("Network.enable")
         protocol.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
         began = time.perf_counter()
-        page.goto(server.url, wait_until="commit")
+        page.goto(f"{server.url}/?mode=simulate", wait_until="commit")
         page.wait_for_function("() => /\\d/.test(document.querySelector('#speed-now')?.textContent)", polling=20)
         speed_s = time.perf_counter() - began
         page.wait_for_function(f"() => ({DRAWN}).length > 0", polling=20)

@@ -38,6 +38,7 @@ class SpeedDash:
     connections: Connections
     rollups: RollupWorker
     alerts: Alerts
+    page: Page
 
     def start(self) -> None:
         """Start the background work. Requests may arrive already."""
@@ -92,5 +93,6 @@ def create_app(settings: Settings) -> SpeedDash:
     WatcherSockets(feed, connections).register(sock)
     metrics = Metrics(ingest, connections, feed, rollups, alerts)
     Api(settings, store, background, history, ingest, connections, alerts, metrics, rates).register(server)
-    guard.allow_scripts(Page(store).register(server))
-    return SpeedDash(settings, server, store, background, ingest, connections, rollups, alerts)
+    page = Page(store, history, alerts.limits)
+    guard.allow_scripts(page.register(server))
+    return SpeedDash(settings, server, store, background, ingest, connections, rollups, alerts, page)

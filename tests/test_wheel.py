@@ -12,6 +12,6 @@ def test_wheel_carries_assets_and_schema_and_no_tests(tmp_path):
     )
     (wheel,) = tmp_path.glob("speeddash-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"speeddash/assets/{path.name}" for path in (ROOT / "assets").iterdir()} <= names
+    assert {f"speeddash/{path.relative_to(ROOT)}" for path in (ROOT / "assets").rglob("*") if path.is_file()} <= names
     assert {"speeddash/schema.sql", "speeddash/py.typed", "speeddash/store/mysql.py"} <= names
     assert not [name for name in names if name.startswith("tests/")]

@@ -20,6 +20,7 @@ from speeddash.history.trips import Trip
 from speeddash.problem import problem
 from speeddash.reading import decode, rfc3339
 from speeddash.store import TripNote
+from speeddash.timerange import zone_of
 from speeddash.units import KMH_IN, distance_unit
 
 #: Texts of a trip, and their longest length in characters.
@@ -79,7 +80,7 @@ class TripsApi:
         if query.by == "tag":
             sums = by_tag(self._history.noted_trips(query.source, query.time))
         else:
-            sums = by_period(self._history.trips(query.source, query.time), query.by, query.zone)
+            sums = by_period(self._history.trips(query.source, query.time), query.by, zone_of(query.zone))
         return jsonify(totals=[each.as_dict("tag" if query.by == "tag" else "from") for each in sums])
 
 

@@ -1,22 +1,30 @@
-"""The Dash page: layout, and callbacks that name the functions of `assets/`."""
+"""The page: a shell, and its places. A place is a file or folder of its own with layout, pure functions and callbacks."""
 
-import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from heapq import nlargest
+from hashlib import sha256
 from typing import Any
 
 import dash
-from dash import ClientsideFunction, Input, Output
+from dash import ClientsideFunction, Input, Output, State
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
-from flask import Flask, g, has_request_context
+from flask import Flask, Response, g, has_request_context
 
+from speeddash.alerts.limits import Limits
 from speeddash.auth.access import Permission, allow_all, current_role
-from speeddash.errors import StoreError
 from speeddash.files import shipped
-from speeddash.page.layout import layout
-from speeddash.store import Span, Store
+from speeddash.history.history import History
+from speeddash.page.fleet import FleetPlace
+from speeddash.page.importing import ImportDialog
+from speeddash.page.live import LiveCallbacks
+from speeddash.page.place import Callbacks, Place, Visitor
+from speeddash.page.reader import Reader
+from speeddash.page.script import joined
+from speeddash.page.shell import shell
+from speeddash.page.source_list import SourceList
+from speeddash.page.sources import SourcesPlace
+from speeddash.page.trips import TripsPlace
+from speeddash.store import Store
 
 INDEX = """<!DOCTYPE html>
 <html lang="en">
@@ -24,6 +32,8 @@ INDEX = """<!DOCTYPE html>
         {%metas%}
         <title>{%title%}</title>
         <link rel="icon" type="image/svg+xml" href="/assets/favicon.svg">
+        <link rel="manifest" href="/assets/manifest.webmanifest" crossorigin="use-credentials">
+        <link rel="apple-touch-icon" href="/assets/icon-192.png">
         {%css%}
     </head>
     <body>
@@ -31,26 +41,20 @@ INDEX = """<!DOCTYPE html>
         <footer>
             {%config%}
             {%scripts%}
+            <script src="SCRIPT"></script>
             {%renderer%}
         </footer>
     </body>
 </html>
 """
-#: Files of assets/ that belong to other pages.
-NOT_THE_PAGE = "^api[.]js$"
-#: Age of the last reading up to which a source is shown as live.
-LIVE_S = 10
-#: Sources that are read, and the latest of them that are listed.
-MAX_SOURCES = 10_000
-MAX_LISTED = 1_000
-#: Interval between two reads of the list of sources, as a multiple of the time that a read takes.
-SOURCES_INTERVAL = 20.0
+#: Files of assets/ that the page does not load by itself: another page's script, and the modules that `script.joined` joins.
+NOT_LOADED = r"^(api|offline|worker)[.]js$|[.]mjs$"
+SCRIPT = "/live-path.js"
 
 BUTTONS = (
-    "pause", "go-live", "earlier", "later", "show-latest", "export-png", "export-csv", "show-table", "fullscreen",
-    "driving", "leave-driving", "mirror", "help", "close-help", "open-import",
+    "pause", "go-live", "earlier", "later", "show-latest", "export-png", "fullscreen", "driving", "leave-driving", "mirror", "help",
+    "show-table", "close-help", "open-import",
 )  # fmt: skip
-FIELDS = ("watched", "limit", "from", "to")
 
 
 class Compressed(dict[str, bytes]):
@@ -60,31 +64,38 @@ class Compressed(dict[str, bytes]):
     """
 
     def set(self, key: str, value: bytes) -> None:
-        """Cache a value if the path in the key is a script of Dash or Plotly."""
-        if "/_dash-component-suites/" in key or "/assets/plotly" in key:
+        """Cache a value if the path in the key is a script of Dash, Plotly or the live path."""
+        if "/_dash-component-suites/" in key or "/assets/plotly" in key or key.endswith(SCRIPT):
             self[key] = value
 
 
 class Page:
     """The Dash page of one Flask application.
 
-    Readings do not pass through server callbacks: they are sent, confirmed and drawn in the browser, by functions of `assets/`.
-    The only server callback returns the list of sources.
+    Readings do not pass through server callbacks: they are sent, confirmed and drawn in the browser, by the modules of `assets/app/`.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._spans: list[Span] = []
-        self._read_again = 0.0
+    def __init__(self, store: Store, history: History, limits: Limits) -> None:
+        self._sources = SourceList(store)
+        self._live = LiveCallbacks(history, limits, self._sources)
+        self._places: tuple[Place, ...] = (
+            TripsPlace(store, history, self._sources),
+            FleetPlace(store, history, self._sources),
+            SourcesPlace(store, history, limits, self._sources),
+        )
+        #: Outputs of the callbacks that change something; see `Callbacks`.
+        self.changing: list[str] = []
 
     def register(self, server: Flask) -> Sequence[str]:
-        """Serve the page at `/`; return the hashes of its inline scripts for the Content-Security-Policy."""
+        """Serve the page at `/` and the paths of its places; return the hashes of its inline scripts for the Content-Security-Policy."""
         server.config.update(
             COMPRESS_ALGORITHM=["br", "gzip"],
             COMPRESS_BR_LEVEL=5,
             COMPRESS_CACHE_BACKEND=Compressed,
             COMPRESS_CACHE_KEY=lambda asked: asked.path,
         )
+        script = joined(shipped("assets/app/main.mjs"))
+        version = sha256(script.encode()).hexdigest()[:16]
         others = set(server.view_functions)
         app = dash.Dash(
             __name__,
@@ -92,16 +103,18 @@ class Page:
             server=server,  # type: ignore[arg-type]  # it accepts a Flask application
             title="SpeedDash",
             update_title="",
-            index_string=INDEX,
-            assets_ignore=NOT_THE_PAGE,
+            index_string=INDEX.replace("SCRIPT", f"{SCRIPT}?v={version}"),
+            assets_ignore=NOT_LOADED,
             assets_folder=str(shipped("assets")),
+            suppress_callback_exceptions=True,  # the components of a place exist while it is shown
             meta_tags=[
                 {"name": "viewport", "content": "width=device-width, initial-scale=1"},
                 {"name": "color-scheme", "content": "light dark"},
+                {"name": "theme-color", "content": "#0b62d6"},
                 {"name": "description", "content": "A live speed dashboard: every point drawn is stored."},
             ],
         )
-        app.layout = _layout
+        app.layout = self._layout
         # Otherwise environment variables could turn them on.
         app.enable_dev_tools(
             debug=False,
@@ -112,67 +125,79 @@ class Page:
             dev_tools_silence_routes_logging=False,
             dev_tools_disable_version_check=True,
         )
-        # Without Output: the functions update the page through set_props.
-        for function, trigger in (
-            ("start", Input("looks", "data")),
-            ("senderChanged", Input("socket", "state")),
-            ("senderReceived", Input("socket", "message")),
-            ("watcherChanged", Input("live-socket", "state")),
-            ("watcherReceived", Input("live-socket", "message")),
-            ("sourcesListed", Input("sources", "data")),
-            ("zoomed", Input("live-graph", "relayoutData")),
-        ):
-            app.clientside_callback(ClientsideFunction("speeddash", function), trigger)  # type: ignore[no-untyped-call]
-        for function, triggers in (
-            ("pressed", [Input(identity, "n_clicks") for identity in BUTTONS]),
-            ("chosen", [Input(identity, "value") for identity in FIELDS]),
-        ):
-            app.clientside_callback(  # type: ignore[no-untyped-call]
-                ClientsideFunction("speeddash", function), *triggers, prevent_initial_call=True
-            )
-        app.callback(Output("sources", "data"), Input("sources-poll", "n_intervals"), prevent_initial_call=True)(
-            self.options
+        _clientside(app)
+        callbacks = Callbacks(app)
+        callbacks.read(
+            self._place,
+            Output("place", "children"),
+            Output("place-shown", "data"),
+            Input("address", "pathname"),
+            Input("reader", "data"),
+            State("address", "search"),
+            State("place-shown", "data"),
         )
-        # The views that Dash has registered. The page shows readings and changes nothing on the server.
+        self._live.register(callbacks)
+        ImportDialog().register(callbacks)
+        for place in self._places:
+            place.register(callbacks)
+        self.changing = callbacks.changing
+
+        def live_path() -> Response:
+            answer = Response(script, content_type="text/javascript; charset=utf-8")
+            answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+            return answer
+
+        def worker() -> Response:
+            # At the root, because a service worker only sees addresses below its own.
+            return Response(
+                shipped("assets/worker.js").read_text(encoding="utf-8"), content_type="text/javascript; charset=utf-8"
+            )
+
+        server.add_url_rule(SCRIPT, "live path", live_path)
+        server.add_url_rule("/worker.js", "service worker", worker)
+        # The views that Dash has registered. Callbacks that change something check the role themselves.
         allow_all(Permission.READ, server, server.view_functions.keys() - others)
         hashes: Sequence[str] = app.csp_hashes()
         return hashes
 
-    def options(self, _polls: int) -> list[dict[str, Any]]:
-        """Return the sources that can be watched, the latest first. All pages share one list, which is read in intervals."""
-        began = time.monotonic()
-        if began >= self._read_again:
-            try:
-                found = self._store.sources.select(limit=MAX_SOURCES)
-                self._spans = nlargest(MAX_LISTED, found, key=lambda span: span.last_us)
-            except StoreError:
-                raise PreventUpdate from None  # the list stays; the page shows the error of /readyz
-            self._read_again = time.monotonic() + SOURCES_INTERVAL * (time.monotonic() - began)
-        return options(self._spans, time.time_ns() // 1000)
+    def _layout(self) -> Component:
+        titles = {"/": "Live", **{each.path: each.title for each in self._places}}
+        if not has_request_context():  # Dash calls it once at start
+            return shell(titles, Visitor(), None)
+        return shell(titles, _visitor(), self._sources.latest())
+
+    def _place(
+        self, pathname: str | None, told: dict[str, Any] | None, search: str | None, shown: str | None
+    ) -> tuple[Any, Any]:
+        if told is None:
+            raise PreventUpdate
+        if pathname == shown:
+            raise PreventUpdate  # unit or theme changed: the panels follow by themselves
+        for place in self._places:
+            if pathname == place.path:
+                return place.layout(search or "", Reader.of(told), _visitor()), pathname
+        return [], pathname
 
 
-def _layout() -> Component:
-    if not has_request_context():  # Dash calls it once at start
-        return layout()
-    return layout(may_send=current_role().may(Permission.SEND), signed_in=g.get("signed_in", False))
+def _visitor() -> Visitor:
+    role = current_role()
+    return Visitor(role.may(Permission.SEND), role.may(Permission.ADMIN), g.get("signed_in", False))
 
 
-def options(spans: list[Span], now_us: int) -> list[dict[str, Any]]:
-    """Return the options of the source picker.
-
-    Args:
-        spans: The sources, the latest first.
-        now_us: Current time, microseconds since the epoch.
-    """
-    return [
-        {"value": span.source, "label": _label(span, now_us), "search": span.source, "last_ms": span.last_us / 1000}
-        for span in spans
-    ]
-
-
-def _label(span: Span, now_us: int) -> str:
-    name = span.source or "(unnamed)"
-    if abs(now_us - span.last_us) < LIVE_S * 1_000_000:
-        return f"{name} (live)"
-    last = datetime.fromtimestamp(span.last_us / 1e6, UTC)
-    return f"{name} (last {last:%Y-%m-%d %H:%M} UTC)"
+def _clientside(app: dash.Dash) -> None:
+    """Add the callbacks that functions of `assets/app/main.mjs` answer. Without Output: they update the page through set_props."""
+    for function, triggers in (
+        ("start", [Input("looks", "data")]),
+        ("placed", [Input("address", "pathname"), Input("address", "search")]),
+        ("senderChanged", [Input("socket", "state")]),
+        ("senderReceived", [Input("socket", "message")]),
+        ("watcherChanged", [Input("live-socket", "state")]),
+        ("watcherReceived", [Input("live-socket", "message")]),
+        ("sourcesListed", [Input("sources", "data")]),
+        ("fleetListed", [Input("fleet-data", "data")]),
+        ("zoomed", [Input("live-graph", "relayoutData")]),
+        ("picked", [Input("day-first", "value"), Input("day-last", "value")]),
+        ("watched", [Input("watched", "value")]),
+        ("pressed", [Input(identity, "n_clicks") for identity in BUTTONS]),
+    ):
+        app.clientside_callback(ClientsideFunction("speeddash", function), *triggers)  # type: ignore[no-untyped-call]

@@ -1,9 +1,17 @@
 """Small parts of the page: choices, buttons and fields, each with an accessible name."""
 
-from typing import Any
+from typing import Any, Final
 
 from dash import dcc, html
 from dash.development.base_component import Component
+
+#: A field of a day; its year would take six digits without a maximum.
+DAY: Final[dict[str, Any]] = {"type": "date", "max": "9999-12-31"}
+
+
+def data(**attributes: str) -> dict[str, Any]:
+    """Return `data-` attributes; see `aria`. Underscores become hyphens."""
+    return _hyphened("data", **{name.replace("_", "-"): value for name, value in attributes.items()})
 
 
 def aria(**attributes: str) -> dict[str, Any]:
@@ -29,6 +37,53 @@ def choice(identity: str, label: str, options: dict[str, str]) -> Component:
         children=[
             html.Button(name, **_hyphened("data", value=value), **aria(pressed="false"))
             for value, name in options.items()
+        ],
+    )
+
+
+def choices(kind: str, label: str, options: dict[str, str], pressed: str | None) -> Component:
+    """Return a row of buttons whose clicks a server callback handles, by the ids `{"type": kind, "value": ...}`.
+
+    Args:
+        kind: Type in the ids; the group's id is `KIND-choice`.
+        label: Accessible name of the group.
+        options: Values and their labels.
+        pressed: Value whose button is pressed; None for none.
+    """
+    return html.Div(
+        id=f"{kind}-choice",
+        role="group",
+        className="choice",
+        children=choice_buttons(kind, options, pressed),
+        **aria(label=label),
+    )
+
+
+def choice_buttons(kind: str, options: dict[str, str], pressed: str | None) -> list[Component]:
+    """Return the buttons of `choices`."""
+    return [
+        html.Button(name, id={"type": kind, "value": value}, **aria(pressed=str(value == pressed).lower()))
+        for value, name in options.items()
+    ]
+
+
+def days(identity: str, first: str | None = None, last: str | None = None) -> Component:
+    """Return the fields of the first and the last day of a range, `IDENTITY-first` and `IDENTITY-last`.
+
+    The browser's own fields: they are reached by keyboard, a phone has a wheel for them, and the reader's locale writes them. (Dash's
+    DatePickerRange has an ARIA attribute that its element may not have: axe, aria-allowed-attr.)
+    """
+    return html.Span(
+        className="days",
+        role="group",
+        **aria(label="Days"),
+        children=[
+            html.Label(
+                className="field",
+                htmlFor=f"{identity}-{end}",
+                children=[html.Span(name), dcc.Input(id=f"{identity}-{end}", value=value, debounce=True, **DAY)],
+            )
+            for end, name, value in (("first", "From", first), ("last", "To", last))
         ],
     )
 

@@ -1,8 +1,6 @@
-"""Figure and themes of the chart: pure functions. `assets/chart.js` adds the readings."""
+"""Figure and themes of the charts: pure functions. `assets/app/view/chart.mjs` adds the readings to the live one."""
 
 from typing import Any, Final
-
-import plotly.graph_objects as go
 
 from speeddash.units import KMH_IN, SYMBOL
 
@@ -24,6 +22,7 @@ _THEMES: Final[dict[str, dict[str, Any]]] = {
         "text": "#48525f",
         "grid": "#e4e8ee",
         "card": "#ffffff",
+        "low": "#bcd6f7",
     },
     "dark": {
         "lines": ["#5aa9ff", "#ffa15c", "#3fd0a8", "#e08af0", "#c9d24b", "#ff86b5", "#67d4ee", "#d8b48a"],
@@ -32,9 +31,47 @@ _THEMES: Final[dict[str, dict[str, Any]]] = {
         "text": "#a9b4c2",
         "grid": "#2a323d",
         "card": "#181d24",
+        "low": "#1d3f68",
     },
 }
 _FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+
+def colours_of(*, dark: bool) -> dict[str, Any]:
+    """Return the colours of the dark or the light theme."""
+    return _THEMES["dark" if dark else "light"]
+
+
+def base_layout(*, dark: bool) -> dict[str, Any]:
+    """Return the layout that all charts share, as JSON; each call returns a new one."""
+    colours = colours_of(dark=dark)
+    axis = {
+        "gridcolor": colours["grid"],
+        "zeroline": False,
+        "linecolor": colours["grid"],
+        "ticklabeloverflow": "allow",  # measuring every label takes longer than drawing the line
+    }
+    return {
+        "font": {"family": _FONT, "size": 13, "color": colours["text"]},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 64, "r": 16, "t": 12, "b": 36},
+        # The highest tick shows the unit: placing a title of the axis takes a third of a redraw.
+        "xaxis": {"type": "date", "hoverformat": "%a %Y-%m-%d %H:%M:%S", "nticks": 5, "tickangle": 0, **axis},
+        "yaxis": {"nticks": 5, "fixedrange": True, "range": [0, 100], "showticksuffix": "last", **axis},
+        "hovermode": "x unified",
+        "hoverlabel": {"bgcolor": colours["card"], "bordercolor": colours["grid"]},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
+        "dragmode": "zoom",
+        "showlegend": False,
+    }
 
 
 def empty_figure(theme: str = "light") -> dict[str, Any]:
@@ -43,39 +80,8 @@ def empty_figure(theme: str = "light") -> dict[str, Any]:
     Args:
         theme: `light` or `dark`.
     """
-    colours = _THEMES[theme]
-    axis = {
-        "gridcolor": colours["grid"],
-        "zeroline": False,
-        "linecolor": colours["grid"],
-        "ticklabeloverflow": "allow",  # measuring every label takes longer than drawing the line
-    }
-    layout = go.Layout(
-        font={"family": _FONT, "size": 13, "color": colours["text"]},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 64, "r": 16, "t": 12, "b": 36},
-        # The highest tick shows the unit: placing a title of the axis takes a third of a redraw.
-        xaxis={"type": "date", "hoverformat": "%Y-%m-%d %H:%M:%S", "nticks": 5, "tickangle": 0, **axis},
-        yaxis={"nticks": 5, "fixedrange": True, "range": [0, 100], "showticksuffix": "last", **axis},
-        hovermode="x unified",
-        hoverlabel={"bgcolor": colours["card"], "bordercolor": colours["grid"]},
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "y": 1.02,
-            "yanchor": "bottom",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
-        dragmode="zoom",
-        showlegend=False,
-        uirevision="speeddash",
-    )
-    figure: dict[str, Any] = go.Figure(layout=layout).to_plotly_json()
-    del figure["layout"]["template"]  # 6 KB of defaults that are all set above
-    figure["data"] = []
-    return figure
+    # A zoom stays while the chart is drawn again.
+    return {"data": [], "layout": base_layout(dark=theme == "dark") | {"uirevision": "speeddash"}}
 
 
 def chart_config() -> dict[str, Any]:

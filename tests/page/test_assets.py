@@ -2,40 +2,34 @@
 
 import itertools
 import math
+import os
 import random
 from pathlib import Path
 
 import pytest
 
 from speeddash.history.series import bucket_width
+from speeddash.page.script import joined
 from speeddash.timerange import TimeRange
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
+MODULES = {
+    "units": "state", "buckets": "state", "track": "state", "view": "state", "link": "state", "outbox": "state", "gps": "state",
+    "drive": "state", "chart": "view", "fleet": "view", "rest": "data", "totals": "data", "upload": "data",
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def js(browser):
-    """Evaluates JavaScript with the assets loaded; `S` is their namespace."""
+def js(browser, tmp_path_factory):
+    """Evaluates JavaScript with the modules of the live path in `S`."""
+    folder = tmp_path_factory.mktemp("modules")
+    app = os.path.relpath(ASSETS / "app", folder)
+    imports = [f"import * as {name} from '{app}/{place}/{name}.mjs';\n" for name, place in MODULES.items()]
+    (folder / "main.mjs").write_text("".join(imports) + f"window.S = {{{', '.join(MODULES)}}};\n")
     page = browser.new_page()
-    for name in (
-        "units",
-        "buckets",
-        "track",
-        "view",
-        "link",
-        "outbox",
-        "gps",
-        "chart",
-        "drive",
-        "rest",
-        "dom",
-        "triplog",
-        "eventlog",
-        "totals",
-        "import",
-    ):
-        page.add_script_tag(path=ASSETS / f"{name}.js")
-    page.evaluate("window.S = window.speeddash")
+    page.add_script_tag(content=joined(folder / "main.mjs"))
     yield page.evaluate
     page.close()
 
@@ -111,7 +105,7 @@ def test_distance_and_moving_time_are_those_of_trapezoids(js):
             S.track.add(t, readings.map(([at, speed], seq) => ({at, seq, speed})));
             const half = readings[150][0];
             const [a, b] = [S.track.figures(t, 0, half - 1, false), S.track.figures(t, half, 1e9, true)];
-            return [S.buckets.summary(S.track.points(t, 0, 1e9, 1e6)), S.track.figures(t, 0, 1e9, false), S.Totals.together(a, b)];
+            return [S.buckets.summary(S.track.points(t, 0, 1e9, 1e6)), S.track.figures(t, 0, 1e9, false), S.totals.together(a, b)];
         }""",
         readings,
     )
@@ -301,77 +295,3 @@ def test_speed_of_a_fix(js, before, fix, kmh):
     }
     found = js("([a, b]) => S.gps.speed(a, b)", [None if before is None else place, moved])
     assert found is None if kmh is None else math.isclose(found, kmh, abs_tol=0.01)
-
-
-def test_names_are_no_formulas_in_a_spreadsheet(js):
-    text = js(
-        """() => {
-            const t = S.track.create('-1+2');
-            S.track.add(t, [{at: 1000, seq: 0, speed: 10}]);
-            const points = S.track.points(t, 0, 2000, 100);
-            return S.chart.csv({unit: {symbol: 'km/h', kmh: 1}, series: [{source: '-1+2', points}], range: [0, 2000]}, 'UTC').text;
-        }"""
-    )
-    assert text.splitlines()[1] == "'-1+2,1970-01-01T00:00:01.000Z,10"
-
-
-@pytest.mark.parametrize(
-    ("stored", "own", "found"),
-    [
-        ([], [[10, 20, 90]], [[10, 20, 90]]),
-        ([[11, 19, 90, False]], [[10, 20, 90]], [[11, 19, 90]]),
-        ([[11, 19, 90, True]], [[10, 25, 95]], [[11, 25, 95]]),
-        ([[11, 19, 90, False]], [[10, 20, 90], [30, 40, 99]], [[30, 40, 99], [11, 19, 90]]),
-        ([[11, 14, 90, False], [15, 19, 80, False]], [[10, 20, 90]], [[15, 19, 80], [11, 14, 90]]),
-    ],
-)
-def test_what_is_above_the_limit_now_joins_what_is_stored_without_a_double(js, stored, own, found):
-    events = js(
-        """([stored, own]) => S.EventLog.joined(
-            stored.map(([from, to, peak, ongoing]) => ({source: 'a', kind: 'over', from, to, peak, ongoing})),
-            own.map(([from, to, peak]) => ({source: 'a', from, to, peak})), 0,
-        ).map(({from, to, peak}) => [from, to, peak])""",
-        [stored, own],
-    )
-    assert events == found
-
-
-@pytest.mark.parametrize(
-    ("file", "source"),
-    [
-        ("2007-05-21.csv", "2007-05-21"),
-        ("Meine Fahrt (3).gpx", "Meine-Fahrt-3"),
-        ("Straße nach Orléans.NMEA", "Stra-e-nach-Orleans"),
-        ("..csv", "import"),
-        ("x" * 80 + ".csv", "x" * 64),
-    ],
-)
-def test_name_of_a_source_comes_from_the_files(js, file, source):
-    found = js("(file) => S.Import.suggested(file)", file)
-    assert found == source
-    assert js("(name) => S.view.SOURCE.test(name)", found)
-
-
-def test_trip_that_fills_the_chart_is_the_one_that_is_marked(js):
-    found = js(
-        """() => {
-            const trips = [[1e9, 1e9 + 6e5], [2e9, 2e9 + 6e5]].map(([start, end]) => ({start, end}));
-            const ranges = [...trips.map(S.TripLog.around), [1e9 - 1, 3e9], [1e9 + 1, 2e9], [5e9, 6e9]];
-            return ranges.map((range) => trips.indexOf(S.TripLog.shownIn(trips, range)));
-        }"""
-    )
-    assert found == [0, 1, -1, -1, -1]
-
-
-def test_yesterday_is_the_calendar_day_before_also_when_a_day_has_25_hours(browser):
-    page = browser.new_page(timezone_id="America/Chicago")
-    for name in ("units", "chart", "dom", "triplog"):
-        page.add_script_tag(path=ASSETS / f"{name}.js")
-    halloween, sunday_evening = (
-        1_793_466_000_000,
-        1_793_597_400_000,
-    )  # 31 October 2026, 12:00 CDT; 1 November, 23:30 CST
-    trip = {"start": halloween, "end": halloween + 600_000}
-    shown = page.evaluate("([trip, now]) => window.speeddash.TripLog.when(trip, now)", [trip, sunday_evening])
-    page.close()
-    assert shown.startswith("Yesterday")

@@ -3,6 +3,7 @@
 import base64
 import random
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -42,10 +43,11 @@ DIFFERENCES = """async (pictures) => {
 
 # The band in the line's full colour, and the line that all readings make, each alone on white.
 ALONE = """async ([kind, first, speeds]) => {
+    const {local} = await import('/assets/app/view/chart.mjs');
     document.querySelector('#alone')?.remove();
     const plot = document.querySelector('#live-graph .js-plotly-plot');
     const band = plot.data.find(({name}) => name === 'band');
-    const x = speeds.map((_, n) => window.speeddash.chart.local(first + 1000 * n));
+    const x = speeds.map((_, n) => local(first + 1000 * n));
     const line = {type: 'scatter', mode: 'lines', x, y: speeds, line: {color: band.line.color, width: 2}};
     const data = kind === 'band' ? {...band, opacity: 1} : line;
     const {xaxis: {range}, yaxis: {range: speedRange}} = plot.layout;
@@ -87,10 +89,14 @@ def wide(context, server, query):
 
 def show(visit):
     """The day itself, from midnight to midnight UTC."""
-    for field, at_ms in (("from", DAY_MS), ("to", DAY_MS + 1000 * DAY_S)):
-        local = visit.page.evaluate("(at) => window.speeddash.chart.local(at).slice(0, 19)", at_ms)
-        visit.page.fill(f"#{field}", local)
-    visit.page.keyboard.press("Enter")
+    from_iso, to_iso = (
+        datetime.fromtimestamp(at_ms / 1000, UTC).isoformat() for at_ms in (DAY_MS, DAY_MS + 1000 * DAY_S)
+    )
+    query = urlencode({"mode": "watch", "source": "pixels", "theme": "light", "from": from_iso, "to": to_iso})
+    visit.page.evaluate(
+        "(query) => { history.pushState(null, '', `/?${query}`); window.dispatchEvent(new PopStateEvent('popstate')); }",
+        query,
+    )
     visit.wait_until(ALL_SHOWN)
 
 
@@ -105,9 +111,7 @@ def visits(page_server, own_context, speeds):
     own_context.clock.install(time=datetime.fromtimestamp(DAY_MS / 1000 + DAY_S - 30, UTC))
     watching = wide(own_context, page_server, "?source=pixels&window=24h&theme=light")
     watching.page.route("**/_dash-update-component*", lambda route: route.abort())  # nor by the list of sources
-    watching.wait_for_status("Live")
-    for _ in range(2):  # each draws at once, which asks for what was stored before the socket was open
-        watching.page.click("#show-table")
+    watching.wait_for_status("Connected")
     watching.wait_until("() => document.querySelector('#message-text').textContent === 'No data in this window.'")
     asked = []
     watching.page.on("request", lambda request: "/series" in request.url and asked.append(request.url))

@@ -34,15 +34,16 @@ def sign_in(page, server, token):
 
 def test_sign_in_leads_to_the_live_page_and_sign_out_back(own_context, guarded):
     page = own_context.new_page()
-    page.goto(f"{guarded.url}/?unit=mph")
+    page.goto(f"{guarded.url}/?mode=simulate&unit=mph")
     assert Axe().run(page).response["violations"] == []
     page.fill("#token", "wrong-0123456789")
     page.click("button")
     expect(page.get_by_role("alert")).to_have_text("That is not a token of this server.")
     page.fill("#token", TOKEN)
     page.click("button")
-    expect(page.locator("#status")).to_have_text("Live")
-    assert page.url == f"{guarded.url}/?unit=mph"
+    expect(page.locator("#status")).to_have_text("Connected")
+    assert page.url == f"{guarded.url}/?mode=simulate&unit=mph"
+    page.click("#settings summary")
     page.click("text=Sign out")
     expect(page.locator("#token")).to_be_visible()
     page.reload()
@@ -57,18 +58,23 @@ def test_reader_watches_and_is_offered_nothing_else(own_context, guarded):
         errors = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         sign_in(page, guarded, READ_TOKEN)
-        expect(page.locator("#status")).to_have_text("Live")
+        expect(page.locator("#status")).to_have_text("Connected")
         page.goto(f"{guarded.url}/?mode=simulate&source=car")
-        expect(page.locator("#status")).to_have_text("Live")
+        expect(page.locator("#status")).to_have_text("Connected")
         expect(page.locator("#source button")).to_have_text(["Watch"])
         expect(page.locator("#limit")).to_be_disabled()
         expect(page.locator("#open-import")).to_be_hidden()
-        expect(page.locator("#manage")).to_be_hidden()
         page.keyboard.press("i")
         expect(page.locator("#import")).to_be_hidden()
         car.send('{"speed": 77}')
         car.recv(5)
         expect(page.locator("#speed-now")).to_have_text("77")
+        page.goto(f"{guarded.url}/sources?source=car")
+        expect(page.locator("#source-detail h2")).to_have_text("car")
+        expect(page.locator("#source-delete")).to_have_count(0)
+        page.click("#settings summary")
+        page.click("text=Sign out")
+        expect(page.locator("#token")).to_be_visible()
     assert errors == []
 
 
@@ -76,7 +82,7 @@ def test_page_shows_that_the_session_has_ended(own_context, run, tmp_path):
     server = run(f"sqlite:///{tmp_path}/speed.db", SPEEDDASH_TOKEN=TOKEN)
     page = own_context.new_page()
     sign_in(page, server, TOKEN)
-    expect(page.locator("#status")).to_have_text("Live")
+    expect(page.locator("#status")).to_have_text("Connected")
     own_context.clear_cookies()
     server.stop()
     server.start()
@@ -84,30 +90,43 @@ def test_page_shows_that_the_session_has_ended(own_context, run, tmp_path):
     page.reload()
     page.fill("#token", TOKEN)
     page.click("button")
-    expect(page.locator("#status")).to_have_text("Live")
-    expect(page.locator("#notice")).to_be_hidden()
+    expect(page.locator("#status")).to_have_text("Connected")
+    expect(page.locator("#notice")).not_to_contain_text("signed out")
 
 
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_page_violates_no_content_security_policy(own_context, page_server, theme):
     page = own_context.new_page()
     found = violations(page)
-    answer = page.goto(f"{page_server.url}/?theme={theme}&limit=1")
+    answer = page.goto(f"{page_server.url}/?mode=simulate&theme={theme}&limit=1")
     assert "unsafe" not in answer.headers["content-security-policy"].split("script-src")[1].split(";")[0]
-    expect(page.locator("#status")).to_have_text("Live")
+    expect(page.locator("#status")).to_have_text("Connected")
     with page.expect_download():
         page.click("#export-png")
-    with page.expect_download():
-        page.click("#export-csv")
-    for each in ("#show-table", "#pause", "#go-live", "#help", "#close-help", "#open-import"):
+    for each in (
+        "#show-table",
+        "#pause",
+        "#go-live",
+        "#settings summary",
+        "#help",
+        "#close-help",
+        "#settings summary",
+        "#open-import",
+    ):
+        if not page.locator(each).is_visible():
+            page.click("#settings summary")
         page.click(each)
     page.locator("#import").get_by_role("button", name="Close").click()
-    page.click("text=Watch >> nth=0")
+    page.click("#source >> text=Watch")
     expect(page.locator("#watching")).to_be_visible()
     page.click("#watched")
     page.keyboard.press("Escape")
     page.click("#driving")
     page.click("#leave-driving")
+    for place in ("trips", "fleet", "sources"):
+        page.click(f"#place-{place}")
+        expect(page.locator(f"#{place}-place")).to_be_visible()
+    expect(page.locator("#sources-grid .ag-row").first).to_be_visible()
     page.goto(f"{page_server.url}/api")
     page.locator("[id$=_sources_get]").first.click()
     page.get_by_role("button", name="Try it out").click()

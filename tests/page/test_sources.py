@@ -1,16 +1,102 @@
-"""The list of sources that the page offers."""
+"""The list of sources that the page offers, and the place that manages them."""
 
 import pytest
+import requests
+from playwright.sync_api import expect
 
-from speeddash import page
+from speeddash.page import source_list
+from speeddash.page.source_list import SourceList, latest_of
 from speeddash.reading import Reading
 from tests.history.test_history import START, put
+from tests.page.visit import Visit, drive
+from tests.running import wait_for
 
-pytestmark = pytest.mark.any_database
+NOON = 1_780_333_200_000
 
 
+@pytest.mark.any_database
 def test_latest_of_many_sources_are_listed(store, monkeypatch):
-    monkeypatch.setattr(page, "MAX_LISTED", 3)
+    monkeypatch.setattr(source_list, "MAX_LISTED", 3)
     put(store, *[Reading(f"car-{n}", START + n * 7 % 20, 1, 50.0) for n in range(20)])
     # 7 n modulo 20 is highest for 17 (19), 14 (18) and 11 (17).
-    assert [each["value"] for each in page.Page(store).options(0)] == ["car-17", "car-14", "car-11"]
+    assert [each["value"] for each in SourceList(store).options()] == ["car-17", "car-14", "car-11"]
+
+
+@pytest.mark.any_database
+def test_first_visit_opens_on_a_real_source(store):
+    put(store, Reading("car", START, 1, 50.0), Reading("simulated-x", START + 9, 1, 50.0))
+    assert latest_of(SourceList(store).read()) == "car"
+
+
+@pytest.fixture
+def visit(context, page_server):
+    visits = []
+
+    def open_page(query):
+        visits.append(Visit(context, page_server, query, status=None))
+        return visits[-1]
+
+    yield open_page
+    for each in visits:
+        assert each.problems == []
+
+
+def whole(server, source):
+    return requests.get(f"{server.url}/api/v1/sources/{source}", timeout=5).json()
+
+
+def test_source_gets_a_name_for_people_and_a_limit(visit, page_server):
+    drive(page_server, "bus-7", [50.0] * 20, until_ms=NOON)
+    page = visit("/sources?source=bus-7").page
+    page.fill("#source-display", "Grüner Bus")
+    page.click("#source-describe")
+    expect(page.locator("#source-word")).to_have_text("Saved")
+    page.fill("#source-limit", "fast")
+    page.click("#source-limit-set")
+    expect(page.locator("#source-word")).to_contain_text("a limit is a speed above 0 in km/h, got 'fast'")
+    page.fill("#source-limit", "80,5")
+    page.click("#source-limit-set")
+    expect(page.locator("#source-word")).to_have_text("Limit saved")
+    assert (whole(page_server, "bus-7")["limit_kmh"], whole(page_server, "bus-7")["display_name"]) == (
+        80.5,
+        "Grüner Bus",
+    )
+    expect(page.locator("#sources-grid")).to_contain_text("Grüner Bus (bus-7)")
+    page.click("#source-limit-remove")
+    expect(page.locator("#source-word")).to_have_text("Limit removed")
+    assert whole(page_server, "bus-7")["limit_kmh"] is None
+
+
+def test_source_is_renamed_and_deleted_and_the_list_follows(visit, page_server):
+    drive(page_server, "wrong-name", [50.0] * 20, until_ms=NOON)
+    page = visit("/sources?source=wrong-name").page
+    page.click("text=Rename, merge or delete")
+    page.fill("#source-new-name", "no spaces")
+    page.click("#source-rename")
+    expect(page.locator("#source-word")).to_contain_text("Not renamed:")
+    page.fill("#source-new-name", "right-name")
+    page.click("#source-rename")
+    expect(page.locator("#source-detail h2")).to_have_text("right-name")
+    assert page.url.endswith("/sources?source=right-name")
+    assert len(page_server.readings("right-name")) == 20
+    page.click("text=Rename, merge or delete")
+    page.click("#source-delete")
+    expect(page.locator("#source-word")).to_have_text("Not deleted: type right-name to confirm.")
+    page.fill("#source-again", "right-name")
+    page.click("#source-delete")
+    expect(page.locator("#sources-word")).to_have_text("right-name is deleted.")
+    expect(page.locator("#source-detail")).to_contain_text("Choose a source")
+    assert page_server.readings("right-name") == []
+
+
+def test_simulated_sources_are_deleted_with_one_button(context, run, tmp_path):
+    server = run(f"sqlite:///{tmp_path}/speed.db")
+    drive(server, "simulated-a", [50.0] * 5, until_ms=NOON)
+    drive(server, "simulated-b", [50.0] * 5, until_ms=NOON)
+    drive(server, "car", [50.0] * 5, until_ms=NOON)
+    page = Visit(context, server, "/sources", status=None).page
+    page.click("#delete-simulated")
+    expect(page.locator("#sources-word")).to_have_text("2 simulated sources are deleted.")
+    wait_for(lambda: not server.readings("simulated-a"))
+    assert len(server.readings("car")) == 5
+    expect(page.locator("#delete-simulated")).to_be_disabled()

@@ -1,21 +1,25 @@
-"""The trips below the chart: found, told in the reader's words, shown by a click."""
+"""The trips place: found, sorted, chosen, compared, described; by hand and by link."""
+
+import json
 
 import pytest
+import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.page.visit import RANGE, Visit, drive
+from tests.page.visit import Visit, drive
 
 DAY_MS = 86_400_000
 NOON = 1_780_333_200_000  # 2026-06-01 12:00 in Chicago
+ROWS = "#trips-grid .ag-center-cols-container .ag-row"
 
 
 @pytest.fixture
 def visit(context, page_server):
     visits = []
 
-    def open_page(query, status="Live"):
-        visits.append(Visit(context, page_server, query, status))
+    def open_page(query):
+        visits.append(Visit(context, page_server, query, status=None))
         return visits[-1]
 
     yield open_page
@@ -23,66 +27,120 @@ def visit(context, page_server):
         assert each.problems == []
 
 
-def test_trips_are_listed_the_newest_first_and_a_click_shows_one(visit, page_server):
-    # A trip every four days: 100 s of standing, then 20 minutes with a stop in the middle; the speed tells which one it is.
+@pytest.fixture(scope="module")
+def commuter(page_server):
+    """A trip every four days: 100 s of standing, then 20 minutes with a stop in the middle; the speed is that of the trip's number."""
     for n in range(12):
         moving = [0.0] * 10 + [40.0 + n] * 60 + [0.0] + [40.0 + n] * 60
         drive(page_server, "commuter", moving, until_ms=NOON - 4 * DAY_MS * n, step_ms=10_000)
-    page = visit("?source=commuter").page
-    rows = page.locator("#trips tbody tr")
-    expect(rows).to_have_count(10, timeout=20_000)
-    assert page.locator("#trips caption").inner_text() == "Trips, the newest first"
-    row = "Mon 1 Jun, 11:39 – 11:59\t13.3 km\t20 min 10 s\t40.0\t39.3\t40.0\t1"
-    assert rows.nth(0).inner_text() == row
-    page.click("text=Older trips")
-    expect(rows).to_have_count(12)
-    expect(page.get_by_text("Older trips")).to_be_hidden()
-    # By hand, and by keyboard.
-    rows.nth(1).click()
-    expect(rows.nth(1).locator("button")).to_have_attribute("aria-current", "true")
-    assert page.evaluate(RANGE) == ["2026-05-28T11:39:15.800", "2026-05-28T12:00:14.200"]
-    assert "from=2026-05-28T16:39:15.800Z" in page.url
-    expect(page.locator("#maximum")).to_have_text("41.0 km/h")
-    rows.nth(2).locator("button").focus()
-    page.keyboard.press("Enter")
-    expect(rows.nth(2).locator("button[aria-current]")).to_be_focused()
-    expect(page.locator("#trips [aria-current]")).to_have_count(1)
-    expect(page.locator("#maximum")).to_have_text("42.0 km/h")
-    page.locator("#unit button", has_text="mph").click()
-    expect(rows.nth(0)).to_contain_text("8.25 mi")
-    expect(page.locator("#trips thead")).to_contain_text("Max., mph")
+    return "/trips?source=commuter&from=2026-04-01&to=2026-06-01"
+
+
+def row(page, n):
+    return page.locator(f'{ROWS}[row-index="{n}"]')
+
+
+def texts(page, column):
+    cells = page.locator(f'{ROWS} .ag-cell[col-id="{column}"]').all()
+    return [cell.inner_text().replace("\u202f", " ") for cell in cells]
+
+
+def test_all_trips_of_a_range_are_listed_and_sorted_by_a_click(visit, commuter):
+    page = visit(commuter).page
+    expect(page.locator(ROWS)).to_have_count(12)
+    figures = page.locator("#trips-figures").inner_text().replace("\u202f", " ").split("\n")
+    assert figures[:4] == ["Trips", "12", "Distance", "181.2 km"]
+    first = row(page, 0).inner_text().replace("\u202f", " ").split("\n")
+    assert first[:5] == ["Mon 2026-06-01 11:39 – 11:59", "13.3", "20 min 10 s", "40.0", "39.3"]
+    page.locator("#trips-grid .ag-header-cell[col-id=max]").click()
+    expect(row(page, 0).locator("[col-id=max]")).to_have_text("51.0")
+    page.locator("#trips-grid .ag-header-cell[col-id=start]").click()
+    expect(page.locator("#trips-totals tbody tr")).to_have_count(8)  # weeks
+    page.click("#trips-by")
+    page.get_by_text("Month", exact=True).click()
+    expect(page.locator("#trips-totals tbody tr")).to_have_count(3)
+    assert "by=month" in page.url
+
+
+def test_one_trip_is_shown_in_full_and_its_neighbours_are_one_click_away(visit, commuter):
+    page = visit(commuter).page
+    row(page, 1).locator("[col-id=start]").click()
+    expect(page.locator("#trips-detail h2")).to_have_text("Thu 2026-05-28 11:39")
+    assert "trip=commuter@2026-05-28T16:39" in page.url
+    expect(page.locator("#trips-detail")).to_contain_text("Maximum")
+    page.click("#trips-detail >> text=Previous")
+    expect(page.locator("#trips-detail h2")).to_have_text("Sun 2026-05-24 11:39")
+    page.go_back()
+    expect(page.locator("#trips-detail h2")).to_have_text("Thu 2026-05-28 11:39")
     assert Axe().run(page).response["violations"] == []
-    # A link into the past brings the trips around it.
-    other = visit(page.url.split("/", 3)[3].replace("2026-05-24", "2026-04-18"), status=None).page
-    expect(other.locator("#trips [aria-current]")).to_contain_text("Sat 18 Apr", timeout=20_000)
-    other.click("text=Latest trips")
-    expect(other.locator("#trips tbody tr").first).to_contain_text("Mon 1 Jun", timeout=20_000)
+    link = page.url.split("/", 3)[3]
+    other = visit(f"/{link}").page
+    expect(other.locator("#trips-detail h2")).to_have_text("Thu 2026-05-28 11:39")
+    other.click("text=Open in Live")
+    expect(other.locator("#maximum")).to_have_text("41.0 km/h")
 
 
-def test_trips_of_many_pages_are_all_listed_and_each_page_is_asked_for_once(visit, page_server):
-    for n in range(5):
-        drive(page_server, "courier", [0.0, 30.0, 30.0], until_ms=NOON - 3_600_000 * n, step_ms=10_000)
-    page = visit("?source=courier").page
-    expect(page.locator("#trips tbody tr")).to_have_count(5, timeout=20_000)
-    found = page.evaluate("""async () => {
-        const asked = [];
-        const fetched = window.fetch;
-        window.fetch = (url, ...rest) => { asked.push(url); return fetched(url, ...rest); };
-        const trips = await window.speeddash.rest.all('trips', {source: 'courier', limit: 2});
-        window.fetch = fetched;
-        return {starts: trips.map(({start}) => start), asked: asked.filter((url) => url.includes('/trips?')).length};
-    }""")
-    assert len(set(found["starts"])) == len(found["starts"]) == 5
-    assert found["asked"] == 3
+def test_two_trips_are_compared_over_time_and_over_distance(visit, commuter):
+    page = visit(commuter).page
+    for n in (0, 1):
+        page.locator(f'#trips-grid .ag-row[row-index="{n}"] input').first.click()
+    expect(page.locator("#trips-detail h2")).to_have_text("2 trips compared")
+    names = "document.querySelector('#trip-graph .js-plotly-plot').data.map(({name}) => name)"
+    page.wait_for_function(f"() => {names}.length === 3")
+    assert page.evaluate(names)[2] == "Difference (second less first)"
+    page.get_by_text("Over distance").click()
+    page.wait_for_function(
+        "() => document.querySelector('#trip-graph .js-plotly-plot').layout.xaxis.ticksuffix === ' km'"
+    )
+    assert "axis=distance" in page.url
+    assert Axe().run(page).response["violations"] == []
 
 
-def test_no_trips_are_reported_and_a_failed_request_is_repeated(visit, page_server):
-    page = visit("?source=parked").page
-    expect(page.locator("#trips")).to_have_text("No trips yet: a trip begins when something moves.")
-    drive(page_server, "parked", [30.0] * 60, until_ms=NOON)
-    page.route("**/api/v1/trips*", lambda route: route.abort())
-    page.reload()
-    expect(page.locator("#trips")).to_contain_text("Trips cannot be read: the server cannot be reached.")
-    page.unroute("**/api/v1/trips*")
-    page.click("text=Try again")
-    expect(page.locator("#trips tbody tr")).to_have_count(1)
+def test_trip_is_named_and_tagged_and_the_tags_are_summed(visit, commuter, page_server):
+    page = visit(commuter).page
+    row(page, 2).locator("[col-id=start]").click()
+    page.fill("#trip-name", "To the lake")
+    page.fill("#trip-tag", "private")
+    page.fill("#trip-note", "Wind")
+    page.click("#trip-save")
+    expect(page.locator("#trip-saved")).to_have_text("Saved")
+    expect(row(page, 2)).to_contain_text("To the lake")
+    stored = requests.get(f"{page_server.url}/api/v1/trips?source=commuter", timeout=5).json()["trips"]
+    assert [each["tag"] for each in stored if each["name"] == "To the lake"] == ["private"]
+    page.click("#trips-by")
+    page.get_by_text("Tag", exact=True).last.click()
+    expect(page.locator("#trips-totals tbody tr").last).to_contain_text("private")
+    with page.expect_download() as download:
+        page.click("#trips-csv")
+    assert "To the lake" in download.value.path().read_text()
+
+
+def test_ranges_are_named_stepped_and_an_empty_one_says_what_there_is(visit, commuter):
+    page = visit("/trips?source=commuter").page
+    expect(page.locator("#trips-word")).to_contain_text("commuter has data from 2026-04-18 to 2026-06-01.")
+    page.click("#trips-word >> text=Show it")
+    expect(page.locator(ROWS)).to_have_count(12)
+    page.goto(page.url.split("?")[0] + "?source=commuter&from=2026-05-01&to=2026-05-31")
+    expect(page.locator(ROWS)).to_have_count(7)
+    page.click("#trips-earlier")
+    expect(page.locator(ROWS)).to_have_count(4)
+    assert "from=2026-04-01&to=2026-04-30" in page.url
+    page.click("text=Yesterday")
+    expect(page.locator("#trips-word")).to_contain_text("No trips in this range.")
+    assert "from=now-1d/d&to=now/d" in page.url
+    page.goto(page.url.split("?")[0] + "?source=commuter&from=then&to=now")
+    expect(page.locator("#trips-word")).to_contain_text("from: expected a time such as")
+
+
+def test_no_trip_is_listed_before_its_hours_are_rolled_up(visit, page_server):
+    for n in range(60):
+        drive(page_server, "fresh", [0.0, 30.0, 30.0], until_ms=NOON - 2 * 3_600_000 * n)
+    page = visit("/trips?source=fresh&from=2026-05-01&to=2026-06-01").page
+    expect(page.locator("#trips-word")).to_contain_text("History is being prepared: 60 hours are left.")
+    expect(page.locator(ROWS)).to_have_count(0)
+
+
+def test_source_that_does_not_exist_has_no_trips(visit):
+    page = visit("/trips?source=nobody").page
+    expect(page.locator("#trips-word")).to_have_text("Nothing is stored of nobody.")
+    assert json.loads(page.evaluate("JSON.stringify(localStorage)")) is not None

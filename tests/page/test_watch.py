@@ -187,6 +187,6 @@ def test_server_that_restarts_leaves_no_hole(run, mariadb, context):
     with server.connect("/ws?source=car") as socket:
         socket.send(f'{{"speed": 99, "timestamp": {time.time()}, "seq": 5000}}')
         socket.recv(5)
-    page.wait_for_status("Live", 30)
+    page.wait_for_status("Connected", 30)
     page.wait_until(f"() => ({DRAWN}).length === {len(before) + 1}", 10)
     assert page.problems == []

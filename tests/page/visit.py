@@ -40,7 +40,11 @@ class Visit:
     """One tab on the page, and what went wrong in it."""
 
     def __init__(
-        self, context: BrowserContext, server: RunningServer, query: str = "", status: str | None = "Live"
+        self,
+        context: BrowserContext,
+        server: RunningServer,
+        query: str = "?mode=simulate",
+        status: str | None = "Connected",
     ) -> None:
         self.page: Page = context.new_page()
         self.server = server
@@ -48,7 +52,7 @@ class Visit:
         self.hosts: Counter[str] = Counter()
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", lambda request: self.hosts.update([urlsplit(request.url).netloc]))
-        self.page.goto(f"{server.url}/{query}")
+        self.page.goto(f"{server.url}/{query}" if not query.startswith("/") else server.url + query)
         if status is not None:
             self.wait_for_status(status)
 
@@ -100,7 +104,15 @@ class Visit:
         self.page.mouse.up()
 
     def choose(self, group: str, label: str) -> None:
-        self.page.locator(f"#{group} button", has_text=label).first.click()
+        button = self.page.locator(f"#{group} button", has_text=label).first
+        if not button.is_visible():
+            self.page.click("#settings summary")
+        button.click()
+
+    def set_limit(self, value: str) -> None:
+        self.page.fill("#limit", value)
+        self.page.click("#limit-set")
+        expect(self.page.locator("#limit-word")).to_have_text("Limit saved")
 
     def assert_drawn_is_stored(self) -> None:
         """Every point is a row and the other way round, once. What came between the two looks is let pass."""

@@ -1,0 +1,61 @@
+// This device's GPS as a source, from the moment it is chosen until another one is.
+
+import * as Gps from '../state/gps.mjs';
+
+export class GpsSession {
+    // measured: takes a speed (km/h) and when it was (epoch ms); changed: called when there is news of any kind.
+    constructor({measured, changed}) {
+        Object.assign(this, {measured, changed});
+        this.stop();
+    }
+
+    start() {
+        this.problem = !window.isSecureContext ? Gps.INSECURE : !navigator.geolocation ? Gps.MISSING : null;
+        if (this.problem) {
+            return;
+        }
+        this.watch = navigator.geolocation.watchPosition(
+            (position) => this.located(Gps.fix(position)),
+            ({code}) => {
+                this.problem = Gps.problem(code);
+                this.changed();
+            },
+            {enableHighAccuracy: true, maximumAge: 0, timeout: 30_000},
+        );
+        this.stayAwake();
+    }
+
+    stop() {
+        if (this.watch !== null && this.watch !== undefined) {
+            navigator.geolocation.clearWatch(this.watch);
+        }
+        this.lock?.release();
+        Object.assign(this, {watch: null, before: null, problem: null, lock: null});
+    }
+
+    located(fix) {
+        if (this.before && fix.at <= this.before.at) {
+            return;
+        }
+        const speed = Gps.speed(this.before, fix);
+        this.before = fix;
+        this.problem = null;
+        if (speed !== null) {
+            this.measured(speed, fix.at);
+        }
+        this.changed();
+    }
+
+    // The screen stays on while this device's GPS sends; a hidden page loses the lock and asks again when it is seen.
+    stayAwake() {
+        if (this.watch === null || document.hidden || !navigator.wakeLock) {
+            return;
+        }
+        navigator.wakeLock.request('screen').then(
+            (lock) => {
+                this.lock = lock;
+            },
+            (refused) => console.info('the screen may turn off', refused), // a nearly empty battery, for example
+        );
+    }
+};

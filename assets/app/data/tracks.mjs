@@ -1,0 +1,105 @@
+// The tracks that are on the page, and the way to what is stored of them.
+
+import * as Buckets from '../state/buckets.mjs';
+import {ask, iso} from './rest.mjs';
+import * as Track from '../state/track.mjs';
+
+export class Tracks {
+    // changed: called when there is something new to draw; came: when it is readings that came live.
+    constructor({changed, came}) {
+        Object.assign(this, {changed, came});
+        this.bySource = new Map();
+        this.loads = new Map(); // source: {running, again (epoch ms), failed (why, or null)}
+    }
+
+    // The tracks of these sources, in their order. Others are forgotten.
+    only(sources) {
+        for (const source of [...this.bySource.keys()].filter((each) => !sources.includes(each))) {
+            this.bySource.delete(source);
+            this.loads.delete(source);
+        }
+        return sources.map((source) => this.of(source));
+    }
+
+    of(source) {
+        if (!this.bySource.has(source)) {
+            this.bySource.set(source, Track.create(source));
+            this.loads.set(source, {running: false, again: 0, failed: null});
+        }
+        return this.bySource.get(source);
+    }
+
+    // Takes readings {source, timestamp, seq, speed} that came just now. Returns how many were new to the page.
+    arrived(readings, now) {
+        const bySource = new Map();
+        for (const {source, timestamp, seq, speed} of readings) {
+            const news = bySource.get(source) ?? bySource.set(source, []).get(source);
+            news.push({at: Track.instant(timestamp), seq, speed});
+        }
+        let added = 0;
+        for (const [source, news] of bySource) {
+            const track = this.of(source);
+            added += Track.add(track, news);
+            track.arrived = {when: now, lag: now - Track.newest(track).at};
+        }
+        if (added) {
+            this.came();
+        }
+        return added;
+    }
+
+    // Something may have been missed: what is stored is read again before it is called complete.
+    invalidate(sources) {
+        for (const source of sources) {
+            this.of(source).since = Infinity;
+            this.loads.get(source).again = 0;
+        }
+    }
+
+    // Sees to it that [from, to] can be shown in at most `most` buckets, the first and the last of them whole; to is null when the
+    // view follows. Returns at once.
+    require(sources, from, to, most) {
+        const width = Buckets.width(from, to ?? Date.now(), most);
+        const [begin, end] = Buckets.whole(from, to ?? Date.now(), width);
+        for (const track of this.only(sources)) {
+            const load = this.loads.get(track.source);
+            const waits = (load.failed || track.base?.stale) && Date.now() < load.again;
+            if (!load.running && !waits && !Track.covers(track, begin, end, width)) {
+                this.load(track, load, [begin, to === null ? null : end], {width, most});
+            }
+        }
+    }
+
+    async load(track, load, [from, to], {width, most}) {
+        const began = Date.now();
+        load.running = true;
+        try {
+            const {source} = track;
+            const until = to === null ? {} : {to: iso(to)};
+            const answer = await ask('series', {source, from: iso(from), ...until, points: most});
+            const rest = Track.takeSeries(track, from, to, answer, width);
+            if (rest !== null) {
+                const {readings} = await ask('readings', {source, from: iso(rest), limit: 10_000});
+                Track.takeReadings(
+                    track, rest, readings.map(({timestamp, seq, speed}) => ({at: Track.instant(timestamp), seq, speed})),
+                );
+            }
+            load.failed = null;
+        } catch (failure) {
+            load.failed = failure.message;
+        }
+        load.running = false;
+        // A late reading asks for its bucket anew: that must not become the page's main work, nor the server's.
+        load.again = Date.now() + Math.min(10_000, Math.max(2_000, 10 * (Date.now() - began)));
+        this.changed();
+    }
+
+    // Why history is missing, or null; whether it is still on its way.
+    get failed() {
+        return [...this.loads.values()].find(({failed}) => failed)?.failed ?? null;
+    }
+
+    get loading() {
+        return [...this.loads.values()].some(({running}) => running);
+    }
+}

@@ -1,0 +1,80 @@
+// The page as a watcher of other sources: one pull is open at a time, so that a slow page gets larger answers and loses nothing.
+
+import * as Link from '../state/link.mjs';
+
+const PULL_MS = 100;
+
+export class Watcher {
+    // open: opens a socket at a query, null closes it; transmit: sends a text; arrived: takes readings; missed: called with the
+    // sources when some readings may have gone by unseen.
+    constructor({open, transmit, arrived, missed}) {
+        Object.assign(this, {open, transmit, arrived, missed});
+        this.sources = [];
+        this.link = Link.start();
+        this.pulls = 0;
+    }
+
+    // Watches these sources from now on; none closes the connection.
+    watch(sources) {
+        if (sources.join() === this.sources.join() && sources.length === this.sources.length) {
+            return;
+        }
+        this.sources = sources;
+        if (sources.length) {
+            this.connect();
+        } else {
+            this.link = Link.start();
+            this.open(null);
+        }
+    }
+
+    connect() {
+        this.link = Link.retry(this.link);
+        const query = new URLSearchParams(this.sources.map((source) => ['source', source]));
+        query.set('try', this.link.attempt);
+        this.open(query);
+    }
+
+    tick(now) {
+        if (this.sources.length && Link.due(this.link, now)) {
+            this.connect();
+        }
+    }
+
+    changed(readyState) {
+        if (!this.sources.length) {
+            return;
+        }
+        if (readyState === WebSocket.OPEN) {
+            this.link = Link.answered(Link.opened(this.link));
+            this.missed(this.sources);
+            this.pull();
+        } else if (readyState === WebSocket.CLOSED) {
+            this.link = Link.closed(this.link, Date.now(), Math.random);
+        }
+    }
+
+    pull() {
+        this.pulls += 1;
+        this.pulledAt = Date.now();
+        this.transmit(JSON.stringify({pull: this.pulls}));
+    }
+
+    // The screen is drawn ten times a second: pulling more often would only cost more.
+    pullSoon() {
+        const {pulls} = this;
+        setTimeout(() => pulls === this.pulls && this.link.phase === 'live' && this.pull(), Math.max(0, this.pulledAt + PULL_MS - Date.now()));
+    }
+
+    received(text) {
+        const {source, timestamp, seq, speed, dropped, error} = JSON.parse(text);
+        if (error) {
+            throw new Error(error.message); // this page sends nothing but pulls
+        }
+        this.arrived(source.map((name, n) => ({source: name, timestamp: timestamp[n], seq: seq[n], speed: speed[n]})));
+        if (dropped) {
+            this.missed(this.sources);
+        }
+        this.pullSoon();
+    }
+}

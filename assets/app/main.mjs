@@ -1,0 +1,98 @@
+// The live path of the page: what Dash reports is handed to it. `speeddash/page/__init__.py` names these functions.
+
+import {Upload} from './data/upload.mjs';
+import {Page} from './page.mjs';
+import {instant} from './view/chart.mjs';
+import {Controls} from './view/controls.mjs';
+
+let page = null; // once `start` has run
+let early = null; // the list of sources, where it came before that
+let controls = null;
+
+// Runs a function once the page has started.
+const ready = (act) => (...given) => page && act(...given);
+
+// dcc.Input (Dash 4.4) restores the caret after a change, which throws in a field that has none.
+const {setSelectionRange} = HTMLInputElement.prototype;
+HTMLInputElement.prototype.setSelectionRange = function caret(...range) {
+    return this.type === 'date' ? undefined : setSelectionRange.apply(this, range);
+};
+
+const start = async (looks) => {
+    const begun = new Page(looks);
+    await begun.start();
+    page = begun;
+    controls = new Controls(page, new Upload({maySend: looks.maySend}));
+    controls.listen();
+    window.addEventListener('popstate', placed);
+    placed();
+    if (early) {
+        page.sourcesListed(early);
+    }
+    navigator.serviceWorker?.register('/worker.js').catch((refused) => console.info('no offline page', refused));
+};
+
+// dcc.Location does not see what the page itself writes into the address: only the address is right.
+const placed = ready(() => page.go(window.location.pathname, window.location.search));
+
+const senderChanged = ready((state) => {
+    if (state) {
+        page.sender.changed(state.readyState);
+        if (state.readyState === WebSocket.OPEN && page.view.mode !== 'watch') {
+            page.tracks.invalidate(page.shownSources);
+        }
+        page.showState();
+    }
+});
+
+const senderReceived = ready((message) => {
+    if (message) {
+        page.sender.received(message.data);
+        page.showState();
+    }
+});
+
+const watcherChanged = ready((state) => {
+    if (state) {
+        page.watcher.changed(state.readyState);
+        page.showState();
+    }
+});
+
+const watcherReceived = ready((message) => message && page.watcher.received(message.data));
+
+const sourcesListed = (options) => {
+    early = options;
+    return page && options && page.sourcesListed(options);
+};
+
+const fleetListed = ready((tiles) => tiles && page.fleet.listed(tiles));
+
+const zoomed = ready((relayout) => {
+    if (relayout?.['xaxis.range[0]']) {
+        page.fix([relayout['xaxis.range[0]'], relayout['xaxis.range[1]']].map(instant));
+    } else if (relayout?.['xaxis.autorange'] || relayout?.['xaxis.range']) {
+        page.follow();
+    }
+});
+
+const picked = ready((first, last) => controls.days(first, last));
+
+const watched = ready((sources) => {
+    if (page.screen.chosen('watched', sources) && page.view.mode === 'watch') {
+        page.look({sources: sources ?? []});
+    }
+});
+
+const pressed = ready(() => {
+    for (const {prop_id: prop, value} of window.dash_clientside.callback_context.triggered) {
+        if (value) {
+            controls.actions[prop.split('.')[0]]();
+        }
+    }
+});
+
+window.dash_clientside = window.dash_clientside || {};
+window.dash_clientside.speeddash = {
+    start, placed, senderChanged, senderReceived, watcherChanged, watcherReceived, sourcesListed, fleetListed, zoomed, picked, watched, pressed,
+};

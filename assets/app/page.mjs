@@ -1,0 +1,381 @@
+// The live place at work: what a person looks at, and what brings the readings for it.
+
+import {GpsSession} from './data/gpssession.mjs';
+import {Sender, ownId} from './data/sender.mjs';
+import {Totals} from './data/totals.mjs';
+import {Tracks} from './data/tracks.mjs';
+import {Watcher} from './data/watcher.mjs';
+import * as Drive from './state/drive.mjs';
+import * as Link from './state/link.mjs';
+import * as Track from './state/track.mjs';
+import * as View from './state/view.mjs';
+import {Alarm} from './view/alarm.mjs';
+import {Fleet} from './view/fleet.mjs';
+import {Painter} from './view/painter.mjs';
+import {Screen} from './view/screen.mjs';
+import * as Words from './view/words.mjs';
+
+const ASK_AFTER_MS = 2_000; // a frame without an echo for so long: ask the server whether it can store
+const ASK_SILENT_MS = 20_000; // nothing came for so long: ask whether the server answers
+const ASK_EVERY_MS = 60_000;
+const ANSWER_MS = 5_000; // a server that takes longer does not answer
+const BEHIND_MS = 2_000;
+
+const darkness = window.matchMedia('(prefers-color-scheme: dark)');
+
+const socketUrl = (path, query) => {
+    const {protocol, host} = window.location;
+    return `${protocol === 'https:' ? 'wss' : 'ws'}://${host}${path}?${new URLSearchParams(query)}`;
+};
+
+export class Page {
+    // looks: figures.chart_config() and what the visitor may do.
+    constructor(looks) {
+        this.looks = looks;
+        this.screen = new Screen();
+        this.view = {...View.start(), ...JSON.parse(localStorage.getItem('speeddash.view') ?? '{}'), mode: 'watch'};
+        this.problems = [];
+        this.place = null; // the path shown
+        this.opened = false; // the live place was shown once
+        this.painter = new Painter(this);
+        this.tracks = new Tracks({changed: () => this.painter.drawSoon(), came: () => this.painter.drawArrived()});
+        this.totals = new Totals(() => this.painter.drawSoon());
+        const set = (id, props) => this.screen.set(id, props);
+        this.sender = new Sender({
+            open: (query) => set('socket', {url: query && socketUrl('/ws', query)}),
+            transmit: (text) => window.dash_clientside.set_props('socket', {send: text}),
+            stored: (readings) => {
+                this.receipts += readings.length;
+                this.arrived(readings);
+            },
+            woken: () => this.show(),
+        });
+        this.watcher = new Watcher({
+            open: (query) => set('live-socket', {url: query && socketUrl('/ws/live', query)}),
+            transmit: (text) => window.dash_clientside.set_props('live-socket', {send: text}),
+            arrived: (readings) => this.arrived(readings),
+            missed: (sources) => this.place === '/' && this.tracks.invalidate(sources),
+        });
+        this.gps = new GpsSession({
+            measured: (speed, at) => this.sender.measure(speed, at),
+            changed: () => this.showState(),
+        });
+        this.alarm = new Alarm(this);
+        this.fleet = new Fleet(this);
+        this.drive = Drive.start();
+        this.tickedAt = null;
+        this.listed = null; // the sources that the server knows, the latest first; null before the first answer
+        this.receipts = 0; // readings stored in this visit
+        this.fresh = 0; // readings that came while the range was fixed
+        this.cameAt = Date.now(); // when anything last came
+        this.storage = null; // why the server cannot store, in its words
+        this.signedOut = false; // the server does not know this browser any more
+        this.notDurable = null; // the settings with which a commit is not durable
+        this.askedAttempt = 0; // which try to connect the server was last asked about
+        Object.assign(this, {asking: false, askedAt: -Infinity, frozen: false});
+    }
+
+    async start() {
+        await this.sender.claim(ownId());
+        darkness.addEventListener('change', () => this.look({}));
+        document.addEventListener('visibilitychange', () => {
+            this.gps.stayAwake();
+            this.painter.draw();
+        });
+        window.addEventListener('online', () => this.watcher.sources.length && this.watcher.connect());
+        this.show();
+        // Not a dcc.Interval: a callback of Dash each second was half of what an idle page costs (35 ms a second).
+        setInterval(() => this.tick(), 1000);
+    }
+
+    // Another place, or another view of this one, by the navigation, a link, or Back.
+    go(path, search) {
+        const before = this.place;
+        this.place = path;
+        document.getElementById('live').hidden = path !== '/';
+        document.getElementById('page').dataset.place = path;
+        for (const link of document.querySelectorAll('nav a')) {
+            link.toggleAttribute('aria-current', link.pathname === path);
+            link.setAttribute('aria-current', link.pathname === path ? 'page' : 'false');
+        }
+        document.title = path === '/' ? 'SpeedDash' : `${path[1].toUpperCase()}${path.slice(2)} – SpeedDash`;
+        if (path === '/' && (!this.opened || (search && search !== this.query))) {
+            this.open(search);
+        } else if (path === '/' || before === '/' || before === null) {
+            this.look({});
+        }
+        this.fleet.go(path === '/fleet', search);
+    }
+
+    // Shows the live view of an address.
+    open(search) {
+        const {view, problems} = View.parse(search, View.remembered(this.view), this.looks.units, Date.now());
+        const {latest, maySend} = this.looks;
+        if (!search.includes('mode=') && !view.sources.length && latest !== null && !this.opened) {
+            Object.assign(view, {mode: 'watch', sources: [latest]});
+        }
+        if (!maySend && view.mode !== 'watch') {
+            Object.assign(view, {mode: 'watch', sources: []});
+        }
+        const first = !this.opened;
+        this.opened = true;
+        this.problems = problems;
+        if (first || view.mode !== this.view.mode) {
+            this.mode(view.mode, view, first);
+        } else {
+            this.look(view, false);
+        }
+    }
+
+    tick() {
+        const now = Date.now();
+        if (this.view.mode === 'simulate') {
+            this.drive = Drive.advance(this.drive, (now - (this.tickedAt ?? now)) / 1000, Math.random);
+            this.tickedAt = now;
+            this.sender.measure(this.drive.speed, now);
+        } else if (this.view.mode === 'watch') {
+            this.sender.rest();
+        }
+        this.sender.tick(now);
+        this.watcher.tick(now);
+        this.ask();
+        this.alarm.tick(now);
+        this.showState();
+        if (this.place === '/') {
+            this.painter.showNow();
+            this.painter.drawIfMoved();
+        } else {
+            this.fleet.tick(now);
+        }
+    }
+
+    get unit() {
+        return this.looks.units[this.view.unit];
+    }
+
+    get dark() {
+        const {theme} = this.view;
+        return theme === 'system' ? darkness.matches : theme === 'dark';
+    }
+
+    get theme() {
+        return this.looks.themes[this.dark ? 'dark' : 'light'];
+    }
+
+    get isFixed() {
+        return View.isFixed(this.view);
+    }
+
+    // The name under which this browser sends in a mode: the simulator has one of its own, so that no made-up reading is among real ones.
+    get own() {
+        return (this.view.mode === 'watch' ? null : this.sender.source) ?? this.ownSource({mode: 'gps', sources: []});
+    }
+
+    ownSource({mode, sources}) {
+        const name = sources[0] || this.sender.id;
+        return mode === 'simulate' && !name.startsWith('simulated-') ? `simulated-${name.replace(/^page-/, '')}`.slice(0, 64) : name;
+    }
+
+    get shownSources() {
+        return this.view.mode === 'watch' ? this.view.sources : [this.own];
+    }
+
+    // The one source that is shown, or null where there are none or several.
+    get only() {
+        const {shownSources: sources} = this;
+        return sources.length === 1 ? sources[0] : null;
+    }
+
+    listedSource(source) {
+        return this.listed?.find(({value}) => value === source) ?? null;
+    }
+
+    // km/h or null: what the link brings, else what the server stores for the source.
+    limitOf(source) {
+        return this.view.limit ?? this.listedSource(source)?.limit_kmh ?? null;
+    }
+
+    get link() {
+        return this.place === '/fleet' || this.view.mode === 'watch' ? this.watcher.link : this.sender.link;
+    }
+
+    get query() {
+        return View.format(this.view, this.looks.units);
+    }
+
+    // -- what is looked at
+
+    // Everything that changes what a person looks at comes through here. step: Back returns to what was shown before.
+    look(changes, step = true) {
+        const wasFixed = this.isFixed;
+        const before = this.view;
+        this.view = {...before, ...changes};
+        if (!this.isFixed || !wasFixed) {
+            this.fresh = 0;
+        }
+        if (this.place === '/' && this.opened) {
+            const far = ['mode', 'from', 'to'].some((name) => before[name] !== this.view[name]) || before.sources.join() !== this.view.sources.join();
+            const moved = this.query !== window.location.search;
+            window.history[far && step && moved ? 'pushState' : 'replaceState'](window.history.state, '', window.location.pathname + this.query);
+        }
+        localStorage.setItem('speeddash.view', JSON.stringify(View.remembered(this.view)));
+        this.show();
+    }
+
+    // Puts the view on the screen.
+    show() {
+        const {screen, view, place} = this;
+        screen.reader(view.unit, this.dark);
+        const link = View.format({...view, mode: 'watch', sources: [this.own], from: null}, this.looks.units);
+        screen.set('watch-link', {href: `/${link}`});
+        screen.text('source-name', this.own);
+        screen.controls(view, place, this.alarm.settings);
+        screen.limit(this.only, this.limitOf(this.only), this.unit);
+        screen.picker(view.mode === 'watch' ? view.sources : [], this.listed);
+        this.watcher.watch(place === '/fleet' ? this.fleet.sources : view.mode === 'watch' && (place === '/' || this.alarm.wanted) ? view.sources : []);
+        screen.set('sources-poll', {disabled: this.signedOut || place !== '/' || this.isFixed});
+        this.painter.draw();
+        this.showState();
+    }
+
+    // [from, to] in epoch ms.
+    range(now) {
+        const arrivals = this.shownSources.map((source) => this.tracks.of(source)).filter(({arrived: any}) => any);
+        const newest = arrivals
+            .map((track) => ({at: Track.newest(track).at, lag: track.arrived.lag}))
+            .sort((a, b) => b.at - a.at)[0];
+        return View.range(this.view, now, newest ?? null);
+    }
+
+    fix(range) {
+        this.look(View.fix(this.view, range));
+    }
+
+    pause() {
+        this.fix(this.range(Date.now()));
+    }
+
+    follow() {
+        this.look(View.follow(this.view));
+    }
+
+    move(share) {
+        const [from, to] = this.range(Date.now());
+        this.fix([from, to].map((end) => end + share * (to - from)));
+    }
+
+    mode(chosen, view = {sources: [], from: null, to: null}, step = true) {
+        this.gps.stop();
+        if (chosen === 'gps') {
+            this.gps.start();
+        }
+        if (chosen !== 'watch') {
+            this.tickedAt = null;
+            this.sender.wake(this.ownSource({...this.view, ...view, mode: chosen}));
+        }
+        this.look({...view, mode: chosen}, step);
+    }
+
+    showLatest() {
+        const sources = this.shownSources;
+        const last = Math.max(...(this.listed ?? []).filter(({value}) => sources.includes(value)).map(({last_ms: ms}) => ms));
+        if (this.view.mode !== 'watch' || !Number.isFinite(last)) {
+            this.follow();
+            return;
+        }
+        const width = View.WINDOWS[this.view.window];
+        this.fix([last + width / 20 - width, last + width / 20]);
+    }
+
+    // -- what comes
+
+    arrived(readings) {
+        this.cameAt = Date.now();
+        this.alarm.arrived(readings);
+        if (this.place === '/fleet') {
+            this.fleet.arrived(readings);
+            return;
+        }
+        const shown = new Set(this.shownSources);
+        this.fresh += this.tracks.arrived(readings.filter(({source}) => shown.has(source)), Date.now());
+        if (this.place === '/' && this.painter.waited) {
+            this.painter.showNow();
+        }
+    }
+
+    // The server's list of sources came. A view that watches nothing yet watches the latest; a track that is behind is read again:
+    // rows that other programs insert do not come through the socket.
+    sourcesListed(options) {
+        this.listed = options;
+        this.screen.limit(this.only, this.limitOf(this.only), this.unit);
+        if (this.view.mode === 'watch' && this.opened) {
+            this.screen.picker(this.view.sources, options);
+            if (!this.view.sources.length && options.length) {
+                this.look({sources: [options[0].value]}, false);
+                return;
+            }
+            for (const {value, last_ms: last} of options.filter(({value: source}) => this.view.sources.includes(source))) {
+                const track = this.tracks.of(value);
+                const newest = Track.newest(track);
+                if (newest && track.since !== Infinity && last > newest.at + BEHIND_MS) {
+                    this.tracks.invalidate([value]);
+                }
+            }
+        }
+        this.painter.drawSoon();
+    }
+
+    // Asks the server how it is: at the start, rarely, and while something suggests that it cannot store or does not answer.
+    async ask() {
+        const now = Date.now();
+        const {inFlight} = this.sender.outbox;
+        const stuck = inFlight && now - inFlight.sentAt > ASK_AFTER_MS;
+        // A socket cannot say why it was refused.
+        const refused = this.link.phase === 'lost' && this.link.attempt !== this.askedAttempt;
+        const failed = this.view.mode === 'watch' && this.place === '/' && this.tracks.failed;
+        const urgent = stuck || refused || this.signedOut || failed || this.storage || this.frozen;
+        const silent = !this.isFixed && this.place !== '/sources' && now - this.cameAt > ASK_SILENT_MS;
+        if (this.asking || now - this.askedAt < (urgent ? 0 : silent ? ASK_SILENT_MS : ASK_EVERY_MS)) {
+            return;
+        }
+        Object.assign(this, {asking: true, askedAt: now, askedAttempt: this.link.attempt});
+        let late = false;
+        const answer = await fetch('/readyz', {signal: AbortSignal.timeout(ANSWER_MS)}).catch(({name}) => {
+            late = name === 'TimeoutError'; // otherwise the server is gone, and the socket says so
+        });
+        const told = answer && (await answer.json().catch(() => ({})));
+        this.asking = false;
+        this.frozen = late;
+        if (this.signedOut !== (answer?.status === 401)) {
+            this.signedOut = !this.signedOut;
+            this.show();
+        }
+        this.storage = answer && !answer.ok && !this.signedOut ? told.detail ?? null : null;
+        if (answer?.ok) {
+            this.notDurable = told.durable === false ? told.durability : null;
+        }
+    }
+
+    // -- what is said
+
+    showState() {
+        const {sender, storage, signedOut, notDurable, frozen, view} = this;
+        const now = Date.now();
+        const idle = this.watcher.sources.length === 0 && (view.mode === 'watch' || this.place === '/fleet');
+        const state = Link.describe(this.link, {storage, frozen, idle, online: navigator.onLine, now});
+        document.getElementById('status').hidden = idle && this.place !== '/';
+        const waiting = sender.outbox?.waiting.length ?? 0;
+        const problems = [...this.problems, view.mode === 'gps' && this.gps.problem];
+        const notice = Words.notice({
+            problems, storage, signedOut, notDurable, refused: sender.refused, overflow: sender.overflow, waiting, simulated: view.mode === 'simulate',
+        });
+        this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', notice, this.alarm.words, now);
+        this.screen.fixed(this.isFixed, this.fresh);
+    }
+
+    // What `words.empty` wants to know.
+    circumstances() {
+        const {view: {mode}, isFixed: fixed, shownSources: sources, listed, tracks: {failed, loading}, gps} = this;
+        return {mode, fixed, sources, listed, failed, loading, gpsProblem: gps.problem};
+    }
+}

@@ -1,0 +1,43 @@
+// Units, and numbers as people read them. Pure functions.
+//
+//   A unit is {symbol, kmh}: km/h in one of it.
+
+// The ends of a dial with ten steps that people count in.
+const ENDS = [10, 20, 50, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1500, 2000, 5000];
+const TOPS = [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9, 10];
+const DISTANCE = {mph: ['mi', 1.609344], kn: ['nmi', 1.852]};
+
+// A speed in km/h as a number in the unit.
+export const value = (kmh, unit) => kmh / unit.kmh;
+
+export const text = (kmh, unit, digits = 1) => `${value(kmh, unit).toFixed(digits)} ${unit.symbol}`;
+
+// Miles with mph, nautical miles with knots.
+export const distance = (km, unit) => {
+    const [symbol, kmIn] = DISTANCE[unit.symbol] ?? ['km', 1];
+    const amount = km / kmIn;
+    return `${amount.toFixed(amount < 10 ? 2 : amount < 100 ? 1 : 0)} ${symbol}`;
+};
+
+export const duration = (ms) => {
+    const seconds = Math.round(ms / 1000);
+    const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+    if (h) {
+        return `${h} h ${String(m).padStart(2, '0')} min`;
+    }
+    return m ? `${m} min ${String(s).padStart(2, '0')} s` : `${s} s`;
+};
+
+// The end of the dial: the first that has room for the highest speed, in the unit, and at least for walking.
+export const end = (highestKmh, unit) => {
+    const highest = Math.max(value(highestKmh, unit) * 1.05, value(60, unit));
+    return ENDS.find((each) => each >= highest) ?? Math.ceil(highest / 1000) * 1000;
+};
+
+// The top of the axis: close above the highest speed, yet steady while that moves a little.
+export const top = (highestKmh, unit) => {
+    const highest = Math.max(value(highestKmh, unit) * 1.05, value(60, unit));
+    const decade = 10 ** Math.floor(Math.log10(highest));
+    return TOPS.find((each) => each * decade >= highest) * decade;
+};
+

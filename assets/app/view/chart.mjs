@@ -1,0 +1,152 @@
+// From points to a figure, a picture, a file, a table. Pure functions.
+//
+//   What is shown is {look, unit, series: [{source, colour, points, limit (km/h or null)}], range: [from, to] in epoch ms, top,
+//   narrow}: look as figures.looks() makes it, points as track.points() makes them, top the upper end of the axis in the unit.
+
+import * as Buckets from '../state/buckets.mjs';
+import * as Units from '../state/units.mjs';
+
+const LINE_PX = 2;
+
+// Plotly draws a date without zone as it stands: the reader's own clock.
+export const local = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, -1);
+
+// Epoch ms of an end of a range as Plotly gives it, on the reader's own clock.
+export const instant = (end) => (typeof end === 'number' ? end : new Date(end.replace(' ', 'T')).getTime());
+
+export const name = (source) => source || '(unnamed)';
+
+const middle = ({width}, {at}) => at + width / 2;
+
+// Buckets that follow each other without a gap.
+const stretches = (points) => {
+    const gap = Buckets.gapMs(points);
+    const found = [];
+    points.buckets.forEach((bucket, n) => {
+        const before = points.buckets[n - 1];
+        if (!before || bucket.firstAt - before.lastAt > gap) {
+            found.push([]);
+        }
+        found[found.length - 1].push(bucket);
+    });
+    return found;
+};
+
+// Around everything that the readings of these buckets reach: along their highest, and back along their lowest.
+const outline = (part, of) => [
+    ...part.flatMap(({firstAt, lastAt, max}) => [[firstAt, of(max)], [lastAt, of(max)]]),
+    ...part.toReversed().flatMap(({firstAt, lastAt, min}) => [[lastAt, of(min)], [firstAt, of(min)]]),
+];
+
+// A point without a speed between two stretches: the line breaks there.
+const broken = (parts) => parts.flatMap((part, n) => (n ? [[part[0][0], null, null], ...part] : part));
+
+const trace = (triples, look) => ({
+    type: 'scatter',
+    mode: 'lines',
+    x: triples.map(([at]) => local(at)),
+    y: triples.map(([, speed]) => speed),
+    ...look,
+});
+
+const faint = (colour, alpha) =>
+    `rgba(${[1, 3, 5].map((n) => parseInt(colour.slice(n, n + 2), 16)).join(', ')}, ${alpha})`;
+
+// What a source looks like: its mean as a line, from its lowest to its highest as a band where there is more than one reading
+// to a point, lone readings as dots, and what is above the limit in a colour of its own.
+const traces = ({look, unit, series}, {source, colour, points, limit}) => {
+    const of = (kmh) => Units.value(kmh, unit);
+    const ink = look.lines[colour % look.lines.length];
+    const parts = stretches(points);
+    const line = broken(parts.map((part) => part.map((each) => [middle(points, each), of(each.total / each.n), each])));
+    const lone = parts.filter((part) => part.length === 1).flat();
+    const found = [];
+    if (points.width) {
+        found.push({
+            ...trace(broken(parts.map((part) => outline(part, of))), {}),
+            // One colour with the stroke of the line, which the readings themselves would have (tests/test_page_pixels.py).
+            fill: 'toself', fillcolor: ink, line: {color: ink, width: LINE_PX}, opacity: 0.25,
+            hoverinfo: 'skip', showlegend: false, name: 'band',
+        });
+    }
+    const area = series.length === 1 && !points.width;
+    found.push(trace(line, {
+        name: name(source).replaceAll('<', '&lt;'), // Plotly takes some HTML
+        line: {color: ink, width: LINE_PX},
+        customdata: line.map(([, , each]) => each && [each.n, of(each.min), of(each.max)]),
+        hovertemplate: points.width
+            ? `%{y:.1f} ${unit.symbol} (%{customdata[1]:.1f} to %{customdata[2]:.1f}, %{customdata[0]} readings)`
+            : `%{y:.1f} ${unit.symbol}`,
+        ...(area && {fill: 'tozeroy', fillcolor: faint(ink, 0.1)}),
+    }));
+    if (lone.length) {
+        found.push(trace(lone.map((each) => [middle(points, each), of(each.total / each.n)]), {
+            mode: 'markers', marker: {color: ink, size: 5}, hoverinfo: 'skip', showlegend: false, name: 'lone',
+        }));
+    }
+    if (limit !== null) {
+        const over = Buckets.above(points, limit).map(({line: part}) => part.map(([at, kmh]) => [at, of(kmh)]));
+        // Several lines keep their own colours: what is above the limit glows behind them.
+        const several = series.length > 1;
+        found.splice(several ? 0 : found.length, 0, trace(broken(over), {
+            line: several ? {color: faint(look.above, 0.35), width: 9} : {color: look.above, width: 3},
+            hoverinfo: 'skip', showlegend: false, name: 'above the limit',
+        }));
+    }
+    return found;
+};
+
+export const figure = (shown) => {
+    const {look, unit, series, range, top, narrow} = shown;
+    const {layout} = look.figure;
+    const of = (kmh) => Units.value(kmh, unit);
+    const several = series.length > 1;
+    const limits = series.filter(({limit}) => limit !== null);
+    return {
+        data: series.flatMap((each) => traces(shown, each)),
+        layout: {
+            ...layout,
+            showlegend: several,
+            margin: {...layout.margin, t: several ? 36 : layout.margin.t},
+            xaxis: {...layout.xaxis, range: range.map(local), autorange: false, ...(narrow && {nticks: 3})},
+            yaxis: {...layout.yaxis, range: [0, top], ticksuffix: ` ${unit.symbol}`},
+            shapes: limits.map(({limit}) => ({
+                type: 'line', xref: 'paper', x0: 0, x1: 1, y0: of(limit), y1: of(limit), layer: 'below',
+                line: {color: look.limit, width: 1.5, dash: 'dash'},
+            })),
+            annotations: limits.map(({source, limit}) => ({
+                xref: 'paper', x: 1, xanchor: 'right', y: of(limit), yanchor: 'bottom', showarrow: false,
+                text: `limit ${several ? `${name(source).replaceAll('<', '&lt;')} ` : ''}${Number(of(limit).toFixed(1))}`,
+                font: {color: look.limit, size: 12},
+            })),
+        },
+    };
+};
+
+export const title = ({series, unit, range}, zone) => {
+    const [from, to] = range.map((end) => local(end).slice(0, 19).replace('T', ' '));
+    const names = series.map(({source}) => name(source)).join(', ') || 'no source';
+    return {
+        text: `Speed of ${names} in ${unit.symbol}, ${from} to ${to} (${zone})`,
+        file: `speeddash_${series.map(({source}) => source || 'unnamed').join('+').slice(0, 80)}_${from}_${to}`
+            .replaceAll(':', '').replaceAll(' ', 'T'),
+    };
+};
+
+// The same chart as a picture that explains itself: a title with source, range and unit, an opaque ground.
+export const picture = (shown, zone) => {
+    const {data, layout} = figure(shown);
+    const {text, file} = title(shown, zone);
+    return {
+        figure: {
+            data,
+            layout: {
+                ...layout,
+                title: {text: text.replaceAll('<', '&lt;'), font: {size: 15}, x: 0.5},
+                margin: {l: 72, r: 32, t: shown.series.length > 1 ? 88 : 56, b: 56},
+                paper_bgcolor: shown.look.card,
+            },
+        },
+        name: file,
+    };
+};

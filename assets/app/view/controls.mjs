@@ -1,0 +1,128 @@
+// What each button, choice and key does.
+
+import {PNG} from './exports.mjs';
+import * as View from '../state/view.mjs';
+
+export class Controls {
+    constructor(page, upload) {
+        Object.assign(this, {page, upload});
+        this.actions = {
+            pause: () => (page.isFixed ? page.follow() : page.pause()),
+            'go-live': () => page.follow(),
+            earlier: () => page.move(-0.5),
+            later: () => page.move(0.5),
+            'show-latest': () => page.showLatest(),
+            'export-png': () => PNG(page.screen.shown),
+            fullscreen: () => this.fullScreen(),
+            driving: () => page.look({drive: true}),
+            'leave-driving': () => page.look({drive: false, mirror: false}),
+            mirror: () => page.look({mirror: !page.view.mirror}),
+            'show-table': () => this.table(),
+            help: () => document.querySelector('#keys').showModal(),
+            'close-help': () => document.querySelector('#keys').close(),
+            'open-import': () => upload.open(),
+        };
+        this.choices = {
+            source: (value) => value !== page.view.mode && page.mode(value),
+            window: (value) => page.look({...View.follow(page.view), window: value}),
+            unit: (value) => page.look({unit: value}),
+            theme: (value) => page.look({theme: value}),
+            shortcuts: (value) => page.alarm.set({shortcuts: value}),
+            sound: (value) => page.alarm.set({sound: value}),
+            notify: (value) => page.alarm.set({notify: value}),
+            hold: (value) => page.alarm.set({hold: value}),
+            silence: (value) => page.alarm.set({silence: value}),
+        };
+        const windows = Object.keys(View.WINDOWS).map((name, n) => [String(n + 1), () => this.choices.window(name)]);
+        this.liveKeys = {
+            ' ': this.actions.pause,
+            ...Object.fromEntries(windows),
+            ArrowLeft: this.actions.earlier,
+            ArrowRight: this.actions.later,
+            l: this.actions['go-live'],
+            d: () => page.look({drive: !page.view.drive, mirror: false}),
+            m: this.actions.mirror,
+        };
+        this.keys = {
+            u: () => page.look({unit: this.next(Object.keys(page.looks.units), page.view.unit)}),
+            i: () => upload.open(),
+            t: () => page.look({theme: this.next(View.THEMES, page.view.theme)}),
+            f: this.actions.fullscreen,
+            '?': this.actions.help,
+        };
+    }
+
+    listen() {
+        document.addEventListener('click', (event) => this.clicked(event));
+        document.addEventListener('keydown', (event) => this.keyDown(event));
+        this.upload.listen();
+    }
+
+    // Buttons of places come and go: their clicks are seen here.
+    clicked({target}) {
+        const choice = target.closest('.choice [data-value]');
+        if (choice) {
+            this.choices[choice.parentElement.id](choice.dataset.value);
+        }
+        const menu = document.getElementById('settings');
+        const done = menu.contains(target) && target.closest('button') && !choice;
+        if (menu.open && (done || !menu.contains(target))) {
+            menu.open = false;
+        }
+        const act = {'open-import-here': () => this.upload.open(), 'trips-print': () => window.print(), 'fleet-fullscreen': this.actions.fullscreen}[target.id];
+        act?.();
+    }
+
+    // A key belongs to the page unless a person is typing, choosing, or has a button under it. Shortcuts of one character can be switched
+    // off (WCAG 2.1.4).
+    keyDown(event) {
+        const {page} = this;
+        if (event.key === 'Escape' && page.view.drive) {
+            this.actions['leave-driving']();
+            return;
+        }
+        const busy = event.target.closest('input, textarea, select, dialog, nav, table, [role=listbox], [role=grid], [role=option], [role=dialog], [contenteditable]');
+        const onButton = [' ', 'ArrowLeft', 'ArrowRight'].includes(event.key) && event.target.closest('button, a, summary, input, [tabindex="0"]');
+        const action = (page.place === '/' && this.liveKeys[event.key]) || this.keys[event.key];
+        if (!action || busy || onButton || event.ctrlKey || event.metaKey || event.altKey || page.alarm.settings.shortcuts === 'off') {
+            return;
+        }
+        event.preventDefault();
+        action();
+    }
+
+    next(choices, current) {
+        return choices[(choices.indexOf(current) + 1) % choices.length];
+    }
+
+    fullScreen() {
+        return document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.(); // an iPhone has none
+    }
+
+    // What the chart shows as rows: the server makes them.
+    table() {
+        const box = document.getElementById('table');
+        const {screen: {shown}} = this.page;
+        box.hidden = !box.hidden;
+        this.page.screen.set('show-table', {'aria-expanded': String(!box.hidden)});
+        const of = box.hidden || !shown ? null : {sources: shown.series.map(({source}) => source), from: shown.range[0], to: shown.range[1]};
+        this.page.screen.set('table-of', {data: of});
+    }
+
+    // Whole local days, the last one included; an empty field is the other's day. The fields are changed by the page as well.
+    days(first, last) {
+        const {page} = this;
+        const [begin, end] = [first || last, last || first];
+        if (!begin || `${begin} ${end}` === page.screen.days) {
+            return;
+        }
+        const [from, to] = [new Date(`${begin}T00:00`), new Date(`${end}T00:00`)];
+        to.setDate(to.getDate() + 1);
+        page.problems = from < to ? [] : ['From must be before To.'];
+        if (from < to) {
+            page.fix([from.getTime(), to.getTime()]);
+        } else {
+            page.showState();
+        }
+    }
+}

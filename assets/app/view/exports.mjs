@@ -1,0 +1,11 @@
+// What is shown, saved as a picture.
+
+import {picture} from './chart.mjs';
+
+export const PNG = (shown) => {
+    const {figure, name} = picture(shown, Intl.DateTimeFormat().resolvedOptions().timeZone);
+    const graph = document.querySelector('#live-graph');
+    window.Plotly.downloadImage(figure, {
+        format: 'png', scale: 2, width: Math.max(800, graph.clientWidth), height: Math.max(400, graph.clientHeight), filename: name,
+    });
+};

@@ -1,0 +1,150 @@
+// When the page draws, and what: the chart, the figures beside it, the table.
+
+import * as Buckets from '../state/buckets.mjs';
+import * as Chart from './chart.mjs';
+import {age} from './fleet.mjs';
+import * as Track from '../state/track.mjs';
+import * as Units from '../state/units.mjs';
+import * as Words from './words.mjs';
+
+const REDRAW_MS = 100;
+const REFRESH_MS = 10_000;
+const ARRIVED_MS = 2_000;
+const IDLE_SHARE = 3; // times as long idle as drawing: the page stays usable however fast readings come
+const SILENT_MS = 10_000;
+const LEAD_MS = 5_000; // the line comes in from outside the edge
+const MAX_POINTS = 2_000; // more costs over 20 ms a redraw
+const MIN_POINTS = 1_500; // a day in minutes, with the minutes at its ends
+const POINTS_A_PIXEL = 1.5; // one at least, whatever step of the ladder they come to
+
+export class Painter {
+    constructor(page) {
+        this.page = page;
+        this.timer = null;
+        this.due = 0; // when it goes off, epoch ms
+        this.cost = 0;
+        this.drawnAt = 0;
+        this.pixels = 1000;
+        this.gap = 5_000;
+        this.ends = new Map(); // of the dial, by source and unit: it grows and never shrinks, so that the needle means the same
+    }
+
+    get waited() {
+        return Date.now() - this.drawnAt > REDRAW_MS;
+    }
+
+    // A second that passed moves a wide window by less than a pixel: then there is nothing to draw. One that stands still is
+    // drawn now and then all the same, because drawing asks again for what could not be read.
+    drawIfMoved() {
+        const [from, to] = this.page.range(Date.now());
+        if (Date.now() - this.drawnAt >= (this.page.isFixed ? REFRESH_MS : Math.min(REFRESH_MS, (to - from) / this.pixels))) {
+            this.drawSoon();
+        }
+    }
+
+    drawSoon(rest = 0) {
+        const idle = Math.max(REDRAW_MS, IDLE_SHARE * this.cost, rest);
+        const due = Math.max(Date.now() + REDRAW_MS / 2, this.drawnAt + idle);
+        if (this.timer === null || due < this.due) {
+            clearTimeout(this.timer);
+            this.due = due;
+            this.timer = setTimeout(() => this.draw(), due - Date.now());
+        }
+    }
+
+    // For readings that came: in a wide window a second of them is a small part of a pixel.
+    drawArrived() {
+        const [from, to] = this.page.range(Date.now());
+        this.drawSoon(Math.min(ARRIVED_MS, (to - from) / this.pixels / 10));
+    }
+
+    draw() {
+        clearTimeout(this.timer);
+        this.timer = null;
+        const graph = document.querySelector('#live-graph');
+        if (document.hidden || !graph || this.page.place !== '/' || !this.page.opened) {
+            return;
+        }
+        const {page} = this;
+        const began = performance.now();
+        const now = Date.now();
+        const shown = this.look(graph, now);
+        const readings = page.screen.chart(shown);
+        page.screen.message(...(readings ? [null, false] : Words.empty(page.circumstances())));
+        page.screen.figures(this.rows(shown, now), page.unit);
+        page.screen.downloads(page.only, shown.range, page.view.unit, page.shownSources);
+        this.showNow();
+        this.drawnAt = Date.now();
+        const plot = graph.querySelector('.js-plotly-plot');
+        plot?.once?.('plotly_afterplot', () => {
+            this.cost = performance.now() - began; // Plotly draws later than its figure is set
+        });
+    }
+
+    // What the chart shows now, as `chart` takes it; asks for what is missing.
+    look(graph, now) {
+        const {page} = this;
+        const sources = page.shownSources;
+        const [from, to] = page.range(now);
+        const lead = Math.min(LEAD_MS, (to - from) / 5);
+        this.pixels = Math.max(100, graph.clientWidth - 80);
+        const most = Math.min(MAX_POINTS, Math.max(MIN_POINTS, Math.round(POINTS_A_PIXEL * this.pixels)));
+        page.tracks.require(sources, from - lead, page.isFixed ? to + lead : null, most);
+        const series = sources.map((source, colour) => {
+            const points = Track.points(page.tracks.of(source), from - lead, to + lead, most);
+            const inside = points.buckets.filter(({firstAt, lastAt}) => lastAt >= from && firstAt <= to);
+            const highest = inside.reduce((found, {max}) => Math.max(found, max), 0);
+            const about = Buckets.summary({width: points.width, buckets: inside});
+            const exact = about && points.width ? page.totals.of(page.tracks.of(source), [from, to], page.isFixed) : null;
+            return {source, colour, points, highest, limit: page.limitOf(source), summary: exact ?? about};
+        });
+        const highest = Math.max(0, ...series.map((each) => Math.max(each.highest, each.limit ?? 0)));
+        this.gap = series.length ? Buckets.gapMs(series[0].points) : this.gap;
+        return {
+            look: page.theme, unit: page.unit, series, range: [from, to], top: Units.top(highest, page.unit),
+            narrow: graph.clientWidth < 600,
+        };
+    }
+
+    rows({series}, now) {
+        return series.map(({source, colour, points, summary}) => {
+            const reading = this.latest(source, points);
+            const today = reading && new Date(reading.at).toDateString() === new Date(now).toDateString();
+            const last = reading && Chart.local(reading.at).slice(today ? 11 : 0, 19).replace('T', ' ');
+            const {lines} = this.page.theme;
+            return {source: Chart.name(source), colour: lines[colour % lines.length], summary, last, speed: reading?.speed};
+        });
+    }
+
+    // The latest reading that is known of a source: what came last, or the end of what is shown.
+    latest(source, points) {
+        const held = Track.newest(this.page.tracks.of(source));
+        const shown = points?.buckets.at(-1);
+        return held ?? (shown ? {at: shown.lastAt, speed: shown.last} : null);
+    }
+
+    // The end of the dial of a source.
+    end(source, highest) {
+        const key = `${source} ${this.page.view.unit}`;
+        const end = Math.max(this.ends.get(key) ?? 0, Units.end(highest, this.page.unit));
+        this.ends.set(key, end);
+        return end;
+    }
+
+    showNow() {
+        const {page} = this;
+        const now = Date.now();
+        const [source] = page.shownSources;
+        const first = page.screen.shown?.series[0];
+        const reading = source === undefined ? null : this.latest(source, first?.points);
+        const limit = source === undefined ? null : page.limitOf(source);
+        const arrivedAt = source === undefined ? 0 : page.tracks.of(source).arrived?.when ?? 0;
+        const seen = Math.max(arrivedAt, reading?.at ?? 0, source === undefined ? 0 : page.listedSource(source)?.last_ms ?? 0);
+        const stale = page.link.phase !== 'live' || Boolean(page.storage) || page.frozen || now - seen > this.gap;
+        const end = this.end(source, Math.max(first?.highest ?? 0, limit ?? 0, reading?.speed ?? 0));
+        page.screen.now(reading, page.unit, end, limit, stale);
+        const silent = now - seen > Math.max(this.gap, SILENT_MS);
+        page.screen.text('age', page.isFixed || !seen ? '' : silent ? `silent for ${age(now - seen)}` : 'live');
+        page.screen.text('stored', page.receipts.toLocaleString());
+    }
+}

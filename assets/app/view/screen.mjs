@@ -1,0 +1,232 @@
+// Shows what the page knows. Nothing is decided here; each property is set only when it differs from what stands there.
+
+import {figure, local} from './chart.mjs';
+import {address, iso} from '../data/rest.mjs';
+import * as Units from '../state/units.mjs';
+import {isFixed} from '../state/view.mjs';
+
+const DIAL_STEPS = 10;
+const DAY_MS = 86_400_000;
+
+const same = (a, b) => a === b || (typeof a === 'object' && typeof b === 'object' && JSON.stringify(a) === JSON.stringify(b));
+
+// A Dash component as JSON.
+const element = (type, props) => ({namespace: 'dash_html_components', type, props});
+
+const cells = (type, row) => element('Tr', {children: row.map((cell) => element(type, {children: cell}))});
+
+const table = (head, rows) => element('Table', {children: [
+    element('Thead', {children: [cells('Th', head)]}),
+    element('Tbody', {children: rows.map((row) => cells('Td', row))}),
+]});
+
+const describe = ({average, maximum, km, movingMs, exact}, unit) => {
+    const about = exact ? '' : '≈ ';
+    return {
+        average: about + Units.text(average, unit),
+        maximum: about + Units.text(maximum, unit),
+        // From buckets they would be wrong by far: the server is asked for them.
+        distance: exact ? Units.distance(km, unit) : '…',
+        moving: exact ? Units.duration(movingMs) : '…',
+    };
+};
+
+export class Screen {
+    constructor() {
+        this.standing = new Map();
+        this.shown = null; // what the chart shows, for the exports
+        this.announcedAt = 0;
+    }
+
+    set(id, props) {
+        const before = this.standing.get(id) ?? {};
+        const news = Object.fromEntries(Object.entries(props).filter(([name, value]) => !same(before[name], value)));
+        if (Object.keys(news).length) {
+            this.standing.set(id, {...before, ...news});
+            window.dash_clientside.set_props(id, news);
+        }
+    }
+
+    // A person gave a control a value. Returns whether it is news: what the page set itself is not.
+    chosen(id, value) {
+        const news = !same(this.standing.get(id)?.value ?? null, value ?? null);
+        this.standing.set(id, {...this.standing.get(id), value});
+        return news;
+    }
+
+    // A text that changes all the time goes straight into its element: through Dash each costs a pass over the whole page
+    // (measured: 0.2 ms; some ten a second). Nothing else ever changes these elements.
+    text(id, text, className = null) {
+        const before = this.standing.get(id) ?? {};
+        if (before.text !== text || before.className !== className) {
+            this.standing.set(id, {text, className});
+            const element = document.getElementById(id);
+            element.textContent = text;
+            if (className !== null) {
+                element.className = className;
+            }
+        }
+    }
+
+    // Presses the button of a value, and no other of its group.
+    choice(id, value) {
+        for (const button of document.getElementById(id).children) {
+            button.setAttribute('aria-pressed', String(button.dataset.value === value));
+        }
+    }
+
+    // The sources to choose from: those the server knows (null before it has told), and those that a link names.
+    picker(chosen, listed) {
+        const known = listed ?? [];
+        const unheard = chosen.filter((source) => !known.some(({value}) => value === source));
+        const word = listed ? ' (nothing yet)' : '';
+        const options = [...unheard.map((source) => ({value: source, label: source + word})), ...known];
+        this.set('watched', {options: options.map(({value, label}) => ({value, label})), value: chosen});
+    }
+
+    // The controls as the view has them.
+    controls(view, place, settings) {
+        const fixed = isFixed(view);
+        this.choice('source', view.mode);
+        this.choice('window', fixed ? null : view.window);
+        this.choice('unit', view.unit);
+        this.choice('theme', view.theme);
+        for (const name of ['shortcuts', 'sound', 'notify', 'hold', 'silence']) {
+            this.choice(name, settings[name]);
+        }
+        const days = fixed ? [view.from, view.to - 1].map((end) => local(end).slice(0, 10)) : [null, null];
+        this.days = days.join(' ');
+        this.set('day-first', {value: days[0] ?? ''});
+        this.set('day-last', {value: days[1] ?? ''});
+        this.set('sending', {hidden: view.mode === 'watch'});
+        this.set('watching', {hidden: view.mode !== 'watch'});
+        this.set('stored-row', {hidden: view.mode === 'watch'});
+        this.set('mirror', {'aria-pressed': String(view.mirror)});
+        const live = place === '/';
+        const page = document.getElementById('page');
+        for (const [name, on] of Object.entries({kiosk: live && view.kiosk, drive: live && view.drive, mirror: live && view.mirror, fixed: live && fixed})) {
+            page.classList.toggle(name, on);
+        }
+        document.documentElement.dataset.theme = live && view.drive ? 'dark' : view.theme;
+        this.text('zone', `Times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`);
+    }
+
+    // What server callbacks know of the reader: speeddash/page/reader.py.
+    reader(unit, dark) {
+        const parts = new Intl.NumberFormat().formatToParts(12345.6);
+        const mark = (type, usual) => parts.find((part) => part.type === type)?.value ?? usual;
+        const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+        document.documentElement.dataset.agThemeMode = dark ? 'dark-blue' : 'light';
+        this.set('reader', {data: {zone, decimal: mark('decimal', '.'), group: mark('group', ''), unit, dark}});
+    }
+
+    // The limit of the one source that is shown; hidden where there are none or several.
+    limit(source, kmh, unit) {
+        document.getElementById('limit-row').hidden = source === null;
+        this.set('limit-source', {data: source});
+        const text = kmh === null ? '' : String(Number(Units.value(kmh, unit).toFixed(2)));
+        if (document.activeElement?.id !== 'limit') {
+            this.set('limit', {value: text});
+        }
+    }
+
+    state({text, kind}, waiting, notice, alarm, now) {
+        this.text('status', text, `status ${kind}`);
+        this.text('waiting', waiting);
+        this.set('notice', {children: [alarm, notice].filter(Boolean).join(' · '), hidden: !notice && !alarm, className: alarm ? 'notice alarm' : 'notice'});
+        this.announce([alarm, text.replace(/ in \d+ s$/, ''), notice].filter(Boolean).join('. '), now);
+    }
+
+    // fresh: readings that came while the range was fixed.
+    fixed(fixed, fresh) {
+        this.set('pause', {children: 'Pause', hidden: fixed});
+        this.set('go-live', {hidden: !fixed, children: fresh ? `Resume live, +${fresh} new` : 'Resume live'});
+    }
+
+    // For ears, at most every ten seconds, and only news.
+    announce(words, now) {
+        if (now - this.announcedAt >= 10_000 && this.standing.get('announce')?.text !== words) {
+            this.announcedAt = now;
+            this.text('announce', words);
+        }
+    }
+
+    // The speed now, in digits and as a needle. stale: nothing came for too long.
+    now(first, unit, end, limit, stale) {
+        const over = first && limit !== null && first.speed > limit;
+        const digits = first ? Units.value(first.speed, unit).toFixed(0) : '–';
+        const look = [stale && 'stale', over && 'over', digits.length > 3 && 'long'].filter(Boolean).join(' ');
+        this.text('speed-now', digits, look);
+        this.text('unit-now', unit.symbol);
+        const share = (kmh) => Number(Math.min(1, Units.value(kmh, unit) / end).toFixed(4));
+        const dial = document.getElementById('dial');
+        dial.style.setProperty('--speed', first ? share(first.speed) : 0);
+        dial.style.setProperty('--limit', limit === null ? 1 : share(limit));
+        dial.classList.toggle('stale', stale);
+        dial.classList.toggle('over', Boolean(over && !stale));
+        this.scale(end);
+    }
+
+    // The numbers around the dial.
+    scale(end) {
+        if (this.end !== end) {
+            this.end = end;
+            document.getElementById('dial-scale').replaceChildren(...Array.from({length: DIAL_STEPS + 1}, (_, n) => {
+                const number = document.createElement('span');
+                number.textContent = Number(((end * n) / DIAL_STEPS).toFixed(1));
+                number.style.setProperty('--place', n / DIAL_STEPS);
+                return number;
+            }));
+        }
+    }
+
+    // The figures of the first source, and a table of all where there are several.
+    figures(rows, unit) {
+        const [first] = rows;
+        const figures = first?.summary ? describe(first.summary, unit) : {};
+        for (const id of ['average', 'maximum', 'distance', 'moving']) {
+            this.text(id, figures[id] ?? '–');
+        }
+        this.text('last-time', first?.last ?? '–');
+        const of = (kmh) => (kmh === undefined || kmh === null ? '–' : Units.value(kmh, unit).toFixed(0));
+        this.set('others', {children: rows.length < 2 ? [] : [table(
+            ['Source', `Now, ${unit.symbol}`, 'Average', 'Max.', 'Distance'],
+            rows.map(({source, colour, speed, summary}) => {
+                const swatch = element('Span', {className: 'swatch', style: {'--colour': colour}});
+                const distance = summary ? describe(summary, unit).distance : '–';
+                return [[swatch, source], of(speed), of(summary?.average), of(summary?.maximum), distance];
+            }),
+        )]});
+    }
+
+    chart(shown) {
+        this.shown = shown;
+        window.dash_clientside.set_props('live-graph', {figure: figure(shown)});
+        const [from, to] = shown.range;
+        const inside = ({firstAt, lastAt}) => lastAt >= from && firstAt <= to;
+        const readings = shown.series.flatMap(({points}) => points.buckets.filter(inside)).reduce((sum, {n}) => sum + n, 0);
+        const {width} = shown.series.reduce((widest, {points}) => (points.width > widest.width ? points : widest), {width: 0});
+        const folded = width ? `, a point for every ${width < 1000 ? `${Number(width.toFixed(1))} ms` : Units.duration(width)}` : '';
+        this.text('shown', `${readings.toLocaleString('en')} readings shown${folded}`);
+        return readings;
+    }
+
+    // Where all readings of one source in a range are to be had as files, and its trips.
+    downloads(source, [from, to], unit, sources) {
+        document.getElementById('readings').hidden = source === null;
+        for (const kind of source === null ? [] : ['csv', 'ndjson', 'gpx']) {
+            const given = {source, from: iso(from), to: iso(to), ...(kind === 'csv' && {unit})};
+            document.getElementById(`readings-${kind}`).setAttribute('href', address(`export.${kind}`, given));
+        }
+        const days = [from, to - 1].map((end) => local(end).slice(0, 10));
+        const query = new URLSearchParams([...sources.map((each) => ['source', each]), ['from', days[0]], ['to', days[1]]]);
+        const range = to - from < DAY_MS ? query.toString().replace(/&?from=.*/, '') : query;
+        this.set('trips-link', {href: `/trips?${range}`});
+    }
+
+    message(text, latest) {
+        this.set('message', {hidden: !text});
+        this.text('message-text', text ?? '');
+        this.set('show-latest', {hidden: !latest});
+    }
+}

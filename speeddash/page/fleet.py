@@ -1,0 +1,246 @@
+"""The fleet place: a tile for each source, for a wall. `assets/app/view/fleet.mjs` fills the tiles with what streams."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple, get_args
+from urllib.parse import parse_qs, urlencode
+
+from dash import ALL, Input, Output, State, ctx, dcc, html
+from dash.development.base_component import Component
+from dash.exceptions import PreventUpdate
+
+from speeddash.errors import StoreError
+from speeddash.history.history import History
+from speeddash.page.controls import button, choice_buttons, choices
+from speeddash.page.place import Callbacks, Visitor, one_changed
+from speeddash.page.reader import Reader
+from speeddash.page.source_list import ListedSource, SourceList
+from speeddash.store import Store
+from speeddash.timerange import TimeRange
+
+PATH: Final = "/fleet"
+#: Tiles of one page: a connection of /ws/live watches at most as many sources.
+MAX_TILES: Final = 200
+#: How long a distance of today answers.
+TODAY_FRESH_S: Final = 60.0
+Sort = Literal["name", "last", "speed"]
+SORTS: Final = {"name": "By name", "last": "Latest first", "speed": "Fastest first"}
+
+
+class FleetView(NamedTuple):
+    """What the fleet place shows.
+
+    Attributes:
+        sources: Only these sources, in this order; empty for all.
+        sort: Order of all sources.
+        find: Only sources whose name contains it.
+        kiosk: Without controls, with a clock.
+    """
+
+    sources: tuple[str, ...] = ()
+    sort: Sort = "name"
+    find: str = ""
+    kiosk: bool = False
+
+
+def parse(search: str | None) -> FleetView:
+    """Return the view of an address."""
+    query = parse_qs((search or "").removeprefix("?"), keep_blank_values=True)
+    sources = [name for given in query.get("source", []) for name in given.split(",")]
+    sort = query.get("sort", ["name"])[-1]
+    return FleetView(
+        tuple(dict.fromkeys(sources))[:MAX_TILES],
+        sort if sort in get_args(Sort) else "name",  # type: ignore[arg-type]
+        query.get("find", [""])[-1],
+        query.get("kiosk", [""])[-1] == "1",
+    )
+
+
+def format_view(view: FleetView) -> str:
+    """Return the query of a view, with `?`."""
+    query = [("source", each) for each in view.sources]
+    query += [("sort", view.sort)] if view.sort != "name" else []
+    query += [("find", view.find)] if view.find else []
+    query += [("kiosk", "1")] if view.kiosk else []
+    return "?" + urlencode(query, safe=":") if query else ""
+
+
+class FleetPlace:
+    """The fleet place of one Dash application."""
+
+    path = PATH
+    title = "Fleet"
+
+    def __init__(self, store: Store, history: History, sources: SourceList) -> None:
+        self._store = store
+        self._history = history
+        self._sources = sources
+        #: Distance of today by source and day: (when it was read, last reading then, km).
+        self._today: dict[tuple[str, int], tuple[float, int, float]] = {}
+
+    def layout(self, search: str, reader: Reader, visitor: Visitor) -> Component:  # noqa: ARG002 - a place has all of them
+        """Return the components of the place."""
+        view = parse(search)
+        return html.Main(
+            id="fleet-place",
+            className="place fleet-place",
+            children=[
+                dcc.Store(id="fleet-data"),
+                dcc.Interval(id="fleet-poll", interval=10_000),
+                html.H1("Fleet", className="unseen"),
+                html.Div(
+                    className="toolbar fleet-tools",
+                    children=[
+                        html.Div(
+                            className="picker",
+                            children=[
+                                html.Label("Sources", htmlFor="fleet-source", className="unseen"),
+                                dcc.Dropdown(
+                                    id="fleet-source",
+                                    options=_options(self._sources.held()),
+                                    multi=True,
+                                    placeholder="All sources",
+                                    value=list(view.sources),
+                                ),
+                            ],
+                        ),
+                        html.Label(
+                            className="field",
+                            htmlFor="fleet-find",
+                            children=[
+                                html.Span("Find"),
+                                dcc.Input(
+                                    id="fleet-find",
+                                    type="search",
+                                    value=view.find,
+                                    debounce=0.4,
+                                    placeholder="part of a name",
+                                ),
+                            ],
+                        ),
+                        choices("fleet-sort", "Order", SORTS, view.sort),
+                        html.Span(className="space"),
+                        dcc.Link(
+                            "Wall view",
+                            id="fleet-wall",
+                            href=PATH + format_view(view._replace(kiosk=True)),
+                            className="download",
+                        ),
+                    ],
+                ),
+                html.Div(
+                    className="fleet-wall",
+                    children=[
+                        html.Time("", id="fleet-clock", className="clock"),
+                        dcc.Link(
+                            "Leave",
+                            id="fleet-leave",
+                            href=PATH + format_view(view._replace(kiosk=False)),
+                            className="download",
+                        ),
+                        button("fleet-fullscreen", "Full screen"),
+                    ],
+                ),
+                html.P("Looking for sources", id="fleet-word", className="word", role="status"),
+                html.Ul(id="fleet-tiles", className="tiles"),
+            ],
+        )
+
+    def register(self, callbacks: Callbacks) -> None:
+        """Add the callbacks."""
+        callbacks.read(
+            self.data,
+            Output("fleet-data", "data"),
+            Output("fleet-word", "children"),
+            Output("fleet-source", "options"),
+            Output("fleet-wall", "href"),
+            Output("fleet-leave", "href"),
+            Output("fleet-sort-choice", "children"),
+            Input("address", "search"),
+            Input("reader", "data"),
+            Input("fleet-poll", "n_intervals"),
+            State("address", "pathname"),
+        )
+        callbacks.read(
+            self.address,
+            Output("address", "search", allow_duplicate=True),
+            Input("fleet-source", "value"),
+            Input({"type": "fleet-sort", "value": ALL}, "n_clicks"),
+            Input("fleet-find", "value"),
+            State("address", "search"),
+            prevent_initial_call=True,
+        )
+
+    def address(self, sources: list[str] | None, _sorts: list[int | None], find: str | None, search: str) -> str:
+        """Return the query that the controls ask for."""
+        if not one_changed():
+            raise PreventUpdate
+        view = parse(search)
+        sort = ctx.triggered_id["value"] if isinstance(ctx.triggered_id, dict) else view.sort
+        changed = view._replace(sources=tuple(sources or ()), sort=sort, find=find or "")
+        if changed == view:
+            raise PreventUpdate
+        return format_view(changed)
+
+    def data(self, search: str, told: dict[str, Any] | None, _polls: int, pathname: str) -> tuple[Any, ...]:
+        """Return what the tiles show besides what streams."""
+        if pathname != PATH or told is None:
+            raise PreventUpdate
+        view, reader = parse(search), Reader.of(told)
+        links: list[Any] = [PATH + format_view(view._replace(kiosk=kiosk)) for kiosk in (True, False)]
+        links.append(choice_buttons("fleet-sort", SORTS, view.sort))
+        try:
+            listed = self._sources.read()
+            tiles = [self._tile(each, reader) for each in shown_sources(listed, view)]
+        except StoreError as problem:
+            return ([], f"Sources cannot be read: {problem}", [], *links)
+        if view.sort == "speed":
+            tiles.sort(key=lambda tile: -(tile["speed"] if tile["live"] else -1))
+        word = "" if tiles else "Nothing stored yet. A source appears here as soon as it sends."
+        if not tiles and listed:
+            word = "No source of that name."
+        return (tiles, word, _options(listed), *links)
+
+    def _tile(self, each: ListedSource, reader: Reader) -> dict[str, Any]:
+        readings = self._store.readings.select(source=each.source, time=TimeRange(each.span.last_us), limit=2)
+        km = self._today_km(each, reader)
+        return {
+            "source": each.source,
+            "name": each.name,
+            "last_ms": each.span.last_us / 1000,
+            "speed": readings[-1].speed if readings else None,
+            "live": time.time_ns() // 1000 - each.span.last_us < 60_000_000,
+            "limit_kmh": each.settings.limit_kmh,
+            "today": reader.distance_with_unit(km),
+        }
+
+    def _today_km(self, each: ListedSource, reader: Reader) -> float:
+        midnight = datetime.now(UTC).astimezone(reader.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        from_us = int(midnight.timestamp() * 1e6)
+        if each.span.last_us < from_us:
+            return 0.0
+        held = self._today.get((each.source, from_us))
+        if held and (held[1] == each.span.last_us or time.monotonic() - held[0] < TODAY_FRESH_S):
+            return held[2]
+        found = self._history.summary(each.source, TimeRange(from_us))
+        if len(self._today) > 10 * MAX_TILES:
+            self._today.clear()
+        km = found.distance_km if found else 0.0
+        self._today[each.source, from_us] = (time.monotonic(), each.span.last_us, km)
+        return km
+
+
+def _options(listed: list[ListedSource]) -> list[dict[str, Any]]:
+    return [{"value": each.source, "label": each.name, "search": f"{each.source} {each.name}"} for each in listed]
+
+
+def shown_sources(listed: list[ListedSource], view: FleetView) -> list[ListedSource]:
+    """Return the sources of a view in its order; `speed` as they come, because it is not known here."""
+    if view.sources:
+        by_name = {each.source: each for each in listed}
+        return [by_name[each] for each in view.sources if each in by_name]
+    wanted = view.find.casefold()
+    found = [each for each in listed if wanted in f"{each.source} {each.name}".casefold()]
+    if view.sort == "name":
+        found.sort(key=lambda each: each.name.casefold())
+    return found[:MAX_TILES]

@@ -1,0 +1,277 @@
+"""The live place: dial, chart and figures of what streams. `assets/app/` draws it; only the limit is changed by a callback."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from dash import Input, Output, State, ctx, dcc, html, no_update
+from dash.development.base_component import Component
+from dash.exceptions import PreventUpdate
+
+from speeddash.alerts.limits import Limits
+from speeddash.errors import InvalidInput, StoreError
+from speeddash.history.history import History
+from speeddash.page.controls import aria, button, choice, days, figure
+from speeddash.page.dial import dial
+from speeddash.page.figures import GRAPH_CONFIG, empty_figure
+from speeddash.page.limit import speed_of
+from speeddash.page.place import Callbacks, Visitor
+from speeddash.page.reader import Reader, shown_name
+from speeddash.page.source_list import SourceList
+from speeddash.store import Bucket
+from speeddash.timerange import TimeRange
+
+#: Rows of a table, and tables, of what the chart shows: each cell takes the browser 2 ms.
+TABLE_ROWS = 60
+MAX_TABLES = 4
+WINDOWS = {"1m": "1 m", "5m": "5 m", "15m": "15 m", "1h": "1 h", "24h": "24 h"}
+
+
+def live(visitor: Visitor) -> Component:
+    """Return the components of the place."""
+    return html.Main(
+        id="live",
+        className="live-place",
+        children=[html.H1("Live", className="unseen"), _now(visitor), _chart(visitor)],
+    )
+
+
+class LiveCallbacks:
+    """The callbacks of the live place."""
+
+    def __init__(self, history: History, limits: Limits, sources: SourceList) -> None:
+        self._history = history
+        self._limits = limits
+        self._sources = sources
+
+    def register(self, callbacks: Callbacks) -> None:
+        """Add the callbacks."""
+        callbacks.read(
+            lambda _polls, _saved: self._sources.options(),
+            Output("sources", "data"),
+            Input("sources-poll", "n_intervals"),
+            Input("limit-saved", "data"),
+        )
+        callbacks.read(
+            self.table,
+            Output("table", "children"),
+            Input("table-of", "data"),
+            State("reader", "data"),
+            prevent_initial_call=True,
+        )
+        callbacks.change(
+            self.limit,
+            Output("limit-word", "children"),
+            Output("limit-saved", "data"),
+            Input("limit-set", "n_clicks"),
+            Input("limit-remove", "n_clicks"),
+            Input("limit", "n_submit"),
+            State("limit", "value"),
+            State("limit-source", "data"),
+            State("reader", "data"),
+            State("limit-saved", "data"),
+        )
+
+    def table(self, shown: dict[str, Any] | None, told: dict[str, Any] | None) -> list[Component]:
+        """Return what the chart shows as rows to read.
+
+        Args:
+            shown: `sources`, `from` and `to` (epoch ms) of the chart; None while the table is closed.
+            told: What the browser says about its reader.
+        """
+        if not shown:
+            return []
+        reader = Reader.of(told)
+        time_range = TimeRange(int(shown["from"] * 1000), int(shown["to"] * 1000))
+        try:
+            series = [
+                (source, self._history.series(source, time_range, TABLE_ROWS))
+                for source in shown["sources"][:MAX_TABLES]
+            ]
+        except StoreError as problem:
+            return [html.P(f"The table cannot be read: {problem}", className="problem")]
+        return [_table(source, each.buckets, reader) for source, each in series]
+
+    def limit(
+        self,
+        _set: int | None,
+        _remove: int | None,
+        _submits: int | None,
+        text: str | None,
+        source: str | None,
+        told: dict[str, Any] | None,
+        changes: int,
+    ) -> tuple[Any, Any]:
+        """Store or remove the limit of the source that is shown."""
+        if not ctx.triggered or not ctx.triggered[0]["value"] or source is None:
+            raise PreventUpdate
+        try:
+            limit_kmh = None if ctx.triggered_id == "limit-remove" else speed_of(text, Reader.of(told))
+            self._limits.set_limit(source, limit_kmh, time.time_ns() // 1000)
+        except (InvalidInput, StoreError) as problem:
+            return f"Not saved: {problem}", no_update
+        self._sources.forget()
+        return ("Limit removed" if limit_kmh is None else "Limit saved"), changes + 1
+
+
+def _table(source: str, buckets: Sequence[Bucket], reader: Reader) -> Component:
+    head = ("Time", f"Mean {reader.symbol}", "Lowest", "Highest", "Readings")
+    rows = [
+        (
+            f"{reader.day(each.first_us)} {reader.local(each.first_us):%H:%M:%S}",
+            *(reader.speed(speed) for speed in (each.total / each.n, each.minimum, each.maximum)),
+            reader.number(each.n),
+        )
+        for each in reversed(buckets)
+    ]
+    return html.Table(
+        [
+            html.Caption(shown_name(source)),
+            html.Thead(html.Tr([html.Th(name, scope="col") for name in head])),
+            html.Tbody([html.Tr([html.Td(text) for text in row]) for row in rows]),
+        ]
+    )
+
+
+def _now(visitor: Visitor) -> Component:
+    modes = {"simulate": "Simulate", "gps": "This device’s GPS", "watch": "Watch"}
+    return html.Section(
+        className="card now",
+        **aria(label="Speed now"),
+        children=[
+            html.Div(
+                className="source",
+                children=[
+                    choice("source", "Source", modes if visitor.may_send else {"watch": modes["watch"]}),
+                    html.Div(
+                        id="sending",
+                        children=[
+                            html.Span("Sends as "),
+                            html.Strong("–", id="source-name"),
+                            html.A("Watch it elsewhere", id="watch-link", href="?mode=watch", target="_blank"),
+                        ],
+                    ),
+                    html.Div(
+                        id="watching",
+                        hidden=True,
+                        children=[
+                            html.Label("Watched sources", htmlFor="watched", className="unseen"),
+                            dcc.Dropdown(id="watched", options=[], multi=True, placeholder="Choose sources to watch"),
+                        ],
+                    ),
+                ],
+            ),
+            dial(),
+            html.P("", id="age", className="quiet age"),
+            html.Dl(
+                className="figures",
+                children=[
+                    figure("average", "Average"),
+                    figure("maximum", "Maximum"),
+                    figure("distance", "Distance"),
+                    figure("moving", "Moving"),
+                    figure("last-time", "Last reading"),
+                    figure("stored", "Stored in this visit"),
+                ],
+            ),
+            html.Div(id="others", role="region", tabIndex=0, **aria(label="All watched sources")),
+            _limit(visitor),
+            button("driving", "Driving mode", hint="Huge digits (d)"),
+        ],
+    )
+
+
+def _limit(visitor: Visitor) -> Component:
+    return html.Div(
+        id="limit-row",
+        className="form",
+        children=[
+            dcc.Store(id="limit-source"),
+            dcc.Store(id="limit-saved", data=0),
+            html.Label(
+                className="field",
+                htmlFor="limit",
+                children=[
+                    html.Span("Limit"),
+                    dcc.Input(
+                        id="limit",
+                        className="amount",
+                        inputMode="numeric",
+                        placeholder="none",
+                        disabled=not visitor.may_change,
+                    ),
+                ],
+            ),
+            button("limit-set", "Set", hidden=not visitor.may_change, label="Set the limit"),
+            button("limit-remove", "Remove", hidden=not visitor.may_change, label="Remove the limit"),
+            html.Span(id="limit-word", className="quiet", role="status"),
+        ],
+    )
+
+
+def _chart(visitor: Visitor) -> Component:  # noqa: ARG001 - the same for all
+    return html.Section(
+        className="card chart",
+        **aria(label="Speed over time"),
+        children=[
+            html.Div(
+                className="toolbar",
+                children=[
+                    choice("window", "Window", WINDOWS),
+                    button("earlier", "‹", label="Earlier (left arrow)"),
+                    button("later", "›", label="Later (right arrow)"),
+                    days("day"),
+                    html.Span("", className="space"),
+                    button("pause", "Pause", hint="Stop scrolling; readings are still stored (space)"),
+                    button("go-live", "Resume live", hint="Follow the newest reading (l)", hidden=True),
+                ],
+            ),
+            html.Div(
+                className="plot",
+                children=[
+                    dcc.Graph(id="live-graph", figure=empty_figure(), config=GRAPH_CONFIG, responsive=True),
+                    html.Div(
+                        id="message",
+                        className="message",
+                        children=[
+                            html.P("Loading", id="message-text"),
+                            button("show-latest", "Show the latest", hidden=True),
+                        ],
+                    ),
+                ],
+            ),
+            html.Div(
+                className="toolbar",
+                children=[
+                    html.Span("", id="shown", className="quiet"),
+                    html.Span("", id="zone", className="quiet"),
+                    html.Span(
+                        id="readings",
+                        role="group",
+                        className="quiet",
+                        hidden=True,
+                        **aria(label="Export data of this range"),
+                        children=[
+                            "Export data ",
+                            *[
+                                html.A(kind.upper(), href="#", download="", id=f"readings-{kind}", className="download")
+                                for kind in ("csv", "ndjson", "gpx")
+                            ],
+                        ],
+                    ),
+                    dcc.Link("Trips of this range", id="trips-link", href="/trips", className="download"),
+                    button("show-table", "As a table", **aria(expanded="false", controls="table")),
+                    button("export-png", "Save picture"),
+                ],
+            ),
+            dcc.Store(id="table-of"),
+            html.Div(
+                id="table",
+                className="table scroll",
+                hidden=True,
+                role="region",
+                tabIndex=0,
+                **aria(label="Readings shown"),
+            ),
+        ],
+    )

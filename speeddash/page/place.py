@@ -1,0 +1,92 @@
+"""What the places of the page have in common: who visits, and callbacks that check it."""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, NamedTuple, Protocol
+
+import dash
+from dash import ctx
+from dash.development.base_component import Component
+from flask import abort
+
+from speeddash.auth.access import Permission, current_role
+from speeddash.page.reader import Reader
+from speeddash.problem import problem
+
+
+class Visitor(NamedTuple):
+    """A visitor of the page.
+
+    Attributes:
+        may_send: May send readings.
+        may_change: May change what is stored: names, limits, notes.
+        signed_in: Can sign out.
+    """
+
+    may_send: bool = True
+    may_change: bool = True
+    signed_in: bool = False
+
+
+def one_changed() -> bool:
+    """Whether a person changed one control. When a place appears, Dash calls its callbacks with all controls changed at once."""
+    return len(ctx.triggered) == 1 and ctx.triggered[0]["value"] is not None
+
+
+class Place(Protocol):
+    """One place of the page: `/trips`, for example.
+
+    Attributes:
+        path: Its address.
+        title: Its name in the navigation.
+    """
+
+    path: str
+    title: str
+
+    def layout(self, search: str, reader: Reader, visitor: Visitor) -> Component:
+        """Return its components for the query of an address."""
+        ...
+
+    def register(self, callbacks: "Callbacks") -> None:
+        """Add its callbacks."""
+        ...
+
+
+class Callbacks:
+    """The server callbacks of one Dash application.
+
+    All of them are called through one address, which visitors who may only watch need too, so those that change something check
+    the visitor's role themselves.
+    """
+
+    def __init__(self, app: dash.Dash) -> None:
+        self._app = app
+        #: Outputs of the callbacks that change something.
+        self.changing: list[str] = []
+
+    def read(self, function: Callable[..., Any], *dependencies: Any, **options: Any) -> None:
+        """Add a callback that changes nothing.
+
+        Args:
+            function: Called with the values of inputs and states.
+            dependencies: `Output`, `Input` and `State`.
+            options: Further arguments of `Dash.callback`.
+        """
+        self._app.callback(*dependencies, **options)(function)
+
+    def change(self, function: Callable[..., Any], *dependencies: Any, **options: Any) -> None:
+        """Add a callback that changes what is stored; visitors without the permission are answered 403. Arguments as in `read`."""
+
+        @wraps(function)
+        def checked(*args: Any) -> Any:
+            if not current_role().may(Permission.ADMIN):
+                abort(problem(403, "the token does not allow it", code="not_allowed"))
+            return function(*args)
+
+        before = set(self._app.callback_map)
+        self._app.callback(*dependencies, **options, prevent_initial_call=True)(checked)
+        registered: Sequence[str] = [
+            each["output"] for each in self._app._callback_list if each["output"] not in before
+        ]
+        self.changing += registered[-1:]

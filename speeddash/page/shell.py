@@ -1,0 +1,159 @@
+"""The shell of the page: what all places share. Sockets live here, so that a device goes on sending while its user looks at trips."""
+
+from dash import dcc, html
+from dash.development.base_component import Component
+from dash_extensions import WebSocket
+
+from speeddash.page.controls import aria, button, choice
+from speeddash.page.figures import chart_config
+from speeddash.page.live import live
+from speeddash.page.place import Visitor
+from speeddash.units import SYMBOL
+
+KEYS = {
+    "space": "pause and resume live",
+    "1 to 5": "window: 1 and 5 and 15 minutes, an hour, a day",
+    "← →": "earlier, later",
+    "l": "back to live",
+    "u": "next unit",
+    "t": "next theme",
+    "i": "import recordings",
+    "d": "driving mode",
+    "m": "mirror driving mode for the windscreen",
+    "f": "full screen",
+    "?": "this help",
+    "Esc": "leave driving mode",
+}
+
+
+def shell(places: dict[str, str], visitor: Visitor, latest: str | None) -> Component:
+    """Return the components of the page.
+
+    Args:
+        places: Title of each place by its path.
+        visitor: What the visitor may do.
+        latest: Source that a first visit opens on; None to begin with the simulator.
+    """
+    config = chart_config() | {"maySend": visitor.may_send, "mayChange": visitor.may_change, "latest": latest}
+    return html.Div(
+        id="page",
+        className="page",
+        children=[
+            dcc.Location(id="address", refresh="callback-nav"),
+            WebSocket(id="socket"),
+            WebSocket(id="live-socket"),
+            dcc.Interval(id="sources-poll", interval=10_000, disabled=True),
+            dcc.Store(id="looks", data=config),
+            dcc.Store(id="reader"),
+            dcc.Store(id="sources"),
+            dcc.Store(id="import-state"),
+            dcc.Store(id="place-shown"),
+            html.A("Skip to content", href="#live", className="skip"),
+            _header(places, visitor),
+            html.Div(id="notice", className="notice", hidden=True, role="region", **aria(label="Notice")),
+            html.P(id="announce", className="unseen", **aria(live="polite")),
+            live(visitor),
+            html.Div(id="place", className="place-box"),
+            _driving(),
+            html.Dialog(id="keys", **aria(label="Keys"), children=[*_help(), button("close-help", "Close")]),
+            html.Dialog(id="import", **aria(label="Import recordings"), children=html.Div(id="import-box")),
+            html.Div(id="drop", className="drop", hidden=True, children=html.P("Drop recordings to import them")),
+        ],
+    )
+
+
+def _header(places: dict[str, str], visitor: Visitor) -> Component:
+    return html.Header(
+        [
+            html.P(["Speed", html.Span("Dash")], className="brand"),
+            html.Nav(
+                **aria(label="Places"),
+                children=[dcc.Link(title, href=path, id=f"place-{title.lower()}") for path, title in places.items()],
+            ),
+            html.Div(
+                className="state",
+                children=[
+                    html.Span("Connecting", id="status", className="status connecting"),
+                    html.Span("", id="waiting", className="waiting", title="Readings that are not stored yet"),
+                ],
+            ),
+            html.Details(
+                id="settings",
+                className="menu",
+                children=[
+                    html.Summary("Settings"),
+                    html.Div(
+                        className="menu-box",
+                        children=[
+                            html.Div(["Unit", choice("unit", "Unit", SYMBOL)]),
+                            html.Div(
+                                [
+                                    "Theme",
+                                    choice("theme", "Theme", {"light": "Light", "dark": "Dark", "system": "System"}),
+                                ]
+                            ),
+                            html.Div(
+                                [
+                                    "Keyboard shortcuts",
+                                    choice("shortcuts", "Keyboard shortcuts", {"on": "On", "off": "Off"}),
+                                ]
+                            ),
+                            html.Div(
+                                [
+                                    "Sound above the limit",
+                                    choice("sound", "Sound above the limit", {"on": "On", "off": "Off"}),
+                                ]
+                            ),
+                            html.Div(["Notifications", choice("notify", "Notifications", {"on": "On", "off": "Off"})]),
+                            html.Div(
+                                [
+                                    "Above the limit after",
+                                    choice("hold", "Above the limit after", {"0": "0 s", "3": "3 s", "10": "10 s"}),
+                                ]
+                            ),
+                            html.Div(
+                                [
+                                    "Report silence after",
+                                    choice(
+                                        "silence", "Report silence after", {"0": "Never", "1": "1 min", "5": "5 min"}
+                                    ),
+                                ]
+                            ),
+                            html.Div(
+                                [
+                                    button("fullscreen", "Full screen"),
+                                    button("help", "Keys and help"),
+                                    button("open-import", "Import", hidden=not visitor.may_send),
+                                    *([_sign_out()] if visitor.signed_in else []),
+                                ]
+                            ),
+                        ],
+                    ),
+                ],
+            ),
+        ]
+    )
+
+
+def _sign_out() -> Component:
+    return html.Form(action="/sign-out", method="post", children=html.Button("Sign out"))
+
+
+def _driving() -> Component:
+    return html.Div(
+        id="driving-bar",
+        className="driving-bar",
+        children=[
+            button("mirror", "Mirror", hint="For the windscreen (m)"),
+            button("leave-driving", "Leave", hint="Esc"),
+        ],
+    )
+
+
+def _help() -> list[Component]:
+    return [
+        html.H2("Keys"),
+        html.Dl([html.Div([html.Dt(html.Kbd(key)), html.Dd(does)]) for key, does in KEYS.items()]),
+        html.P("Drag across the chart to zoom, along its time axis to move. Double-click to return to live."),
+        html.P("Drop recordings on the page to import them: CSV, GPX, NMEA or NDJSON."),
+    ]

@@ -1,0 +1,127 @@
+"""The sources as the page lists them: one list for all visitors, read in intervals."""
+
+import time
+from datetime import UTC, datetime
+from heapq import nlargest
+from typing import Any, Final, NamedTuple
+
+from speeddash.errors import StoreError
+from speeddash.page.reader import age, shown_name
+from speeddash.store import SourceSettings, Span, Store
+
+#: Age of the last reading up to which a source is shown as live.
+LIVE_S: Final = 10
+#: Sources that are read, and the latest of them that are listed.
+MAX_SOURCES: Final = 10_000
+MAX_LISTED: Final = 1_000
+#: Interval between two reads of the list, as a multiple of the time that a read takes.
+READ_INTERVAL: Final = 20.0
+#: Beginning of the names under which the page's simulator stores.
+SIMULATED: Final = "simulated-"
+
+
+class ListedSource(NamedTuple):
+    """A source, and what is stored of it besides its readings."""
+
+    span: Span
+    settings: SourceSettings
+
+    @property
+    def source(self) -> str:
+        """Its name."""
+        return self.span.source
+
+    @property
+    def name(self) -> str:
+        """Its name for people."""
+        return shown_name(self.source, self.settings.display_name)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the page's simulator made it up."""
+        return self.source.startswith(SIMULATED)
+
+
+class SourceList:
+    """The sources of a store, the latest first. Any greenlet may call it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._listed: list[ListedSource] = []
+        self._read_again = 0.0
+
+    def read(self) -> list[ListedSource]:
+        """Return the sources, at most `MAX_LISTED`.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+        began = time.monotonic()
+        if began >= self._read_again:
+            spans = nlargest(MAX_LISTED, self._store.sources.select(limit=MAX_SOURCES), key=lambda span: span.last_us)
+            settings = self._store.sources.all_settings()
+            self._listed = [ListedSource(span, settings.get(span.source, SourceSettings())) for span in spans]
+            self._read_again = time.monotonic() + READ_INTERVAL * (time.monotonic() - began)
+        return self._listed
+
+    def forget(self) -> None:
+        """Read again: something was changed."""
+        self._read_again = 0.0
+
+    def held(self) -> list[ListedSource]:
+        """Return the same, and where they cannot be read the list that was read before."""
+        try:
+            return self.read()
+        except StoreError:
+            return self._listed
+
+    def options(self) -> list[dict[str, Any]]:
+        """Return the sources as options of a picker."""
+        return options(self.held(), time.time_ns() // 1000)
+
+    def latest(self) -> str | None:
+        """Return the source of the latest reading, a simulated one only where there is no other; None without sources."""
+        return latest_of(self.held())
+
+
+def latest_of(listed: list[ListedSource]) -> str | None:
+    """Return the first source that is not simulated, else the first one; None without sources."""
+    names = [each.source for each in listed if not each.simulated] or [each.source for each in listed]
+    return names[0] if names else None
+
+
+def options(listed: list[ListedSource], now_us: int) -> list[dict[str, Any]]:
+    """Return the options of a picker.
+
+    Args:
+        listed: The sources, the latest first.
+        now_us: Current time, microseconds since the epoch.
+
+    Returns:
+        `value` and `label` of each, what is searched for, the name for people, the time of the last reading in epoch ms, and the limit in
+        km/h.
+    """
+    return [
+        {
+            "value": each.source,
+            "label": _label(each, now_us),
+            "search": f"{each.source} {each.name}",
+            "name": each.name,
+            "last_ms": each.span.last_us / 1000,
+            "limit_kmh": each.settings.limit_kmh,
+        }
+        for each in listed
+    ]
+
+
+def state_of(last_us: int, now_us: int) -> str:
+    """Return whether a source is live, or for how long it is silent."""
+    seconds = (now_us - last_us) / 1e6
+    return "live" if abs(seconds) < LIVE_S else f"silent for {age(seconds)}" if seconds > 0 else "ahead of this clock"
+
+
+def _label(each: ListedSource, now_us: int) -> str:
+    if abs(now_us - each.span.last_us) < LIVE_S * 1_000_000:
+        return f"{each.name} (live)"
+    last = datetime.fromtimestamp(each.span.last_us / 1e6, UTC)
+    return f"{each.name} (last {last:%Y-%m-%d %H:%M} UTC)"

@@ -1,0 +1,5 @@
+"""The sources place."""
+
+from speeddash.page.sources.panels import SourcesPlace
+
+__all__ = ["SourcesPlace"]

@@ -1,0 +1,207 @@
+"""One trip in full, and several compared: components."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from speeddash.history.performance import Acceleration, Point, best_accelerations, time_at_speeds
+from speeddash.page.controls import aria, button, choices
+from speeddash.page.figures import GRAPH_CONFIG
+from speeddash.page.reader import Reader, duration, shown_name
+from speeddash.page.trips.figures import bands_figure, compared_figure, trip_figure
+from speeddash.page.trips.rows import Listed, figures_of_one
+from speeddash.page.trips.view import TripKey, TripsView, format_view
+from speeddash.reading import rfc3339
+from speeddash.units import KMH_IN
+
+#: Accelerations in each unit: from, to.
+ACCELERATIONS: Final = {
+    "kmh": ((0, 50), (0, 100), (80, 120)),
+    "mph": ((0, 30), (0, 60), (50, 70)),
+    "mps": ((0, 10), (0, 20)),
+    "kn": ((0, 10), (0, 20)),
+}
+#: Width of a band of speed, in the unit.
+BANDS: Final = {"kmh": 10, "mph": 5, "mps": 2, "kn": 2}
+TAGS: Final = ("business", "private", "commute")
+
+
+def figure_list(figures: Sequence[tuple[str, str]]) -> list[Component]:
+    """Return figures with their names, for a `Dl`."""
+    return [html.Div([html.Dt(name), html.Dd(text)]) for name, text in figures]
+
+
+def one_trip(
+    listed: Listed,
+    points: Sequence[Point],
+    neighbours: tuple[TripKey | None, TripKey | None],
+    limit_kmh: float | None,
+    view: TripsView,
+    reader: Reader,
+    *,
+    may_change: bool,
+) -> list[Component]:
+    """Return the chart, the figures and the note of a trip.
+
+    Args:
+        listed: The trip.
+        points: Its curve.
+        neighbours: The previous and the next trip.
+        limit_kmh: Limit of its source.
+        view: For the links to other trips.
+        reader: For texts.
+        may_change: The note can be changed.
+    """
+    trip = listed.trip
+    width = BANDS[reader.unit]
+    bands = time_at_speeds(points, width * KMH_IN[reader.unit])
+    pairs = [tuple(KMH_IN[reader.unit] * each for each in pair) for pair in ACCELERATIONS[reader.unit]]
+    return [
+        html.Div(
+            className="toolbar",
+            children=[
+                html.H2([listed.note.name or reader.moment(trip.start_us)]),
+                *(_step(key, name, view) for key, name in zip(neighbours, ("Previous", "Next"), strict=True)),
+                dcc.Link("Open in Live", href=live_address(listed), className="download"),
+            ],
+        ),
+        html.P(
+            f"{shown_name(listed.source)}, {reader.moment(trip.start_us)} – {reader.clock(trip.end_us)}",
+            className="quiet",
+        ),
+        dcc.Graph(id="trip-graph", figure=trip_figure(points, limit_kmh, reader), config=GRAPH_CONFIG, responsive=True),
+        html.Dl(className="figures wide", children=figure_list(figures_of_one(trip, reader))),
+        _note_form(listed, may_change=may_change),
+        html.H3("Time at each speed"),
+        dcc.Graph(
+            id="trip-bands",
+            figure=bands_figure(bands, width, reader),
+            config=GRAPH_CONFIG,
+            responsive=True,
+            className="low",
+        ),
+        html.H3("Best accelerations"),
+        _accelerations(best_accelerations(points, pairs), reader),  # type: ignore[arg-type]
+    ]
+
+
+def several_trips(trips: Sequence[tuple[Listed, Sequence[Point]]], view: TripsView, reader: Reader) -> list[Component]:
+    """Return trips over each other, and their figures beside each other."""
+    names = [name for name, _ in figures_of_one(trips[0][0].trip, reader)]
+    columns = [dict(figures_of_one(listed.trip, reader)) for listed, _ in trips]
+    return [
+        html.Div(
+            className="toolbar",
+            children=[
+                html.H2(f"{len(trips)} trips compared"),
+                choices("trips-axis", "Axis", {"time": "Over time", "distance": "Over distance"}, view.axis),
+            ],
+        ),
+        dcc.Graph(
+            id="trip-graph", figure=compared_figure(trips, view.axis, reader), config=GRAPH_CONFIG, responsive=True,
+            className="tall",
+        ),
+        html.Div(
+            className="scroll",
+            tabIndex=0,
+            role="region",
+            **aria(label="Figures of the compared trips"),
+            children=html.Table(
+                [
+                    html.Thead(
+                        html.Tr(
+                            [
+                                html.Th("Trip", scope="col"),
+                                *(
+                                    html.Th([shown_name(listed.source), html.Br(), reader.moment(listed.trip.start_us)], scope="col")
+                                    for listed, _ in trips
+                                ),
+                            ]
+                        )
+                    ),
+                    html.Tbody(
+                        [
+                            html.Tr([html.Th(name, scope="row"), *(html.Td(column[name]) for column in columns)])
+                            for name in names
+                        ]
+                    ),
+                ]
+            ),
+        ),
+    ]  # fmt: skip
+
+
+def live_address(listed: Listed) -> str:
+    """Return the address of a trip on the live place, with a little before and after."""
+    trip = listed.trip
+    margin_us = max(10_000_000, (trip.end_us - trip.start_us) // 50)
+    begin, end = rfc3339(trip.start_us - margin_us), rfc3339(trip.end_us + margin_us)
+    return f"/?mode=watch&source={listed.source}&from={begin}&to={end}"
+
+
+def _step(key: TripKey | None, name: str, view: TripsView) -> Component:
+    if key is None:
+        return html.Span(name, className="download quiet")
+    return dcc.Link(name, href=f"/trips{format_view(view._replace(chosen=(key,)))}", className="download")
+
+
+def _note_form(listed: Listed, *, may_change: bool) -> Component:
+    texts = {"name": "Name", "tag": "Tag", "note": "Note"}
+    lengths = {"name": 100, "tag": 40, "note": 1_000}
+    if not may_change:
+        written = [(label, getattr(listed.note, name)) for name, label in texts.items()]
+        return html.Dl(className="figures wide", children=figure_list([each for each in written if each[1]]))
+    return html.Div(
+        className="note-form",
+        children=[
+            dcc.Store(id="trip-key", data=str(listed.key)),
+            *[
+                html.Label(
+                    className=f"field {name}",
+                    htmlFor=f"trip-{name}",
+                    children=[
+                        html.Span(label),
+                        dcc.Input(
+                            id=f"trip-{name}",
+                            value=getattr(listed.note, name),
+                            maxLength=lengths[name],
+                            list="trip-tags" if name == "tag" else None,
+                            placeholder="business, private" if name == "tag" else "",
+                        ),
+                    ],
+                )
+                for name, label in texts.items()
+            ],
+            html.Datalist(id="trip-tags", children=[html.Option(value=each) for each in TAGS]),
+            button("trip-save", "Save", className="main"),
+            html.Span(id="trip-saved", className="quiet", role="status"),
+        ],
+    )
+
+
+def _accelerations(found: Sequence[Acceleration], reader: Reader) -> Component:
+    if not found:
+        return html.P(
+            "None: the trip has no such acceleration, or its readings are too far apart to time one.", className="quiet"
+        )
+    rows = []
+    for each in found:
+        name = "Quarter mile from standing"
+        if each.to_kmh is not None:
+            name = f"{reader.speed(each.from_kmh, 0)} to {reader.speed_with_unit(each.to_kmh, 0)}"
+        seconds = f"{reader.number(each.seconds, 1)} s ± {reader.number(each.error_s, 1)} s"
+        rows.append(html.Tr([html.Th(name, scope="row"), html.Td(seconds), html.Td(reader.clock(each.start_us))]))
+    head = html.Tr([html.Th(name, scope="col") for name in ("From, to", "Time", "At")])
+    worst = max(each.error_s for each in found)
+    interval = duration(worst) if worst >= 1 else f"{reader.number(worst, 2)} s"
+    return html.Div(
+        [
+            html.Table([html.Thead(head), html.Tbody(rows)]),
+            html.P(
+                f"One reading every {interval}: a time is no more exact.",
+                className="quiet",
+            ),
+        ]
+    )

@@ -1,0 +1,294 @@
+"""The callbacks of the trips place. The address holds the whole view: controls change it, and panels follow it."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from dash import ALL, Input, Output, State, ctx, dcc, html, no_update
+from dash.development.base_component import Component
+from dash.exceptions import PreventUpdate
+
+from speeddash.api.trips import checked_texts
+from speeddash.errors import InvalidInput, StoreError
+from speeddash.history.history import History
+from speeddash.history.totals import by_period
+from speeddash.page.controls import choice_buttons
+from speeddash.page.place import Callbacks, Visitor, one_changed
+from speeddash.page.reader import Reader, shown_name
+from speeddash.page.source_list import SourceList
+from speeddash.page.trips import place
+from speeddash.page.trips.changes import changed_query, clicked_day, picked_range, selected_keys, selection
+from speeddash.page.trips.detail import figure_list, one_trip, several_trips
+from speeddash.page.trips.figures import days_figure
+from speeddash.page.trips.rows import column_definitions, figures_of_all, rows_of
+from speeddash.page.trips.search import MAX_HOURS_AT_ONCE, Found, TripsSearch
+from speeddash.page.trips.tables import events_table, totals, totals_table
+from speeddash.page.trips.view import By, TripsView, format_view, parse
+from speeddash.page.when import PRESETS, RangeText, day_text, named, stepped
+from speeddash.reading import parse_time, rfc3339
+from speeddash.store import Store
+
+PATH: Final = "/trips"
+
+
+class TripsPlace:
+    """The trips place of one Dash application."""
+
+    path = PATH
+    title = "Trips"
+
+    def __init__(self, store: Store, history: History, sources: SourceList) -> None:
+        self._store = store
+        self._history = history
+        self._sources = sources
+        self._search = TripsSearch(store, history)
+
+    def layout(self, search: str, reader: Reader, visitor: Visitor) -> Component:
+        """Return the components of the place."""
+        view = parse(search)
+        return place.layout(view, self._options(view), reader, visitor)
+
+    def register(self, callbacks: Callbacks) -> None:
+        """Add the callbacks."""
+        search, reader = Input("address", "search"), Input("reader", "data")
+        callbacks.read(
+            self.address,
+            Output("address", "search", allow_duplicate=True),
+            Output("trips-picked", "data"),
+            Input("trips-source", "value"),
+            Input("trips-day-first", "value"),
+            Input("trips-day-last", "value"),
+            Input({"type": "trips-range", "value": ALL}, "n_clicks"),
+            Input("trips-earlier", "n_clicks"),
+            Input("trips-later", "n_clicks"),
+            Input("trips-grid", "selectedRows"),
+            Input("trips-by", "value"),
+            Input("trips-days-graph", "clickData"),
+            State("address", "search"),
+            State("reader", "data"),
+            prevent_initial_call=True,
+        )
+        callbacks.read(
+            self.axis,
+            Output("address", "search", allow_duplicate=True),
+            Input({"type": "trips-axis", "value": ALL}, "n_clicks"),
+            State("address", "search"),
+            prevent_initial_call=True,
+        )
+        callbacks.read(
+            self.controls,
+            Output("trips-source", "options"),
+            Output("trips-source", "value"),
+            Output("trips-day-first", "value"),
+            Output("trips-day-last", "value"),
+            Output("trips-range-choice", "children"),
+            Output("trips-grid", "selectedRows"),
+            Output("trips-by", "value"),
+            Output("trips-csv", "href"),
+            search,
+            State("address", "pathname"),
+            State("reader", "data"),
+            State("trips-picked", "data"),
+            prevent_initial_call=True,
+        )
+        callbacks.read(
+            self.rows,
+            Output("trips-grid", "rowData"),
+            Output("trips-grid", "selectedRows", allow_duplicate=True),
+            Output("trips-grid", "columnDefs"),
+            Output("trips-word", "children"),
+            Output("trips-figures", "children"),
+            Output("trips-days-graph", "figure"),
+            Output("trips-totals", "children"),
+            Output("trips-events", "children"),
+            Output("trips-poll", "disabled"),
+            Output("trips-shown", "data"),
+            search,
+            reader,
+            Input("trips-poll", "n_intervals"),
+            Input("trips-changed", "data"),
+            State("address", "pathname"),
+            State("trips-shown", "data"),
+            prevent_initial_call="initial_duplicate",
+        )
+        callbacks.read(
+            self.detail,
+            Output("trips-detail", "children"),
+            search,
+            reader,
+            State("address", "pathname"),
+            State("trips-place", "data-may-change"),
+        )
+        callbacks.change(
+            self.save,
+            Output("trip-saved", "children"),
+            Output("trips-changed", "data"),
+            Input("trip-save", "n_clicks"),
+            State("trip-key", "data"),
+            State("trip-name", "value"),
+            State("trip-tag", "value"),
+            State("trip-note", "value"),
+            State("trips-changed", "data"),
+        )
+
+    def address(
+        self,
+        sources: list[str] | None,
+        start: str | None,
+        end: str | None,
+        _presets: list[int | None],
+        _earlier: int | None,
+        _later: int | None,
+        selected: Any,
+        by: By,
+        clicked: dict[str, Any] | None,
+        search: str,
+        told: dict[str, Any] | None,
+    ) -> tuple[str, str]:
+        """Return the query of the view that a control asks for, twice: as the address, and as the one that comes from here."""
+        view, reader, now = parse(search), Reader.of(told), datetime.now(UTC)
+        trigger = ctx.triggered_id
+        if not one_changed():
+            raise PreventUpdate
+        if trigger == "trips-source":
+            changed = view._replace(sources=tuple(sources or ()), chosen=())
+        elif trigger in ("trips-day-first", "trips-day-last"):
+            changed = view._replace(range=picked_range(start, end, view.range, reader), chosen=())
+        elif trigger in ("trips-earlier", "trips-later"):
+            step = -1 if trigger == "trips-earlier" else 1
+            changed = view._replace(range=stepped(view.range, step, reader, now), chosen=())
+        elif trigger == "trips-grid":
+            changed = view._replace(chosen=selected_keys(selected))
+        elif trigger == "trips-by":
+            changed = view._replace(by=by)
+        elif trigger == "trips-days-graph":
+            changed = view._replace(range=day_text(clicked_day(clicked)), chosen=())
+        else:
+            changed = view._replace(range=PRESETS[trigger["value"]], chosen=())
+        query = changed_query(view, changed)
+        return query, query
+
+    def axis(self, clicks: list[int | None], search: str) -> str:
+        """Return the query with another axis of compared trips."""
+        if not any(clicks):
+            raise PreventUpdate  # the buttons have just appeared
+        view = parse(search)
+        return changed_query(view, view._replace(axis=ctx.triggered_id["value"]))
+
+    def controls(self, search: str, pathname: str, told: dict[str, Any] | None, picked: str | None) -> tuple[Any, ...]:
+        """Return what the controls show for an address."""
+        if pathname != PATH:
+            raise PreventUpdate
+        view, reader = parse(search), Reader.of(told)
+        first, last = place.picked(view.range, reader)
+        return (
+            self._options(view), list(view.sources), first, last, choice_buttons("trips-range", place.RANGES, named(view.range)),
+            # A selection that the grid reported is older than what it shows where a person clicks fast.
+            no_update if search == picked else selection(view), view.by, self._csv_address(view, reader),
+        )  # fmt: skip
+
+    def rows(
+        self, search: str, told: dict[str, Any] | None, _polls: int, changes: int, pathname: str, shown: str | None
+    ) -> tuple[Any, ...]:
+        """Return rows, figures, days, totals and events of the range in an address."""
+        if pathname != PATH or told is None:
+            raise PreventUpdate
+        view, reader = parse(search), Reader.of(told)
+        key = repr((view._replace(chosen=(), axis="time"), told, changes))
+        if key == shown and ctx.triggered_id == "address":
+            raise PreventUpdate  # only another trip was chosen
+        try:
+            found = self._search.find(view, self._sources.latest(), reader)
+        except (InvalidInput, StoreError) as problem:
+            return ([], no_update, no_update, f"Trips cannot be read: {problem}", [], place.EMPTY, [], [], True, key)
+        columns = column_definitions(reader, several=len(found.sources) > 1)
+        if found.hours_left > MAX_HOURS_AT_ONCE:
+            word = (
+                f"History is being prepared: {reader.number(found.hours_left)} hours are left. "
+                "Trips appear when all are done, so that no figure is wrong."
+            )
+            return ([], no_update, columns, word, [], place.EMPTY, [], [], False, None)
+        first, last = reader.local(found.time.from_us).date(), reader.local(found.time.to_us - 1).date()
+        trips = [each.trip for each in found.listed]
+        days = by_period(trips, "day", reader.zone)
+        return (
+            rows_of(found.listed, reader),
+            selection(view),
+            columns,
+            self._word(found, view, reader),
+            figure_list(figures_of_all(found.listed, reader)) if trips else [],
+            days_figure(days, first, last, reader) if trips else place.EMPTY,
+            totals_table(totals(found, view, (last - first).days, reader), view, reader),
+            events_table(self._search.events(found), reader),
+            True,
+            key,
+        )
+
+    def detail(self, search: str, told: dict[str, Any] | None, pathname: str, may_change: str) -> Any:
+        """Return the chosen trip in full, or the chosen trips compared."""
+        if pathname != PATH or told is None:
+            raise PreventUpdate
+        view, reader = parse(search), Reader.of(told)
+        try:
+            found = [listed for listed in map(self._search.one, view.chosen) if listed]
+            curves = [(each, self._search.points(each)) for each in found]
+            if len(found) == 1:
+                listed, points = curves[0]
+                neighbours = self._search.neighbours(listed)
+                limit = self._search.limit(listed.source)
+                return one_trip(listed, points, neighbours, limit, view, reader, may_change=may_change == "true")
+        except (InvalidInput, StoreError) as problem:
+            return html.P(f"The trip cannot be read: {problem}", className="problem")
+        if not found:
+            word = "That trip is not stored any more." if view.chosen else "Choose a trip to see its chart and figures."
+            return html.P(word, className="quiet empty")
+        return several_trips(curves, view, reader)
+
+    def save(
+        self, clicks: int | None, key: str, name: str | None, tag: str | None, note: str | None, changes: int
+    ) -> tuple[Any, Any]:
+        """Store what a person wrote about a trip."""
+        if not clicks:
+            raise PreventUpdate
+        source, _, start = key.rpartition("@")
+        try:
+            texts = checked_texts({"name": name or "", "tag": tag or "", "note": note or ""})
+            written = self._history.write_note(source, parse_time(start), texts)
+        except (InvalidInput, StoreError) as problem:
+            return f"Not saved: {problem}", no_update
+        if written is None:
+            return "Not saved: that trip is not stored any more.", no_update
+        self._search.forget()
+        return "Saved", changes + 1
+
+    def _options(self, view: TripsView) -> list[dict[str, Any]]:
+        """Return the sources to choose from, with those of an address of which nothing is stored: the picker drops unknown ones."""
+        known = [{"value": each["value"], "label": each["label"]} for each in self._sources.options()]
+        unknown = set(view.sources) - {each["value"] for each in known}
+        return [*({"value": each, "label": f"{shown_name(each)} (nothing yet)"} for each in sorted(unknown)), *known]
+
+    def _word(self, found: Found, view: TripsView, reader: Reader) -> Any:
+        """Return why the list is empty, with the way to what there is; empty where it is not."""
+        if found.listed:
+            return []
+        if not found.sources:
+            return "Nothing is stored yet. A source appears here as soon as it sends."
+        names = ", ".join(map(shown_name, found.sources))
+        days = self._search.days_of_data(found.spans, reader)
+        if days is None:
+            return f"Nothing is stored of {names}."
+        there = view._replace(range=RangeText(*days))
+        return [
+            f"No trips in this range. {names} has data from {days[0]} to {days[1]}. ",
+            dcc.Link("Show it", href=PATH + format_view(there)),
+        ]
+
+    def _csv_address(self, view: TripsView, reader: Reader) -> str:
+        latest = self._sources.latest()
+        sources = view.sources or ((latest,) if latest is not None else ())
+        try:
+            time = self._search.find(view, latest, reader).time
+        except (InvalidInput, StoreError):
+            return "#"
+        query = {"source": sources[0] if sources else "", "from": rfc3339(time.from_us), "to": rfc3339(time.to_us)}
+        return f"/api/v1/trips.csv?{urlencode(query | {'unit': reader.unit})}"

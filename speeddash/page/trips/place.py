@@ -1,0 +1,153 @@
+"""The trips place: trips of a range as a list, their totals, one trip in full, several compared."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import dash_ag_grid as dag
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from speeddash.errors import InvalidInput
+from speeddash.page.controls import aria, button, choices, data, days
+from speeddash.page.figures import GRAPH_CONFIG
+from speeddash.page.place import Visitor
+from speeddash.page.reader import Reader
+from speeddash.page.trips.rows import column_definitions
+from speeddash.page.trips.view import TripsView
+from speeddash.page.when import PRESETS, RangeText, days_of, named
+
+EMPTY: Final[dict[str, Any]] = {"data": [], "layout": {"xaxis": {"visible": False}, "yaxis": {"visible": False}}}
+GRID_OPTIONS: Final = {
+    "rowSelection": {"mode": "multiRow", "enableClickSelection": True, "headerCheckbox": False},
+    "selectionColumnDef": {"width": 56, "pinned": "left", "headerName": "Pick"},
+    "animateRows": False,
+    "suppressMovableColumns": True,
+    "localeText": {"noRowsToShow": "No trips"},
+}
+RANGES: Final = {name: name for name in PRESETS}
+BY: Final = {"auto": "Automatic", "day": "Day", "week": "Week", "month": "Month", "tag": "Tag"}
+
+
+def layout(view: TripsView, options: list[dict[str, Any]], reader: Reader, visitor: Visitor) -> Component:
+    """Return the components of the place.
+
+    Args:
+        view: What the address asks for.
+        options: Sources to choose from.
+        reader: Time zone, numbers and unit.
+        visitor: Who may change notes.
+    """
+    return html.Main(
+        id="trips-place",
+        className="place trips-place",
+        children=[
+            dcc.Store(id="trips-shown"),
+            dcc.Store(id="trips-changed", data=0),
+            dcc.Store(id="trips-picked"),
+            dcc.Interval(id="trips-poll", interval=2000, disabled=True),
+            html.H1("Trips", className="unseen"),
+            _toolbar(view, options, reader),
+            html.P("Looking for trips", id="trips-word", className="word", role="status"),
+            html.Dl(id="trips-figures", className="figures wide"),
+            html.Section(className="card trips-list", **aria(label="List of trips"), children=_list(view, reader)),
+            html.Div(
+                className="trips-side",
+                children=[
+                    html.Section(
+                        className="card trips-detail",
+                        **aria(label="Chosen trips"),
+                        children=html.Div(id="trips-detail", **aria(live="polite")),
+                    ),
+                    html.Section(
+                        className="card trips-days",
+                        **aria(label="Days"),
+                        children=[
+                            html.H2("Days"),
+                            dcc.Graph(id="trips-days-graph", figure=EMPTY, config=GRAPH_CONFIG, responsive=True),
+                        ],
+                    ),
+                    html.Section(className="card trips-totals", **aria(label="Totals"), children=_totals(view)),
+                    html.Section(
+                        className="card trips-events",
+                        children=html.Div(id="trips-events"),
+                        **aria(label="Above the limit"),
+                    ),
+                ],
+            ),
+        ],
+        **data(may_change=str(visitor.may_change).lower()),
+    )
+
+
+def _toolbar(view: TripsView, options: list[dict[str, Any]], reader: Reader) -> Component:
+    return html.Div(
+        className="toolbar range",
+        children=[
+            html.Div(
+                className="picker",
+                children=[
+                    html.Label("Sources", htmlFor="trips-source", className="unseen"),
+                    dcc.Dropdown(
+                        id="trips-source",
+                        options=options,
+                        value=list(view.sources),
+                        multi=True,
+                        placeholder="The latest source",
+                    ),
+                ],
+            ),
+            choices("trips-range", "Range", RANGES, named(view.range)),
+            button("trips-earlier", "‹", label="Earlier"),
+            button("trips-later", "›", label="Later"),
+            days("trips-day", *picked(view.range, reader)),
+            html.Span(f"Times in {reader.zone}", className="quiet zone"),
+            html.Span(className="space"),
+            html.A("CSV", id="trips-csv", href="#", className="download", download=""),
+            button("trips-print", "Print report"),
+        ],
+    )
+
+
+def picked(shown: RangeText, reader: Reader) -> tuple[str | None, str | None]:
+    """Return the first and the last day of a range for the fields of days; None for a range that makes no sense."""
+    try:
+        first, last = days_of(shown, reader, datetime.now(UTC))
+    except InvalidInput:
+        return None, None  # the list says what is wrong with the range
+    return first.isoformat(), last.isoformat()
+
+
+def _list(view: TripsView, reader: Reader) -> list[Component]:
+    return [
+        dag.AgGrid(
+            id="trips-grid",
+            rowData=[],
+            columnDefs=column_definitions(reader, several=len(view.sources) > 1),
+            defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True},
+            getRowId="params.data.key",
+            dashGridOptions=GRID_OPTIONS,
+            className="grid",
+            style={"height": None},
+        ),
+        html.P("Choose a trip to see it, two or more to compare them.", className="quiet"),
+    ]
+
+
+def _totals(view: TripsView) -> list[Component]:
+    return [
+        html.Div(
+            className="toolbar",
+            children=[
+                html.H2("Totals"),
+                html.Label(
+                    className="field",
+                    htmlFor="trips-by",
+                    children=[
+                        html.Span("By"),
+                        dcc.Dropdown(id="trips-by", options=BY, value=view.by, clearable=False, searchable=False),
+                    ],
+                ),
+            ],
+        ),
+        html.Div(id="trips-totals"),
+    ]

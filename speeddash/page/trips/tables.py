@@ -1,0 +1,85 @@
+"""Tables of the trips place: totals, and what was above the limit. Pure functions."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from dash import html
+from dash.development.base_component import Component
+
+from speeddash.history.totals import Period, Total, by_period, by_tag
+from speeddash.page.reader import Reader, duration, shown_name
+from speeddash.page.trips.search import Found, Incident
+from speeddash.page.trips.view import TripsView
+
+#: Rows of each table.
+MAX_TOTALS: Final = 60
+MAX_EVENTS: Final = 30
+
+
+def totals(found: Found, view: TripsView, days: int, reader: Reader) -> list[Total]:
+    """Return the totals that a view asks for, the latest first.
+
+    Args:
+        found: The trips.
+        view: What they are summed by.
+        days: Length of the range, which chooses where the view does not.
+        reader: Whose days count.
+    """
+    if view.by == "tag":
+        return by_tag((each.trip, each.note) for each in found.listed)
+    periods: dict[str, Period] = {"day": "day", "week": "week", "month": "month"}
+    period = periods.get(view.by) or ("day" if days <= 31 else "week" if days <= 120 else "month")
+    return by_period((each.trip for each in found.listed), period, reader.zone)[::-1]
+
+
+def totals_table(sums: Sequence[Total], view: TripsView, reader: Reader) -> Component:
+    """Return totals as a table."""
+    if not sums:
+        return html.P("No trips.", className="quiet")
+    head = [
+        "Tag" if view.by == "tag" else "From",
+        "Trips",
+        f"Distance {reader.distance_symbol}",
+        "Moving",
+        f"Max. {reader.symbol}",
+    ]
+    rows = [
+        html.Tr(
+            [
+                html.Th(each.key or "(no tag)", scope="row"),
+                html.Td(reader.number(each.trips)),
+                html.Td(reader.distance(each.distance_km)),
+                html.Td(duration(each.moving_s)),
+                html.Td(reader.speed(each.max_speed)),
+            ]
+        )
+        for each in sums[:MAX_TOTALS]
+    ]
+    return html.Table([html.Thead(html.Tr([html.Th(each, scope="col") for each in head])), html.Tbody(rows)])
+
+
+def events_table(events: Sequence[Incident], reader: Reader) -> list[Component]:
+    """Return what was above the limit, and implausible jumps, the latest first."""
+    if not events:
+        return [html.H2("Above the limit"), html.P("Never in this range, or no limit is set.", className="quiet")]
+    rows = [
+        html.Tr(
+            [
+                html.Td(f"{reader.day(each.start_us)} {reader.local(each.start_us):%H:%M:%S}"),
+                html.Td(shown_name(each.source)),
+                html.Td(_what(each)),
+                html.Td(reader.speed_with_unit(each.peak)),
+                html.Td(reader.speed_with_unit(each.limit_kmh)),
+            ]
+        )
+        for each in events[:MAX_EVENTS]
+    ]
+    head = html.Tr([html.Th(name, scope="col") for name in ("From", "Source", "For", "Peak", "Limit")])
+    more = [html.P(f"The latest {MAX_EVENTS} of {len(events)}.", className="quiet")] if len(events) > MAX_EVENTS else []
+    return [html.H2("Above the limit"), html.Table([html.Thead(head), html.Tbody(rows)], id="events-table"), *more]
+
+
+def _what(event: Incident) -> str:
+    if event.limit_kmh is None:
+        return "implausible jump, left out of the maximum"
+    return duration((event.end_us - event.start_us) / 1e6) + (", going on" if event.ongoing else "")

@@ -1,0 +1,53 @@
+"""The fleet place: a tile for each source, live, for a wall."""
+
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.page.visit import Visit, drive
+
+NOON = 1_780_333_200_000
+
+
+def tile(page, name):
+    return page.locator(".tile", has=page.get_by_text(name, exact=True))
+
+
+def test_tiles_show_values_names_limits_and_ages_of_one_link(context, page_server):
+    drive(page_server, "van-old", [50.0] * 20, until_ms=NOON)
+    requests.patch(
+        f"{page_server.url}/api/v1/sources/van-1", json={"limit_kmh": 80, "display_name": "Van one"}, timeout=5
+    ).raise_for_status()
+    with page_server.connect("/ws?source=van-1") as socket:
+        socket.send('{"speed": 33}')
+        socket.recv(5)
+        visit = Visit(context, page_server, "/fleet?source=van-1&source=van-old&kiosk=1")
+        page = visit.page
+        expect(page.locator(".tile")).to_have_count(2)
+        socket.send('{"speed": 92}')
+        socket.recv(5)
+        expect(tile(page, "Van one")).to_contain_text("92")
+        expect(tile(page, "Van one")).to_contain_text("above 80 km/h")
+        socket.send('{"speed": 70}')
+        socket.recv(5)
+        expect(tile(page, "Van one")).to_contain_text("live")
+    expect(tile(page, "van-old")).to_contain_text("silent for")
+    for hidden in ("nav", "#settings", "#fleet-sort-choice"):
+        assert not page.is_visible(hidden)
+    assert page.inner_text("#fleet-clock")
+    page.click("#fleet-leave")
+    expect(page.locator("nav")).to_be_visible()
+    assert Axe().run(page).response["violations"] == []
+    assert visit.problems == []
+
+
+def test_sources_are_found_by_a_part_of_their_name(context, page_server):
+    for n in range(3):
+        drive(page_server, f"lorry-{n}", [50.0] * 5, until_ms=NOON)
+    page = Visit(context, page_server, "/fleet", status=None).page
+    page.fill("#fleet-find", "LORRY")
+    expect(page.locator(".tile")).to_have_count(3)
+    assert "find=LORRY" in page.url
+    page.fill("#fleet-find", "nothing of the kind")
+    expect(page.locator("#fleet-word")).to_have_text("No source of that name.")
+    tile(page, "lorry-1")

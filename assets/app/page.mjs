@@ -20,6 +20,7 @@ const ASK_SILENT_MS = 20_000; // nothing came for so long: ask whether the serve
 const ASK_EVERY_MS = 60_000;
 const ANSWER_MS = 5_000; // a server that takes longer does not answer
 const BEHIND_MS = 2_000;
+const MAX_LISTED = 1_000; // sources in the server's list
 
 const darkness = window.matchMedia('(prefers-color-scheme: dark)');
 
@@ -105,6 +106,9 @@ export class Page {
             this.look({});
         }
         this.fleet.go(path === '/fleet', search);
+        if (path !== '/' || before !== null) {
+            this.screen.set('place-wanted', {data: path}); // what the server shows there; the live place is here already
+        }
     }
 
     // Shows the live view of an address.
@@ -140,6 +144,7 @@ export class Page {
         this.watcher.tick(now);
         this.ask();
         this.alarm.tick(now);
+        this.screen.reachable();
         this.showState();
         if (this.place === '/') {
             this.painter.showNow();
@@ -168,7 +173,7 @@ export class Page {
 
     // The name under which this browser sends in a mode: the simulator has one of its own, so that no made-up reading is among real ones.
     get own() {
-        return (this.view.mode === 'watch' ? null : this.sender.source) ?? this.ownSource({mode: 'gps', sources: []});
+        return this.view.mode === 'watch' ? this.sender.id : this.sender.source ?? this.ownSource(this.view);
     }
 
     ownSource({mode, sources}) {
@@ -225,6 +230,7 @@ export class Page {
     // Puts the view on the screen.
     show() {
         const {screen, view, place} = this;
+        screen.reachable();
         screen.reader(view.unit, this.dark);
         const link = View.format({...view, mode: 'watch', sources: [this.own], from: null}, this.looks.units);
         screen.set('watch-link', {href: `/${link}`});
@@ -314,6 +320,10 @@ export class Page {
                 this.look({sources: [options[0].value]}, false);
                 return;
             }
+            const gone = this.view.sources.filter((source) => !this.listedSource(source) && this.tracks.of(source).size);
+            if (options.length < MAX_LISTED) {
+                gone.forEach((source) => this.tracks.forget(source)); // somebody deleted or renamed it
+            }
             for (const {value, last_ms: last} of options.filter(({value: source}) => this.view.sources.includes(source))) {
                 const track = this.tracks.of(value);
                 const newest = Track.newest(track);
@@ -334,7 +344,7 @@ export class Page {
         const refused = this.link.phase === 'lost' && this.link.attempt !== this.askedAttempt;
         const failed = this.view.mode === 'watch' && this.place === '/' && this.tracks.failed;
         const urgent = stuck || refused || this.signedOut || failed || this.storage || this.frozen;
-        const silent = !this.isFixed && this.place !== '/sources' && now - this.cameAt > ASK_SILENT_MS;
+        const silent = ((this.place === '/' && !this.isFixed) || this.place === '/fleet') && now - this.cameAt > ASK_SILENT_MS;
         if (this.asking || now - this.askedAt < (urgent ? 0 : silent ? ASK_SILENT_MS : ASK_EVERY_MS)) {
             return;
         }
@@ -367,7 +377,7 @@ export class Page {
         const waiting = sender.outbox?.waiting.length ?? 0;
         const problems = [...this.problems, view.mode === 'gps' && this.gps.problem];
         const notice = Words.notice({
-            problems, storage, signedOut, notDurable, refused: sender.refused, overflow: sender.overflow, waiting, simulated: view.mode === 'simulate',
+            problems, storage, signedOut, notDurable, refused: sender.refused, overflow: sender.overflow, waiting,
         });
         this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', notice, this.alarm.words, now);
         this.screen.fixed(this.isFixed, this.fresh);

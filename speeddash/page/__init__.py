@@ -7,7 +7,6 @@ from typing import Any
 import dash
 from dash import ClientsideFunction, Input, Output, State
 from dash.development.base_component import Component
-from dash.exceptions import PreventUpdate
 from flask import Flask, Response, g, has_request_context
 
 from speeddash.alerts.limits import Limits
@@ -130,11 +129,10 @@ class Page:
         callbacks.read(
             self._place,
             Output("place", "children"),
-            Output("place-shown", "data"),
-            Input("address", "pathname"),
-            Input("reader", "data"),
+            Input("place-wanted", "data"),
+            State("reader", "data"),
             State("address", "search"),
-            State("place-shown", "data"),
+            prevent_initial_call=True,
         )
         self._live.register(callbacks)
         ImportDialog().register(callbacks)
@@ -166,17 +164,11 @@ class Page:
             return shell(titles, Visitor(), None)
         return shell(titles, _visitor(), self._sources.latest())
 
-    def _place(
-        self, pathname: str | None, told: dict[str, Any] | None, search: str | None, shown: str | None
-    ) -> tuple[Any, Any]:
-        if told is None:
-            raise PreventUpdate
-        if pathname == shown:
-            raise PreventUpdate  # unit or theme changed: the panels follow by themselves
+    def _place(self, path: str | None, told: dict[str, Any] | None, search: str | None) -> Any:
         for place in self._places:
-            if pathname == place.path:
-                return place.layout(search or "", Reader.of(told), _visitor()), pathname
-        return [], pathname
+            if path == place.path:
+                return place.layout(search or "", Reader.of(told), _visitor())
+        return []
 
 
 def _visitor() -> Visitor:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple, get_args
 from urllib.parse import parse_qs, urlencode
 
-from dash import ALL, Input, Output, State, ctx, dcc, html
+from dash import ALL, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
@@ -193,12 +193,18 @@ class FleetPlace:
             listed = self._sources.read()
             tiles = [self._tile(each, reader) for each in shown_sources(listed, view)]
         except StoreError as problem:
-            return ([], f"Sources cannot be read: {problem}", [], *links)
+            return ([], f"Sources cannot be read: {problem}", no_update, *links)
         if view.sort == "speed":
             tiles.sort(key=lambda tile: -(tile["speed"] if tile["live"] else -1))
         word = "" if tiles else "Nothing stored yet. A source appears here as soon as it sends."
         if not tiles and listed:
             word = "No source of that name."
+        if ctx.triggered_id == "fleet-poll":
+            return (
+                tiles,
+                word,
+                *[no_update] * 4,
+            )  # the controls are as they were: setting them would ask for the address again
         return (tiles, word, _options(listed), *links)
 
     def _tile(self, each: ListedSource, reader: Reader) -> dict[str, Any]:

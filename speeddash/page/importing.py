@@ -29,7 +29,11 @@ class ImportDialog:
     def register(self, callbacks: Callbacks) -> None:
         """Add its callback."""
         callbacks.read(
-            self.box, Output("import-box", "children"), Input("import-state", "data"), State("reader", "data")
+            self.box,
+            Output("import-box", "children"),
+            Input("import-state", "data"),
+            State("reader", "data"),
+            prevent_initial_call=True,
         )
 
     def box(self, state: dict[str, Any] | None, told: dict[str, Any] | None) -> list[Component]:

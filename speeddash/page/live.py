@@ -146,7 +146,7 @@ def _now(visitor: Visitor) -> Component:
                     html.Div(
                         id="sending",
                         children=[
-                            html.Span("Sends as "),
+                            html.Span("Sends as ", id="sends-as"),
                             html.Strong("–", id="source-name"),
                             html.A("Watch it elsewhere", id="watch-link", href="?mode=watch", target="_blank"),
                         ],
@@ -163,6 +163,7 @@ def _now(visitor: Visitor) -> Component:
             ),
             dial(),
             html.P("", id="age", className="quiet age"),
+            button("driving", "Driving mode", hint="Huge digits (d)"),
             html.Dl(
                 className="figures",
                 children=[
@@ -176,7 +177,6 @@ def _now(visitor: Visitor) -> Component:
             ),
             html.Div(id="others", role="region", tabIndex=0, **aria(label="All watched sources")),
             _limit(visitor),
-            button("driving", "Driving mode", hint="Huge digits (d)"),
         ],
     )
 

@@ -47,7 +47,7 @@ def shell(places: dict[str, str], visitor: Visitor, latest: str | None) -> Compo
             dcc.Store(id="reader"),
             dcc.Store(id="sources"),
             dcc.Store(id="import-state"),
-            dcc.Store(id="place-shown"),
+            dcc.Store(id="place-wanted"),
             html.A("Skip to content", href="#live", className="skip"),
             _header(places, visitor),
             html.Div(id="notice", className="notice", hidden=True, role="region", **aria(label="Notice")),

@@ -1,29 +1,59 @@
-"""Makes the pictures that the README shows: `.venv-test/bin/python -m tests.page.screenshots` writes `docs/*.png`."""
+"""Makes pictures of every place and state of the page: `.venv-test/bin/python -m tests.page.screenshots [FOLDER]`.
+
+Those that README and docs show are written to `docs/`; all of them, in three widths, light and dark, to FOLDER if it is given.
+"""
 
 import math
 import random
+import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
-import requests
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
+from speeddash.history.worker import RollupWorker
+from speeddash.reading import Reading
+from speeddash.store import Store, TripNote, open_store
+from speeddash.timerange import TimeRange
 from tests.conftest import CHROMIUM_OPTIONS
 from tests.running import ROOT, RunningServer
 
-DRIVE_S = 75
-DESK = {"viewport": {"width": 1440, "height": 810}}
-PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
-PICTURES = {
-    "page-light": ("?limit=90&theme=light", DESK),
-    "watch-dark": ("?source=car&source=bike&source=boat&limit=80&theme=dark", DESK),
-    "day-light": ("?source=car&window=24h&theme=light", DESK),
-    "page-phone": ("?theme=dark", PHONE),
-    "driving": ("?source=car&drive=1&theme=dark", {"viewport": {"width": 844, "height": 390}}),
-}
+LIVE_S = 65
+WIDTHS = {1440: 900, 1024: 768, 390: 844}
 #: Mean speed in km/h, how much it swings, and how slowly.
 DEVICES = {"car": (75, 30, 11), "bike": (24, 6, 7), "boat": (38, 9, 19)}
+DAYS = 120
+#: Address of each state, and what is done before the picture.
+STATES = {
+    "live": ("/?source=car", ""),
+    "live-simulated": ("/?mode=simulate", ""),
+    "live-three": ("/?source=car&source=bike&source=boat", ""),
+    "live-day": ("/?source=car&from=now-1d/d&to=now/d", ""),
+    "live-empty": ("/?source=nobody", ""),
+    "trips": ("/trips?source=car&from=now-90d&to=now", ""),
+    "trips-one": ("/trips?source=car&from=now-7d&to=now", "one"),
+    "trips-compared": ("/trips?source=car&from=now-7d&to=now", "two"),
+    "trips-empty": ("/trips?source=car&from=2020-01-01&to=2020-01-31", ""),
+    "fleet": ("/fleet", ""),
+    "wall": ("/fleet?source=car&source=bike&source=boat&kiosk=1", ""),
+    "sources": ("/sources?source=car", ""),
+    "driving": ("/?source=car&drive=1", ""),
+    "settings": ("/?source=car", "settings"),
+}
+#: Pictures in docs/: state, width, height, theme.
+DOCS = {
+    "page-light": ("live", 1440, 810, "light"),
+    "watch-dark": ("live-three", 1440, 810, "dark"),
+    "day-light": ("live-day", 1440, 810, "light"),
+    "trips": ("trips-one", 1440, 900, "light"),
+    "compared-dark": ("trips-compared", 1440, 900, "dark"),
+    "wall": ("wall", 1440, 810, "dark"),
+    "page-phone": ("live", 390, 844, "dark"),
+    "driving": ("driving", 844, 390, "dark"),
+}
 
 
 def speed(source: str, at_s: float) -> float:
@@ -31,14 +61,26 @@ def speed(source: str, at_s: float) -> float:
     return max(0.0, mean + swing * math.sin(at_s / slowness) + random.uniform(-1.5, 1.5))
 
 
-def yesterday(server: RunningServer) -> None:
-    """A day of the car: drives and rests."""
-    now = int(time.time())
-    for at in range(now - 86_400, now - 300, 4_000):
-        seconds = [second for second in range(at, min(at + 4_000, now - 300)) if (second // 2_700) % 3]
-        readings = [{"source": "car", "timestamp": s, "seq": 0, "speed": speed("car", s / 17)} for s in seconds]
-        if readings:
-            requests.post(f"{server.url}/api/v1/readings", json=readings, timeout=30).raise_for_status()
+def fill(store: Store) -> None:
+    """Store trips of the car, two or three a day, and roll them up."""
+    midnight = int(time.time()) // 86_400 * 86_400
+    for day in range(1, DAYS):
+        for hour in (7, 12, 17)[: random.choice((2, 3))]:
+            start = midnight - 86_400 * day + 3_600 * hour + random.randrange(1_800)
+            length = random.randrange(300, 2_400)
+            speeds = [0.0, *(speed("car", (start + 5 * n) / 3) * min(1.0, n / 6) for n in range(length // 5)), 0.0]
+            store.writer.insert(
+                store.writer.encode(
+                    [Reading("car", (start + 5 * n) * 1_000_000, n, round(each, 1)) for n, each in enumerate(speeds)]
+                )
+            )
+            if hour == 12:
+                note = TripNote(start * 1_000_000, "Lunch run", "", "business")
+                store.trip_notes.replace("car", TimeRange(start * 1_000_000, start * 1_000_000 + 1), note)
+    worker = RollupWorker(store, recheck=lambda _source, _hour: None)
+    worker.search()
+    worker.roll_up(grace_s=0)
+    store.events.replace("car", TimeRange(), [], limit_kmh=100, limited_us=0, checked_us=time.time_ns() // 1000)
 
 
 def device(server: RunningServer, source: str, stop: threading.Event) -> None:
@@ -50,23 +92,50 @@ def device(server: RunningServer, source: str, stop: threading.Event) -> None:
             socket.recv(10)
 
 
-def main() -> None:
+def prepare(page: Page, what: str) -> None:
+    """Bring a page into the state of a picture."""
+    page.wait_for_timeout(4_000)
+    if what == "settings":
+        page.click("#settings summary")
+    for n in {"one": (1,), "two": (0, 1)}.get(what, ()):
+        page.locator(f'#trips-grid .ag-row[row-index="{n}"] input').first.click()
+        page.wait_for_timeout(1_500)
+
+
+def main(folder: Path | None) -> None:
     random.seed(7)
     stop = threading.Event()
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server = RunningServer(f"sqlite:///{folder}/speed.db")
-        yesterday(server)
+    with tempfile.TemporaryDirectory() as data, sync_playwright() as playwright:
+        url = f"sqlite:///{data}/speed.db"
+        store = open_store(url)
+        store.prepare()
+        fill(store)
+        store.close()
+        server = RunningServer(url)
         devices = [threading.Thread(target=device, args=(server, source, stop)) for source in DEVICES]
         for each in devices:
             each.start()
         browser = playwright.chromium.launch(**CHROMIUM_OPTIONS)
-        pages = {}
-        for name, (query, options) in PICTURES.items():
-            pages[name] = browser.new_context(**options).new_page()
-            pages[name].goto(f"{server.url}/{query}")
-        pages["page-light"].wait_for_timeout(DRIVE_S * 1000)
-        for name, page in pages.items():
-            page.screenshot(path=ROOT / "docs" / f"{name}.png")
+        time.sleep(LIVE_S)
+
+        def picture(path: Path, state: str, width: int, height: int, theme: str) -> None:
+            options: dict[str, Any] = {"viewport": {"width": width, "height": height}, "color_scheme": theme}
+            if width < 600:
+                options |= {"device_scale_factor": 2, "is_mobile": True}
+            context = browser.new_context(**options)
+            page = context.new_page()
+            address, what = STATES[state]
+            page.goto(server.url + address)
+            prepare(page, what)
+            page.screenshot(path=path)
+            context.close()
+
+        for name, shown in DOCS.items():
+            picture(ROOT / "docs" / f"{name}.png", *shown)
+        for state in STATES if folder else ():
+            for width, height in WIDTHS.items():
+                for theme in ("light", "dark"):
+                    picture(folder / f"{state}-{width}-{theme}.png", state, width, height, theme)
         browser.close()
         stop.set()
         for each in devices:
@@ -75,4 +144,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

@@ -21,6 +21,11 @@ export class Tracks {
         return sources.map((source) => this.of(source));
     }
 
+    forget(source) {
+        this.bySource.delete(source);
+        this.loads.delete(source);
+    }
+
     of(source) {
         if (!this.bySource.has(source)) {
             this.bySource.set(source, Track.create(source));

@@ -100,6 +100,7 @@ export class Screen {
         this.set('day-last', {value: days[1] ?? ''});
         this.set('sending', {hidden: view.mode === 'watch'});
         this.set('watching', {hidden: view.mode !== 'watch'});
+        this.text('sends-as', view.mode === 'simulate' ? 'Made-up speeds, stored as ' : 'Sends as ');
         this.set('stored-row', {hidden: view.mode === 'watch'});
         this.set('mirror', {'aria-pressed': String(view.mirror)});
         const live = place === '/';
@@ -127,6 +128,14 @@ export class Screen {
         const text = kmh === null ? '' : String(Number(Units.value(kmh, unit).toFixed(2)));
         if (document.activeElement?.id !== 'limit') {
             this.set('limit', {value: text});
+        }
+    }
+
+    // dcc.Dropdown (Dash 4.4) is reached by keyboard through an input beside it that screen readers do not hear (axe: aria-hidden-focus);
+    // page.css hides that, and the button itself takes its place.
+    reachable() {
+        for (const button of document.querySelectorAll('.dash-dropdown[tabindex="-1"]')) {
+            button.tabIndex = 0;
         }
     }
 

@@ -34,14 +34,13 @@ export const empty = ({mode, fixed, sources, listed, failed, loading, gpsProblem
 //   notDurable  the database's settings with which a commit is not durable, or null
 //   refused     {count, why} of readings that the server would never take, or null
 //   overflow    the browser's memory is full; waiting: so many readings have no receipt
-export const notice = ({problems, storage, signedOut, notDurable, refused, overflow, waiting, simulated}) =>
+export const notice = ({problems, storage, signedOut, notDurable, refused, overflow, waiting}) =>
     [
         ...problems,
         signedOut && 'You are signed out. Reload the page to sign in; readings wait here until then.',
         storage && `The server cannot store: ${storage.replace(/\.?$/, '.')} Readings wait here until it can.`,
         notDurable && `The database’s settings do not make a commit durable: an echo is no receipt (${notDurable}).`,
         refused && `${refused.count} refused: ${refused.why}`,
-        simulated && 'Simulated: these speeds are made up, and stored under a name of their own. The place Sources deletes them.',
         overflow && `This browser’s memory is full: ${waiting} readings wait in this tab alone. Leave it open.`,
     ].filter(Boolean).join(' · ');
 

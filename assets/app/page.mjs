@@ -234,6 +234,8 @@ export class Page {
         screen.reader(view.unit, this.dark);
         const link = View.format({...view, mode: 'watch', sources: [this.own], from: null}, this.looks.units);
         screen.set('watch-link', {href: `/${link}`});
+        const watched = view.mode === 'watch' ? view.sources.map((source) => ['source', source]) : [];
+        screen.set('place-trips', {href: watched.length ? `/trips?${new URLSearchParams(watched)}` : '/trips'});
         screen.text('source-name', this.own);
         screen.controls(view, place, this.alarm.settings);
         screen.limit(this.only, this.limitOf(this.only), this.unit);

@@ -113,7 +113,7 @@ def test_page_says_storage_paused_and_sends_what_waited(run, mariadb, context, r
         visit.wait_until_waiting(3)
         assert len(visit.drawn()) == drawn
     began = time.monotonic()
-    visit.wait_for_status("Live", 10)
+    visit.wait_for_status("Connected", 10)
     visit.wait_until("() => document.querySelector('#waiting').textContent === '0 waiting'", 10)
     record_property("healed_in_s", round(time.monotonic() - began, 2))
     visit.wait_until_drawn(drawn + 3)
@@ -142,5 +142,5 @@ def test_settings_that_are_not_durable_are_reported_everywhere(run, mariadb, con
             cursor.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
         assert requests.get(f"{server.url}/readyz", timeout=5).json()["durable"] is True
         visit.page.reload()
-        visit.wait_for_status("Live")
+        visit.wait_for_status("Connected")
         expect(visit.page.locator("#notice")).not_to_contain_text("durable")

@@ -97,7 +97,7 @@ def test_stop_with_a_hundred_pages_open(run, database_url, context, record_prope
         wait_for(lambda: sockets_open(server) >= everybody)
         record_property("reconnected_in_s", round(time.monotonic() - began, 2))
         record_property("pages", PAGES)
-        visit.wait_for_status("Live", 10)
+        visit.wait_for_status("Connected", 10)
         assert sum(each.codes[1012] for each in pages.senders) == PAGES - 1
         devices.heal()
         pages.heal()

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
 import dash
 from dash import ClientsideFunction, Input, Output, State
 from dash.development.base_component import Component
-from flask import Flask, Response, g, has_request_context
+from flask import Flask, Response, g, has_request_context, request
 
 from speeddash.alerts.limits import Limits
 from speeddash.auth.access import Permission, allow_all, current_role
@@ -162,7 +163,11 @@ class Page:
         titles = {"/": "Live", **{each.path: each.title for each in self._places}}
         if not has_request_context():  # Dash calls it once at start
             return shell(titles, Visitor(), None)
-        return shell(titles, _visitor(), self._sources.latest())
+        # Known early, so that no other place flashes up.
+        path = urlsplit(request.headers.get("Referer", "")).path
+        return shell(
+            titles, _visitor(), self._sources.latest(), elsewhere=any(path == each.path for each in self._places)
+        )
 
     def _place(self, path: str | None, told: dict[str, Any] | None, search: str | None) -> Any:
         for place in self._places:

@@ -27,11 +27,12 @@ MAX_TABLES = 4
 WINDOWS = {"1m": "1 m", "5m": "5 m", "15m": "15 m", "1h": "1 h", "24h": "24 h"}
 
 
-def live(visitor: Visitor) -> Component:
+def live(visitor: Visitor, *, hidden: bool = False) -> Component:
     """Return the components of the place."""
     return html.Main(
         id="live",
         className="live-place",
+        hidden=hidden,
         children=[html.H1("Live", className="unseen"), _now(visitor), _chart(visitor)],
     )
 

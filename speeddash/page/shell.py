@@ -26,13 +26,14 @@ KEYS = {
 }
 
 
-def shell(places: dict[str, str], visitor: Visitor, latest: str | None) -> Component:
+def shell(places: dict[str, str], visitor: Visitor, latest: str | None, *, elsewhere: bool = False) -> Component:
     """Return the components of the page.
 
     Args:
         places: Title of each place by its path.
         visitor: What the visitor may do.
         latest: Source that a first visit opens on; None to begin with the simulator.
+        elsewhere: Another place than the live one is asked for.
     """
     config = chart_config() | {"maySend": visitor.may_send, "mayChange": visitor.may_change, "latest": latest}
     return html.Div(
@@ -48,12 +49,16 @@ def shell(places: dict[str, str], visitor: Visitor, latest: str | None) -> Compo
             dcc.Store(id="sources"),
             dcc.Store(id="import-state"),
             dcc.Store(id="place-wanted"),
-            html.A("Skip to content", href="#live", className="skip"),
+            html.A("Skip to content", href="#content", className="skip"),
             _header(places, visitor),
             html.Div(id="notice", className="notice", hidden=True, role="region", **aria(label="Notice")),
             html.P(id="announce", className="unseen", **aria(live="polite")),
-            live(visitor),
-            html.Div(id="place", className="place-box"),
+            html.Div(
+                id="content",
+                className="content",
+                tabIndex=-1,
+                children=[live(visitor, hidden=elsewhere), html.Div(id="place", className="place-box")],
+            ),
             _driving(),
             html.Dialog(id="keys", **aria(label="Keys"), children=[*_help(), button("close-help", "Close")]),
             html.Dialog(id="import", **aria(label="Import recordings"), children=html.Div(id="import-box")),

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.page.visit import Visit
+from tests.page.visit import Visit, drive
 
 STATES = {
     "live": "?mode=simulate",
@@ -40,6 +40,77 @@ def test_axe_finds_nothing(context, page_server, state, width):
         visit.page.click("#settings summary")
     found = Axe().run(visit.page).response["violations"]
     assert [f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in found] == []
+
+
+PLACES = {
+    "trips": "/trips?source=axe-car&from=2026-06-01&to=2026-06-01",
+    "no trips": "/trips?source=axe-car&from=2020-01-01&to=2020-01-01",
+    "fleet": "/fleet?source=axe-car",
+    "wall": "/fleet?source=axe-car&kiosk=1",
+    "no source": "/fleet?find=nothing",
+    "sources": "/sources?source=axe-car",
+    "no chosen source": "/sources",
+}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_place(context, page_server, theme):
+    drive(page_server, "axe-car", [0.0] + [50.0] * 60 + [0.0], until_ms=1_780_333_200_000)
+    found = {}
+    for state, address in PLACES.items():
+        visit = Visit(context, page_server, address, status=None)
+        visit.page.emulate_media(color_scheme=theme)
+        expect(visit.page.locator("main.place")).to_be_visible()
+        expect(visit.page.get_by_text("Looking for")).to_have_count(0)
+        grid = visit.page.locator("main.place .ag-root")
+        if "fleet" not in address:
+            expect(grid.locator(".ag-header-cell-label").first).to_be_visible()
+            expect(grid.locator(".ag-row, .ag-overlay-no-rows-center").first).to_be_visible()
+        expect(visit.page.locator("main.place [data-dash-is-loading=true]")).to_have_count(0)
+        for each in Axe().run(visit.page).response["violations"]:
+            found[state] = f"{each['id']}: {each['nodes'][0]['html'][:120]}"
+        visit.page.close()
+    assert found == {}
+
+
+def test_numbers_are_written_as_the_reader_writes_them(browser, page_server):
+    drive(page_server, "locale-car", [0.0] + [1234.5] * 60 + [0.0], until_ms=1_780_333_200_000)
+    context = browser.new_context(locale="de-DE", timezone_id="Europe/Berlin")
+    live = Visit(context, page_server, "?source=locale-car&from=2026-06-01&to=2026-06-02", status=None)
+    expect(live.page.locator("#maximum")).to_have_text("1.234,5 km/h")
+    trips = Visit(context, page_server, "/trips?source=locale-car&from=2026-06-01&to=2026-06-01", status=None)
+    expect(trips.page.locator("#trips-figures")).to_contain_text("1.234,5")
+    expect(trips.page.locator(".zone")).to_have_text("Times in Europe/Berlin")
+    context.close()
+
+
+def test_pressed_buttons_and_the_dial_keep_their_state_where_colours_are_forced(own_context, page_server):
+    page = Visit(own_context, page_server).page
+    page.emulate_media(forced_colors="active")
+    pressed, other = (
+        page.locator(f"#window button[aria-pressed={state}]").first.evaluate(
+            "(e) => getComputedStyle(e).backgroundColor"
+        )
+        for state in ("true", "false")
+    )
+    assert pressed != other
+    assert page.evaluate("getComputedStyle(document.querySelector('.dial-face')).forcedColorAdjust") == "none"
+
+
+def test_page_is_an_app_that_says_offline_what_waits(own_context, run, tmp_path):
+    server = run(f"sqlite:///{tmp_path}/speed.db")
+    visit = Visit(own_context, server)
+    manifest = visit.page.request.get(server.url + visit.page.get_attribute("link[rel=manifest]", "href")).json()
+    assert manifest["display"] == "standalone"
+    for icon in manifest["icons"]:
+        assert visit.page.request.get(server.url + icon["src"]).ok
+    visit.page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
+    visit.wait_until_drawn(1)
+    server.stop(9)
+    visit.wait_until_waiting(2)
+    visit.page.reload()
+    expect(visit.page.locator("h1")).to_have_text("The server cannot be reached")
+    expect(visit.page.locator("#waiting")).to_contain_text("readings wait in this browser")
 
 
 def test_help_is_as_good(context, page_server):

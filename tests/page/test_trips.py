@@ -110,6 +110,10 @@ def test_trip_is_named_and_tagged_and_the_tags_are_summed(visit, commuter, page_
     page.click("#trips-by")
     page.get_by_text("Tag", exact=True).last.click()
     expect(page.locator("#trips-totals tbody tr").last).to_contain_text("private")
+    page.click("#trips-totals >> text=private")
+    expect(page.locator(ROWS)).to_have_count(1)
+    page.click("#trips-word >> text=Show all")
+    expect(page.locator(ROWS)).to_have_count(12)
     with page.expect_download() as download:
         page.click("#trips-csv")
     assert "To the lake" in download.value.path().read_text()

@@ -8,6 +8,7 @@ import requests
 from playwright.sync_api import expect
 
 from tests.page.visit import Visit, drive
+from tests.running import wait_for
 
 NOON = 1_780_333_200_000
 DAY_MS = 86_400_000
@@ -46,6 +47,9 @@ def test_first_visit_opens_on_a_real_source(context, run, tmp_path):
     visit.wait_until_drawn(1)  # nothing is stored: it simulates
     assert visit.source.startswith("simulated-")
     drive(server, "van", [50.0] * 5, until_ms=NOON)
+    wait_for(
+        lambda: '"latest":"van"' in requests.get(f"{server.url}/_dash-layout", timeout=5).text
+    )  # lists are read in intervals
     again = Visit(context, server, "")
     assert "mode=watch&source=van" in again.page.url
     assert not server.readings("page-")

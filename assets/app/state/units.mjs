@@ -10,13 +10,16 @@ const DISTANCE = {mph: ['mi', 1.609344], kn: ['nmi', 1.852]};
 // A speed in km/h as a number in the unit.
 export const value = (kmh, unit) => kmh / unit.kmh;
 
-export const text = (kmh, unit, digits = 1) => `${value(kmh, unit).toFixed(digits)} ${unit.symbol}`;
+// A number as the reader writes it.
+const number = (amount, digits) => amount.toLocaleString(undefined, {minimumFractionDigits: digits, maximumFractionDigits: digits});
+
+export const text = (kmh, unit, digits = 1) => `${number(value(kmh, unit), digits)} ${unit.symbol}`;
 
 // Miles with mph, nautical miles with knots.
 export const distance = (km, unit) => {
     const [symbol, kmIn] = DISTANCE[unit.symbol] ?? ['km', 1];
     const amount = km / kmIn;
-    return `${amount.toFixed(amount < 10 ? 2 : amount < 100 ? 1 : 0)} ${symbol}`;
+    return `${number(amount, amount < 10 ? 2 : amount < 100 ? 1 : 0)} ${symbol}`;
 };
 
 export const duration = (ms) => {

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from dash import ALL, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, Input, Output, State, ctx, html, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
@@ -21,14 +21,17 @@ from speeddash.page.trips.changes import changed_query, clicked_day, picked_rang
 from speeddash.page.trips.detail import figure_list, one_trip, several_trips
 from speeddash.page.trips.figures import days_figure
 from speeddash.page.trips.rows import column_definitions, figures_of_all, rows_of
-from speeddash.page.trips.search import MAX_HOURS_AT_ONCE, Found, TripsSearch
-from speeddash.page.trips.tables import events_table, totals, totals_table
-from speeddash.page.trips.view import By, TripsView, format_view, parse
-from speeddash.page.when import PRESETS, RangeText, day_text, named, stepped
+from speeddash.page.trips.search import MAX_HOURS_AT_ONCE, TripsSearch, tagged
+from speeddash.page.trips.tables import events_table, list_word, totals, totals_table
+from speeddash.page.trips.view import By, TripsView, parse
+from speeddash.page.when import PRESETS, day_text, named, stepped
 from speeddash.reading import parse_time, rfc3339
 from speeddash.store import Store
 
 PATH: Final = "/trips"
+#: Interval between two looks at the database, while history is being prepared, and for a range that ends now.
+PREPARING_MS: Final = 2_000
+REFRESH_MS: Final = 60_000
 
 
 class TripsPlace:
@@ -38,7 +41,6 @@ class TripsPlace:
     title = "Trips"
 
     def __init__(self, store: Store, history: History, sources: SourceList) -> None:
-        self._store = store
         self._history = history
         self._sources = sources
         self._search = TripsSearch(store, history)
@@ -85,6 +87,7 @@ class TripsPlace:
             Output("trips-grid", "selectedRows"),
             Output("trips-by", "value"),
             Output("trips-csv", "href"),
+            Output("trips-csv", "children"),
             search,
             State("address", "pathname"),
             State("reader", "data"),
@@ -102,6 +105,7 @@ class TripsPlace:
             Output("trips-totals", "children"),
             Output("trips-events", "children"),
             Output("trips-poll", "disabled"),
+            Output("trips-poll", "interval"),
             Output("trips-shown", "data"),
             search,
             reader,
@@ -184,7 +188,7 @@ class TripsPlace:
         return (
             self._options(view), list(view.sources), first, last, choice_buttons("trips-range", place.RANGES, named(view.range)),
             # A selection that the grid reported is older than what it shows where a person clicks fast.
-            no_update if search == picked else selection(view), view.by, self._csv_address(view, reader),
+            no_update if search == picked else selection(view), view.by, *self._csv(view, reader),
         )  # fmt: skip
 
     def rows(
@@ -198,29 +202,41 @@ class TripsPlace:
         if key == shown and ctx.triggered_id == "address":
             raise PreventUpdate  # only another trip was chosen
         try:
-            found = self._search.find(view, self._sources.latest(), reader)
+            found = tagged(self._search.find(view, self._sources.latest(), reader), view.tag)
         except (InvalidInput, StoreError) as problem:
-            return ([], no_update, no_update, f"Trips cannot be read: {problem}", [], place.EMPTY, [], [], True, key)
+            return (
+                [],
+                no_update,
+                no_update,
+                f"Trips cannot be read: {problem}",
+                [],
+                place.EMPTY,
+                [],
+                [],
+                True,
+                no_update,
+                key,
+            )
         columns = column_definitions(reader, several=len(found.sources) > 1)
         if found.hours_left > MAX_HOURS_AT_ONCE:
             word = (
                 f"History is being prepared: {reader.number(found.hours_left)} hours are left. "
                 "Trips appear when all are done, so that no figure is wrong."
             )
-            return ([], no_update, columns, word, [], place.EMPTY, [], [], False, None)
+            return ([], no_update, columns, word, [], place.EMPTY, [], [], False, PREPARING_MS, None)
         first, last = reader.local(found.time.from_us).date(), reader.local(found.time.to_us - 1).date()
-        trips = [each.trip for each in found.listed]
-        days = by_period(trips, "day", reader.zone)
+        days = by_period((each.trip for each in found.listed), "day", reader.zone)
         return (
             rows_of(found.listed, reader),
             selection(view),
             columns,
-            self._word(found, view, reader),
-            figure_list(figures_of_all(found.listed, reader)) if trips else [],
-            days_figure(days, first, last, reader) if trips else place.EMPTY,
+            list_word(found, view, reader),
+            figure_list(figures_of_all(found.listed, reader)) if days else [],
+            days_figure(days, first, last, reader) if days else place.EMPTY,
             totals_table(totals(found, view, (last - first).days, reader), view, reader),
             events_table(self._search.events(found), reader),
-            True,
+            view.range.end != "now",
+            REFRESH_MS,
             key,
         )
 
@@ -262,33 +278,19 @@ class TripsPlace:
         return "Saved", changes + 1
 
     def _options(self, view: TripsView) -> list[dict[str, Any]]:
-        """Return the sources to choose from, with those of an address of which nothing is stored: the picker drops unknown ones."""
+        """Return the sources to choose from, also unknown ones of an address: the picker would drop them."""
         known = [{"value": each["value"], "label": each["label"]} for each in self._sources.options()]
         unknown = set(view.sources) - {each["value"] for each in known}
         return [*({"value": each, "label": f"{shown_name(each)} (nothing yet)"} for each in sorted(unknown)), *known]
 
-    def _word(self, found: Found, view: TripsView, reader: Reader) -> Any:
-        """Return why the list is empty, with the way to what there is; empty where it is not."""
-        if found.listed:
-            return []
-        if not found.sources:
-            return "Nothing is stored yet. A source appears here as soon as it sends."
-        names = ", ".join(map(shown_name, found.sources))
-        days = self._search.days_of_data(found.spans, reader)
-        if days is None:
-            return f"Nothing is stored of {names}."
-        there = view._replace(range=RangeText(*days))
-        return [
-            f"No trips in this range. {names} has data from {days[0]} to {days[1]}. ",
-            dcc.Link("Show it", href=PATH + format_view(there)),
-        ]
-
-    def _csv_address(self, view: TripsView, reader: Reader) -> str:
+    def _csv(self, view: TripsView, reader: Reader) -> tuple[str, str]:
+        """Return address and text of the link to the trips as CSV: those of the first source, which the text names if there are several."""
         latest = self._sources.latest()
-        sources = view.sources or ((latest,) if latest is not None else ())
+        source = (view.sources or (latest or "",))[0]
+        text = f"CSV of {shown_name(source)}" if len(view.sources) > 1 else "CSV"
         try:
             time = self._search.find(view, latest, reader).time
         except (InvalidInput, StoreError):
-            return "#"
-        query = {"source": sources[0] if sources else "", "from": rfc3339(time.from_us), "to": rfc3339(time.to_us)}
-        return f"/api/v1/trips.csv?{urlencode(query | {'unit': reader.unit})}"
+            return "#", text
+        query = {"source": source, "from": rfc3339(time.from_us), "to": rfc3339(time.to_us), "unit": reader.unit}
+        return f"/api/v1/trips.csv?{urlencode(query)}", text

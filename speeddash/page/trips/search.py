@@ -45,6 +45,20 @@ class Found(NamedTuple):
     spans: list[Span]
 
 
+def tagged(found: Found, tag: str) -> Found:
+    """Return only the trips with a tag; all of them for an empty one."""
+    return found._replace(listed=[each for each in found.listed if not tag or each.note.tag == tag])
+
+
+def days_of_data(spans: Sequence[Span], reader: Reader) -> tuple[str, str] | None:
+    """Return the first and the last local day on which any of some sources has readings; None without sources."""
+    if not spans:
+        return None
+    first = min(each.first_us for each in spans)
+    last = max(each.last_us for each in spans)
+    return reader.local(first).date().isoformat(), reader.local(last).date().isoformat()
+
+
 class Incident(NamedTuple):
     """A time above the limit, or an implausible jump, whose limit is None. Times are microseconds since the epoch, speeds km/h."""
 
@@ -139,11 +153,3 @@ class TripsSearch:
     def limit(self, source: str) -> float | None:
         """Return the limit of a source, km/h."""
         return self._store.sources.settings(source).limit_kmh
-
-    def days_of_data(self, spans: Sequence[Span], reader: Reader) -> tuple[str, str] | None:
-        """Return the first and the last local day on which any of some sources has readings; None without sources."""
-        if not spans:
-            return None
-        first = min(each.first_us for each in spans)
-        last = max(each.last_us for each in spans)
-        return reader.local(first).date().isoformat(), reader.local(last).date().isoformat()

@@ -1,15 +1,16 @@
 """Tables of the trips place: totals, and what was above the limit. Pure functions."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from dash import html
+from dash import dcc, html
 from dash.development.base_component import Component
 
 from speeddash.history.totals import Period, Total, by_period, by_tag
 from speeddash.page.reader import Reader, duration, shown_name
-from speeddash.page.trips.search import Found, Incident
-from speeddash.page.trips.view import TripsView
+from speeddash.page.trips.search import Found, Incident, days_of_data
+from speeddash.page.trips.view import TripsView, format_view
+from speeddash.page.when import RangeText
 
 #: Rows of each table.
 MAX_TOTALS: Final = 60
@@ -46,7 +47,7 @@ def totals_table(sums: Sequence[Total], view: TripsView, reader: Reader) -> Comp
     rows = [
         html.Tr(
             [
-                html.Th(each.key or "(no tag)", scope="row"),
+                html.Th(_key(each, view), scope="row"),
                 html.Td(reader.number(each.trips)),
                 html.Td(reader.distance(each.distance_km)),
                 html.Td(duration(each.moving_s)),
@@ -56,6 +57,35 @@ def totals_table(sums: Sequence[Total], view: TripsView, reader: Reader) -> Comp
         for each in sums[:MAX_TOTALS]
     ]
     return html.Table([html.Thead(html.Tr([html.Th(each, scope="col") for each in head])), html.Tbody(rows)])
+
+
+def list_word(found: Found, view: TripsView, reader: Reader) -> Any:
+    """Return what is to be said of the list: why it is empty, with the way to what there is, or that only a tag is shown."""
+    if view.tag:
+        return [
+            f"Only trips with the tag {view.tag}. ",
+            dcc.Link("Show all", href="/trips" + format_view(view._replace(tag=""))),
+        ]
+    if found.listed:
+        return []
+    if not found.sources:
+        return "Nothing is stored yet. A source appears here as soon as it sends."
+    names = ", ".join(map(shown_name, found.sources))
+    days = days_of_data(found.spans, reader)
+    if days is None:
+        return f"Nothing is stored of {names}."
+    there = view._replace(range=RangeText(*days))
+    return [
+        f"No trips in this range. {names} has data from {days[0]} to {days[1]}. ",
+        dcc.Link("Show it", href="/trips" + format_view(there)),
+    ]
+
+
+def _key(total: Total, view: TripsView) -> Any:
+    """Return the period of a total, or its tag with the way to the trips that have it."""
+    if view.by != "tag":
+        return total.key
+    return dcc.Link(total.key, href=f"/trips{format_view(view._replace(tag=total.key))}") if total.key else "(no tag)"
 
 
 def events_table(events: Sequence[Incident], reader: Reader) -> list[Component]:

@@ -61,9 +61,10 @@ def test_source_gets_a_name_for_people_and_a_limit(visit, page_server):
         80.5,
         "Grüner Bus",
     )
-    expect(page.locator("#sources-grid")).to_contain_text("Grüner Bus (bus-7)")
     page.click("#source-limit-remove")
     expect(page.locator("#source-word")).to_have_text("Limit removed")
+    page.reload()
+    expect(page.locator("#source-detail h2")).to_have_text("Grüner Bus")
     assert whole(page_server, "bus-7")["limit_kmh"] is None
 
 

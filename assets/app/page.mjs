@@ -241,9 +241,15 @@ export class Page {
         screen.limit(this.only, this.limitOf(this.only), this.unit);
         screen.picker(view.mode === 'watch' ? view.sources : [], this.listed);
         this.watcher.watch(place === '/fleet' ? this.fleet.sources : view.mode === 'watch' && (place === '/' || this.alarm.wanted) ? view.sources : []);
-        screen.set('sources-poll', {disabled: this.signedOut || place !== '/' || this.isFixed});
+        this.pollSources();
         this.painter.draw();
         this.showState();
+    }
+
+    // A fixed range needs the list of sources only until its own are in it: their limits are drawn.
+    pollSources() {
+        const known = this.shownSources.every((source) => this.listedSource(source));
+        this.screen.set('sources-poll', {disabled: this.signedOut || this.place !== '/' || (this.isFixed && known)});
     }
 
     // [from, to] in epoch ms.
@@ -315,6 +321,7 @@ export class Page {
     // rows that other programs insert do not come through the socket.
     sourcesListed(options) {
         this.listed = options;
+        this.pollSources();
         this.screen.limit(this.only, this.limitOf(this.only), this.unit);
         if (this.view.mode === 'watch' && this.opened) {
             this.screen.picker(this.view.sources, options);

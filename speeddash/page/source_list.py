@@ -59,9 +59,11 @@ class SourceList:
         began = time.monotonic()
         if began >= self._read_again:
             spans = nlargest(MAX_LISTED, self._store.sources.select(limit=MAX_SOURCES), key=lambda span: span.last_us)
-            settings = self._store.sources.all_settings()
-            self._listed = [ListedSource(span, settings.get(span.source, SourceSettings())) for span in spans]
+            self._listed = [ListedSource(span, SourceSettings()) for span in spans]
             self._read_again = time.monotonic() + READ_INTERVAL * (time.monotonic() - began)
+        # Always: a limit that was just set counts at once, and few sources have settings.
+        settings = self._store.sources.all_settings()
+        self._listed = [ListedSource(each.span, settings.get(each.source, SourceSettings())) for each in self._listed]
         return self._listed
 
     def forget(self) -> None:

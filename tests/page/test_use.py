@@ -47,9 +47,8 @@ def test_first_visit_opens_on_a_real_source(context, run, tmp_path):
     visit.wait_until_drawn(1)  # nothing is stored: it simulates
     assert visit.source.startswith("simulated-")
     drive(server, "van", [50.0] * 5, until_ms=NOON)
-    wait_for(
-        lambda: '"latest":"van"' in requests.get(f"{server.url}/_dash-layout", timeout=5).text
-    )  # lists are read in intervals
+    # Lists are read in intervals, longer ones where reading them takes long.
+    wait_for(lambda: '"latest":"van"' in requests.get(f"{server.url}/_dash-layout", timeout=5).text, 60)
     again = Visit(context, server, "")
     assert "mode=watch&source=van" in again.page.url
     assert not server.readings("page-")

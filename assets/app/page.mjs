@@ -55,7 +55,7 @@ export class Page {
             open: (query) => set('live-socket', {url: query && socketUrl('/ws/live', query)}),
             transmit: (text) => window.dash_clientside.set_props('live-socket', {send: text}),
             arrived: (readings) => this.arrived(readings),
-            missed: (sources) => this.place === '/' && this.tracks.invalidate(sources),
+            missed: (sources) => this.tracks.invalidate(sources.filter((source) => this.shownSources.includes(source))),
         });
         this.gps = new GpsSession({
             measured: (speed, at) => this.sender.measure(speed, at),
@@ -96,10 +96,9 @@ export class Page {
         document.getElementById('live').hidden = path !== '/';
         document.getElementById('page').dataset.place = path;
         for (const link of document.querySelectorAll('nav a')) {
-            link.toggleAttribute('aria-current', link.pathname === path);
             link.setAttribute('aria-current', link.pathname === path ? 'page' : 'false');
         }
-        document.title = path === '/' ? 'SpeedDash' : `${path[1].toUpperCase()}${path.slice(2)} – SpeedDash`;
+        this.alarm.tick(Date.now()); // the title
         if (path === '/' && (!this.opened || (search && search !== this.query))) {
             this.open(search);
         } else if (path === '/' || before === '/' || before === null) {
@@ -171,11 +170,17 @@ export class Page {
         return View.isFixed(this.view);
     }
 
-    // The name under which this browser sends in a mode: the simulator has one of its own, so that no made-up reading is among real ones.
+    // Of the tab, where nothing is wrong.
+    get title() {
+        const path = this.place ?? '/';
+        return path === '/' ? 'SpeedDash' : `${path[1].toUpperCase()}${path.slice(2)} – SpeedDash`;
+    }
+
     get own() {
         return this.view.mode === 'watch' ? this.sender.id : this.sender.source ?? this.ownSource(this.view);
     }
 
+    // The name under which this browser sends in a mode: the simulator has one of its own, so that no made-up reading is among real ones.
     ownSource({mode, sources}) {
         const name = sources[0] || this.sender.id;
         return mode === 'simulate' && !name.startsWith('simulated-') ? `simulated-${name.replace(/^page-/, '')}`.slice(0, 64) : name;
@@ -308,7 +313,6 @@ export class Page {
         this.alarm.arrived(readings);
         if (this.place === '/fleet') {
             this.fleet.arrived(readings);
-            return;
         }
         const shown = new Set(this.shownSources);
         this.fresh += this.tracks.arrived(readings.filter(({source}) => shown.has(source)), Date.now());

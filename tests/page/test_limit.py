@@ -55,7 +55,9 @@ def test_each_of_several_sources_has_its_own_limit(context, page_server):
 
 
 def test_violation_is_noticed_in_the_title_and_in_words(context, page_server):
-    requests.patch(f"{page_server.url}/api/v1/sources/racer", json={"limit_kmh": 60}, timeout=5).raise_for_status()
+    requests.patch(
+        f"{page_server.url}/api/v1/sources/racer", json={"limit_kmh": 60, "display_name": "The · racer"}, timeout=5
+    ).raise_for_status()
     with page_server.connect("/ws?source=racer") as socket:
         socket.send('{"speed": 50}')
         socket.recv(5)
@@ -64,8 +66,8 @@ def test_violation_is_noticed_in_the_title_and_in_words(context, page_server):
         visit.page.evaluate("() => Object.defineProperty(document, 'hidden', {get: () => true})")
         socket.send('{"speed": 90}')
         socket.recv(5)
-        visit.wait_until("() => document.title.startsWith('⚠ racer 90 km/h, limit 60 km/h')")
-        expect(visit.page.locator("#notice")).to_contain_text("Above the limit: racer 90 km/h, limit 60 km/h")
+        visit.wait_until("() => document.title === '⚠ The · racer 90 km/h, limit 60 km/h · SpeedDash'")
+        expect(visit.page.locator("#notice")).to_contain_text("Above the limit: The · racer 90 km/h, limit 60 km/h")
         socket.send('{"speed": 55}')
         socket.recv(5)
         visit.wait_until("() => document.title === 'SpeedDash'")

@@ -84,6 +84,18 @@ def test_sources_are_chosen_by_keyboard_alone(context, page_server):
     visit.wait_until("() => location.search.includes('source=keyboard-car')")
 
 
+def test_line_has_no_hole_after_a_look_at_the_fleet(context, page_server):
+    visit = Visit(context, page_server)
+    visit.wait_until_drawn(2)
+    visit.page.click("#place-fleet")
+    expect(visit.page.locator(".tile").first).to_be_visible()
+    stored = len(visit.stored())
+    wait_for(lambda: len(visit.stored()) >= stored + 3)
+    visit.page.click("#place-live")
+    visit.wait_until_drawn(stored + 3)
+    visit.assert_drawn_is_stored()
+
+
 @pytest.mark.parametrize("width", [390, 320])
 def test_phone_shows_every_place_within_its_width(browser, page_server, width):
     context = browser.new_context(viewport={"width": width, "height": 844}, has_touch=True, is_mobile=True)

@@ -67,8 +67,7 @@ export class Alarm {
             }
         }
         this.words = over.length ? `Above the limit: ${over.join('; ')}` : '';
-        const plain = document.title.replace(/^⚠ [^·]*· /, '');
-        document.title = over.length ? `⚠ ${over[0]} · ${plain}` : plain;
+        document.title = over.length ? `⚠ ${over[0]} · ${page.title}` : page.title;
         if (over.length && settings.sound === 'on' && now - this.beepedAt > BEEP_MS) {
             this.beep();
         }

@@ -21,6 +21,8 @@ MAX_SEQ: Final = 2**63 - 1
 FIRST_MILLISECONDS: Final = 1e11
 
 _ABSENT: Final = object()
+#: Longest name of a source for people, in characters.
+MAX_DISPLAY_NAME: Final = 100
 _SOURCE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -128,6 +130,22 @@ def parse_source(name: Any) -> str:
     if isinstance(name, str) and _SOURCE.fullmatch(name):
         return name
     raise InvalidInput("bad_source", f"source must be 1 to 64 characters of A-Z a-z 0-9 . _ : -, got {_kind(name)}")
+
+
+def parse_display_name(name: Any) -> str | None:
+    """Check the name of a source for people, and return it without white space around it; None for an empty one.
+
+    Raises:
+        InvalidInput: `bad_display_name`.
+    """
+    if name is None:
+        return None
+    if isinstance(name, str) and len(name.strip()) <= MAX_DISPLAY_NAME and name.strip().isprintable():
+        return name.strip() or None
+    raise InvalidInput(
+        "bad_display_name",
+        f"a display name has at most {MAX_DISPLAY_NAME} characters, all on one line, got {_kind(name)}",
+    )
 
 
 def parse_time(timestamp: Any) -> int:

@@ -20,7 +20,6 @@ const ASK_SILENT_MS = 20_000; // nothing came for so long: ask whether the serve
 const ASK_EVERY_MS = 60_000;
 const ANSWER_MS = 5_000; // a server that takes longer does not answer
 const BEHIND_MS = 2_000;
-const MAX_LISTED = 1_000; // sources in the server's list
 
 const darkness = window.matchMedia('(prefers-color-scheme: dark)');
 
@@ -334,7 +333,7 @@ export class Page {
                 return;
             }
             const gone = this.view.sources.filter((source) => !this.listedSource(source) && this.tracks.of(source).size);
-            if (options.length < MAX_LISTED) {
+            if (options.length < this.looks.maxListed) {
                 gone.forEach((source) => this.tracks.forget(source)); // somebody deleted or renamed it
             }
             for (const {value, last_ms: last} of options.filter(({value: source}) => this.view.sources.includes(source))) {

@@ -15,11 +15,10 @@ from speeddash.auth.access import Permission, allow
 from speeddash.errors import InvalidInput
 from speeddash.live.connections import Connections
 from speeddash.problem import problem
-from speeddash.reading import decode, parse_source, rfc3339
+from speeddash.reading import decode, parse_display_name, parse_source, rfc3339
 from speeddash.store import Store
 
 MEMBERS = {"source", "limit_kmh", "display_name", "merge_into"}
-MAX_DISPLAY_NAME = 100
 TAGS = [Tag(name="sources", description="Names and limits of sources.")]
 
 
@@ -88,7 +87,7 @@ class SourcesApi:
         if "limit_kmh" in wanted:
             self._limits.set_limit(source, limit_kmh, time.time_ns() // 1000)
         if "display_name" in wanted:
-            self._store.source_maintenance.set_display_name(source, wanted["display_name"] or None)
+            self._store.source_maintenance.set_display_name(source, parse_display_name(wanted["display_name"]))
         return jsonify(self._whole(source))
 
     def delete_source(self, path: SourcePath) -> Response:
@@ -117,13 +116,7 @@ def _checked(wanted: Any) -> tuple[str | None, float | None]:
         isinstance(limit_kmh, bool) or not isinstance(limit_kmh, int | float) or not 0 <= limit_kmh <= 1e9
     ):
         raise InvalidInput("bad_limit_kmh", "limit_kmh must be a number from 0 up, or null")
-    display_name = wanted.get("display_name")
-    if display_name is not None and (
-        not isinstance(display_name, str) or len(display_name) > MAX_DISPLAY_NAME or not display_name.isprintable()
-    ):
-        raise InvalidInput(
-            "bad_display_name", f"display_name must be a text of at most {MAX_DISPLAY_NAME} characters, or null"
-        )
+    parse_display_name(wanted.get("display_name"))
     if "merge_into" in wanted and len(wanted) > 1:
         raise InvalidInput("bad_source_change", "merge_into stands alone: the source is gone afterwards")
     return (parse_source(wanted["source"]) if "source" in wanted else None), limit_kmh

@@ -12,9 +12,9 @@ from speeddash.api.parameters import SourcePage, TotalsQuery, TripQuery, TripsEx
 from speeddash.api.readings import json_text
 from speeddash.api.schemas import TotalsOut, TripIn, TripOut, TripsOut
 from speeddash.auth.access import Permission, allow
-from speeddash.errors import InvalidInput
 from speeddash.formats import MIME_TYPES, spreadsheet_text
 from speeddash.history.history import History
+from speeddash.history.notes import checked_texts
 from speeddash.history.totals import by_period, by_tag
 from speeddash.history.trips import Trip
 from speeddash.problem import problem
@@ -23,8 +23,6 @@ from speeddash.store import TripNote
 from speeddash.timerange import zone_of
 from speeddash.units import KMH_IN, distance_unit
 
-#: Texts of a trip, and their longest length in characters.
-TEXT_LENGTHS = {"name": 100, "note": 1_000, "tag": 40}
 NO_NOTE = TripNote(0)
 TAGS = [Tag(name="trips", description="Trips, their totals, and what people wrote about them.")]
 
@@ -82,27 +80,6 @@ class TripsApi:
         else:
             sums = by_period(self._history.trips(query.source, query.time), query.by, zone_of(query.zone))
         return jsonify(totals=[each.as_dict("tag" if query.by == "tag" else "from") for each in sums])
-
-
-def checked_texts(wanted: Any) -> dict[str, str]:
-    """Return the texts of a trip that are to be changed.
-
-    Args:
-        wanted: An object with some of name, note and tag.
-
-    Raises:
-        InvalidInput: It is something else, or a text is too long.
-    """
-    if not isinstance(wanted, dict) or not wanted or wanted.keys() - TEXT_LENGTHS:
-        raise InvalidInput("bad_trip_change", f"the body must be an object with some of {', '.join(TEXT_LENGTHS)}")
-    for name, text in wanted.items():
-        if not isinstance(text, str):
-            raise InvalidInput(f"bad_{name}", f"{name}: expected a text, got {type(text).__name__}")
-        if len(text) > TEXT_LENGTHS[name]:
-            raise InvalidInput(f"bad_{name}", f"{name}: at most {TEXT_LENGTHS[name]} characters, got {len(text)}")
-        if any(each < " " and each not in "\n\t" for each in text) or (not text.isprintable() and name != "note"):
-            raise InvalidInput(f"bad_{name}", f"{name}: control characters are not allowed")
-    return {name: text.strip() for name, text in wanted.items()}
 
 
 def _as_dict(trip: Trip, note: TripNote | None) -> dict[str, Any]:

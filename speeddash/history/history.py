@@ -5,8 +5,9 @@ from functools import reduce
 from itertools import islice, pairwise
 from typing import Final
 
+from speeddash.history.notes import notes_of
 from speeddash.history.series import DAY_US, Series, bucket_of, bucket_width
-from speeddash.history.trips import Trip, notes_of, summary, trips
+from speeddash.history.trips import Trip, summary, trips
 from speeddash.reading import Reading
 from speeddash.segment import GAP_US, Segment, jumped, merge
 from speeddash.store import Queries, Store, TripNote
@@ -14,6 +15,8 @@ from speeddash.timerange import HOUR_US, MINUTE_US, TimeRange
 
 #: Part of a source's history that is read at once.
 CHUNK_US: Final = 31 * DAY_US
+#: Hours that are not rolled up yet, up to which a page computes from readings at once; a busy machine reads some 20 hours a second.
+MAX_HOURS_AT_ONCE: Final = 48
 
 
 class History:

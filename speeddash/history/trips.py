@@ -1,12 +1,10 @@
 """Trips, and the figures of any range: pure functions over segments."""
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from speeddash.reading import rfc3339
 from speeddash.segment import GAP_US, Segment, highest, merge
-from speeddash.store import TripNote
 
 
 class Trip(NamedTuple):
@@ -67,21 +65,6 @@ def trips(segments: Iterable[Segment]) -> Iterator[Trip]:
 def summary(segment: Segment) -> Trip:
     """Return the figures of everything in a range."""
     return _figures(segment, segment.first_us, segment.n)
-
-
-def notes_of(trips: Sequence[Trip], notes: Sequence[TripNote]) -> list[TripNote | None]:
-    """Return the note of each trip: the first one whose moment is in the trip; None where there is none.
-
-    Args:
-        trips: Trips of one source in the order of time.
-        notes: Notes of the same source in the order of time.
-    """
-    moments = [each.start_us for each in notes]
-    found: list[TripNote | None] = []
-    for trip in trips:
-        at = bisect_left(moments, trip.start_us)
-        found.append(notes[at] if at < len(notes) and moments[at] <= trip.end_us else None)
-    return found
 
 
 def _joined(segments: Iterable[Segment]) -> Iterator[Segment]:

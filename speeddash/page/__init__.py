@@ -146,11 +146,11 @@ class Page:
             answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
             return answer
 
+        worker_script = shipped("assets/worker.js").read_text(encoding="utf-8")
+
         def worker() -> Response:
             # At the root, because a service worker only sees addresses below its own.
-            return Response(
-                shipped("assets/worker.js").read_text(encoding="utf-8"), content_type="text/javascript; charset=utf-8"
-            )
+            return Response(worker_script, content_type="text/javascript; charset=utf-8")
 
         server.add_url_rule(SCRIPT, "live path", live_path)
         server.add_url_rule("/worker.js", "service worker", worker)
@@ -166,7 +166,7 @@ class Page:
         # Known early, so that no other place flashes up.
         path = urlsplit(request.headers.get("Referer", "")).path
         return shell(
-            titles, _visitor(), self._sources.latest(), elsewhere=any(path == each.path for each in self._places)
+            titles, _visitor(), self._sources.latest_real(), elsewhere=any(path == each.path for each in self._places)
         )
 
     def _place(self, path: str | None, told: dict[str, Any] | None, search: str | None) -> Any:

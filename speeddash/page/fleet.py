@@ -97,7 +97,7 @@ class FleetPlace:
                                 html.Label("Sources", htmlFor="fleet-source", className="unseen"),
                                 dcc.Dropdown(
                                     id="fleet-source",
-                                    options=_options(self._sources.held()),
+                                    options=self._sources.options_with(view.sources),
                                     multi=True,
                                     placeholder="All sources",
                                     value=list(view.sources),
@@ -200,12 +200,9 @@ class FleetPlace:
         if not tiles and listed:
             word = "No source of that name."
         if ctx.triggered_id == "fleet-poll":
-            return (
-                tiles,
-                word,
-                *[no_update] * 4,
-            )  # the controls are as they were: setting them would ask for the address again
-        return (tiles, word, _options(listed), *links)
+            # The controls are as they were: setting them would ask for the address again.
+            return (tiles, word, *[no_update] * 4)
+        return (tiles, word, self._sources.options_with(view.sources), *links)
 
     def _tile(self, each: ListedSource, reader: Reader) -> dict[str, Any]:
         readings = self._store.readings.select(source=each.source, time=TimeRange(each.span.last_us), limit=2)
@@ -234,10 +231,6 @@ class FleetPlace:
         km = found.distance_km if found else 0.0
         self._today[each.source, from_us] = (time.monotonic(), each.span.last_us, km)
         return km
-
-
-def _options(listed: list[ListedSource]) -> list[dict[str, Any]]:
-    return [{"value": each.source, "label": each.name, "search": f"{each.source} {each.name}"} for each in listed]
 
 
 def shown_sources(listed: list[ListedSource], view: FleetView) -> list[ListedSource]:

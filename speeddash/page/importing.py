@@ -9,18 +9,15 @@ from urllib.parse import urlencode
 from dash import Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
-from speeddash.formats import FORMATS
-from speeddash.page.controls import aria, button
+from speeddash.formats import FORMAT_OF_ENDING, FORMATS
+from speeddash.page.controls import aria, button, table
 from speeddash.page.place import Callbacks
 from speeddash.page.reader import Reader
 from speeddash.units import SYMBOL
 
 MAX_BAD: Final = 20
-#: Formats by the ending of a file's name; for others the server looks at the content.
-ENDINGS: Final = {
-    ".csv": "csv", ".txt": "csv", ".tsv": "csv", ".gpx": "gpx", ".nmea": "nmea", ".nma": "nmea", ".log": "nmea", ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-}  # fmt: skip
+#: Formats that are suggested by the ending of a file's name; for others the server looks at the content.
+ENDINGS: Final = FORMAT_OF_ENDING | {".txt": "csv", ".log": "nmea"}
 
 
 class ImportDialog:
@@ -136,12 +133,11 @@ def _result(result: dict[str, Any], reader: Reader) -> list[Component]:
         return [html.P(f"{result['name']}: not imported: {result['failure']}", className="problem")]
     found: list[Component] = [html.P(f"{result['name']}: {outcome_text(answer, reader)}")]
     if answer.get("bad"):
-        rows = [html.Tr([html.Td(str(each["line"])), html.Td(each["why"])]) for each in answer["bad"][:MAX_BAD]]
-        head = html.Tr([html.Th("Line", scope="col"), html.Th("Why", scope="col")])
+        lines = table(("Line", "Why"), [(str(each["line"]), each["why"]) for each in answer["bad"][:MAX_BAD]])
         label = "Lines that could not be read"
         found.append(
             html.Div(
-                html.Table([html.Thead(head), html.Tbody(rows)]),
+                lines,
                 className="scroll",
                 role="region",
                 tabIndex=0,

@@ -1,6 +1,6 @@
 """What the places of the page have in common: who visits, and callbacks that check it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, NamedTuple, Protocol
 
@@ -84,9 +84,5 @@ class Callbacks:
                 abort(problem(403, "the token does not allow it", code="not_allowed"))
             return function(*args)
 
-        before = set(self._app.callback_map)
         self._app.callback(*dependencies, **options, prevent_initial_call=True)(checked)
-        registered: Sequence[str] = [
-            each["output"] for each in self._app._callback_list if each["output"] not in before
-        ]
-        self.changing += registered[-1:]
+        self.changing.append(self._app._callback_list[-1]["output"])

@@ -8,6 +8,7 @@ from speeddash.page.controls import aria, button, choice
 from speeddash.page.figures import chart_config
 from speeddash.page.live import live
 from speeddash.page.place import Visitor
+from speeddash.page.source_list import MAX_LISTED
 from speeddash.units import SYMBOL
 
 KEYS = {
@@ -35,7 +36,12 @@ def shell(places: dict[str, str], visitor: Visitor, latest: str | None, *, elsew
         latest: Source that a first visit opens on; None to begin with the simulator.
         elsewhere: Another place than the live one is asked for.
     """
-    config = chart_config() | {"maySend": visitor.may_send, "mayChange": visitor.may_change, "latest": latest}
+    config = chart_config() | {
+        "maySend": visitor.may_send,
+        "mayChange": visitor.may_change,
+        "latest": latest,
+        "maxListed": MAX_LISTED,
+    }
     return html.Div(
         id="page",
         className="page",

@@ -1,6 +1,7 @@
 """The sources as the page lists them: one list for all visitors, read in intervals."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from heapq import nlargest
 from typing import Any, Final, NamedTuple
@@ -47,6 +48,7 @@ class SourceList:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._spans: list[Span] = []
         self._listed: list[ListedSource] = []
         self._read_again = 0.0
 
@@ -58,12 +60,13 @@ class SourceList:
         """
         began = time.monotonic()
         if began >= self._read_again:
-            spans = nlargest(MAX_LISTED, self._store.sources.select(limit=MAX_SOURCES), key=lambda span: span.last_us)
-            self._listed = [ListedSource(span, SourceSettings()) for span in spans]
+            self._spans = nlargest(
+                MAX_LISTED, self._store.sources.select(limit=MAX_SOURCES), key=lambda span: span.last_us
+            )
             self._read_again = time.monotonic() + READ_INTERVAL * (time.monotonic() - began)
         # Always: a limit that was just set counts at once, and few sources have settings.
         settings = self._store.sources.all_settings()
-        self._listed = [ListedSource(each.span, settings.get(each.source, SourceSettings())) for each in self._listed]
+        self._listed = [ListedSource(span, settings.get(span.source, SourceSettings())) for span in self._spans]
         return self._listed
 
     def forget(self) -> None:
@@ -81,15 +84,20 @@ class SourceList:
         """Return the sources as options of a picker."""
         return options(self.held(), time.time_ns() // 1000)
 
+    def latest_real(self) -> str | None:
+        """Return the source of the latest reading that was not made up; None where there is none."""
+        return next((each.source for each in self.held() if not each.simulated), None)
+
     def latest(self) -> str | None:
-        """Return the source of the latest reading, a simulated one only where there is no other; None without sources."""
-        return latest_of(self.held())
+        """Return the same, and a simulated source where there is no other; None without sources."""
+        real = self.latest_real()
+        return next((each.source for each in self.held()), None) if real is None else real
 
-
-def latest_of(listed: list[ListedSource]) -> str | None:
-    """Return the first source that is not simulated, else the first one; None without sources."""
-    names = [each.source for each in listed if not each.simulated] or [each.source for each in listed]
-    return names[0] if names else None
+    def options_with(self, chosen: Sequence[str]) -> list[dict[str, Any]]:
+        """Return value and label of each source, with those that an address names and of which nothing is stored: a picker drops others."""
+        known = [{"value": each["value"], "label": each["label"], "search": each["search"]} for each in self.options()]
+        unknown = set(chosen) - {each["value"] for each in known}
+        return [*({"value": each, "label": f"{shown_name(each)} (nothing yet)"} for each in sorted(unknown)), *known]
 
 
 def options(listed: list[ListedSource], now_us: int) -> list[dict[str, Any]]:

@@ -116,7 +116,7 @@ def main(folder: Path | None) -> None:
         for each in devices:
             each.start()
         browser = playwright.chromium.launch(**CHROMIUM_OPTIONS)
-        time.sleep(LIVE_S)
+        time.sleep(LIVE_S)  # so that the last minute of the charts is full
 
         def picture(path: Path, state: str, width: int, height: int, theme: str) -> None:
             options: dict[str, Any] = {"viewport": {"width": width, "height": height}, "color_scheme": theme}

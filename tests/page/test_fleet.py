@@ -50,4 +50,3 @@ def test_sources_are_found_by_a_part_of_their_name(context, page_server):
     assert "find=LORRY" in page.url
     page.fill("#fleet-find", "nothing of the kind")
     expect(page.locator("#fleet-word")).to_have_text("No source of that name.")
-    tile(page, "lorry-1")

@@ -85,7 +85,7 @@ def test_limit_that_is_no_speed_is_an_error(typed):
 
 
 def test_views_survive_the_way_through_an_address():
-    key = TripKey("a:b@c"[:3], "2026-03-01T08:00:00.000000Z")
+    key = TripKey("a:b", "2026-03-01T08:00:00.000000Z")
     for view in (TripsView(), TripsView(("car", "a:b"), RangeText("now-7d", "now"), (key,), "tag", "distance", "x y")):
         assert parse(format_view(view)) == view
     for view in (FleetView(), FleetView(("car",), "speed", "va n", True)):

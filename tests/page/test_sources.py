@@ -5,7 +5,7 @@ import requests
 from playwright.sync_api import expect
 
 from speeddash.page import source_list
-from speeddash.page.source_list import SourceList, latest_of
+from speeddash.page.source_list import SourceList
 from speeddash.reading import Reading
 from tests.history.test_history import START, put
 from tests.page.visit import Visit, drive
@@ -25,29 +25,16 @@ def test_latest_of_many_sources_are_listed(store, monkeypatch):
 @pytest.mark.any_database
 def test_first_visit_opens_on_a_real_source(store):
     put(store, Reading("car", START, 1, 50.0), Reading("simulated-x", START + 9, 1, 50.0))
-    assert latest_of(SourceList(store).read()) == "car"
-
-
-@pytest.fixture
-def visit(context, page_server):
-    visits = []
-
-    def open_page(query):
-        visits.append(Visit(context, page_server, query, status=None))
-        return visits[-1]
-
-    yield open_page
-    for each in visits:
-        assert each.problems == []
+    assert SourceList(store).latest_real() == SourceList(store).latest() == "car"
 
 
 def whole(server, source):
     return requests.get(f"{server.url}/api/v1/sources/{source}", timeout=5).json()
 
 
-def test_source_gets_a_name_for_people_and_a_limit(visit, page_server):
+def test_source_gets_a_name_for_people_and_a_limit(open_page, page_server):
     drive(page_server, "bus-7", [50.0] * 20, until_ms=NOON)
-    page = visit("/sources?source=bus-7").page
+    page = open_page("/sources?source=bus-7").page
     page.fill("#source-display", "Grüner Bus")
     page.click("#source-describe")
     expect(page.locator("#source-word")).to_have_text("Saved")
@@ -68,9 +55,9 @@ def test_source_gets_a_name_for_people_and_a_limit(visit, page_server):
     assert whole(page_server, "bus-7")["limit_kmh"] is None
 
 
-def test_source_is_renamed_and_deleted_and_the_list_follows(visit, page_server):
+def test_source_is_renamed_and_deleted_and_the_list_follows(open_page, page_server):
     drive(page_server, "wrong-name", [50.0] * 20, until_ms=NOON)
-    page = visit("/sources?source=wrong-name").page
+    page = open_page("/sources?source=wrong-name").page
     page.click("text=Rename, merge or delete")
     page.fill("#source-new-name", "no spaces")
     page.click("#source-rename")

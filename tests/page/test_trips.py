@@ -1,30 +1,15 @@
 """The trips place: found, sorted, chosen, compared, described; by hand and by link."""
 
-import json
-
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.page.visit import Visit, drive
+from tests.page.visit import drive
 
 DAY_MS = 86_400_000
 NOON = 1_780_333_200_000  # 2026-06-01 12:00 in Chicago
 ROWS = "#trips-grid .ag-center-cols-container .ag-row"
-
-
-@pytest.fixture
-def visit(context, page_server):
-    visits = []
-
-    def open_page(query):
-        visits.append(Visit(context, page_server, query, status=None))
-        return visits[-1]
-
-    yield open_page
-    for each in visits:
-        assert each.problems == []
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +30,8 @@ def texts(page, column):
     return [cell.inner_text().replace("\u202f", " ") for cell in cells]
 
 
-def test_all_trips_of_a_range_are_listed_and_sorted_by_a_click(visit, commuter):
-    page = visit(commuter).page
+def test_all_trips_of_a_range_are_listed_and_sorted_by_a_click(open_page, commuter):
+    page = open_page(commuter).page
     expect(page.locator(ROWS)).to_have_count(12)
     figures = page.locator("#trips-figures").inner_text().replace("\u202f", " ").split("\n")
     assert figures[:4] == ["Trips", "12", "Distance", "181.2 km"]
@@ -62,8 +47,8 @@ def test_all_trips_of_a_range_are_listed_and_sorted_by_a_click(visit, commuter):
     assert "by=month" in page.url
 
 
-def test_one_trip_is_shown_in_full_and_its_neighbours_are_one_click_away(visit, commuter):
-    page = visit(commuter).page
+def test_one_trip_is_shown_in_full_and_its_neighbours_are_one_click_away(open_page, commuter):
+    page = open_page(commuter).page
     row(page, 1).locator("[col-id=start]").click()
     expect(page.locator("#trips-detail h2")).to_have_text("Thu 2026-05-28 11:39")
     assert "trip=commuter@2026-05-28T16:39" in page.url
@@ -74,14 +59,14 @@ def test_one_trip_is_shown_in_full_and_its_neighbours_are_one_click_away(visit, 
     expect(page.locator("#trips-detail h2")).to_have_text("Thu 2026-05-28 11:39")
     assert Axe().run(page).response["violations"] == []
     link = page.url.split("/", 3)[3]
-    other = visit(f"/{link}").page
+    other = open_page(f"/{link}").page
     expect(other.locator("#trips-detail h2")).to_have_text("Thu 2026-05-28 11:39")
     other.click("text=Open in Live")
     expect(other.locator("#maximum")).to_have_text("41.0 km/h")
 
 
-def test_two_trips_are_compared_over_time_and_over_distance(visit, commuter):
-    page = visit(commuter).page
+def test_two_trips_are_compared_over_time_and_over_distance(open_page, commuter):
+    page = open_page(commuter).page
     for n in (0, 1):
         page.locator(f'#trips-grid .ag-row[row-index="{n}"] input').first.click()
     expect(page.locator("#trips-detail h2")).to_have_text("2 trips compared")
@@ -96,8 +81,8 @@ def test_two_trips_are_compared_over_time_and_over_distance(visit, commuter):
     assert Axe().run(page).response["violations"] == []
 
 
-def test_trip_is_named_and_tagged_and_the_tags_are_summed(visit, commuter, page_server):
-    page = visit(commuter).page
+def test_trip_is_named_and_tagged_and_the_tags_are_summed(open_page, commuter, page_server):
+    page = open_page(commuter).page
     row(page, 2).locator("[col-id=start]").click()
     page.fill("#trip-name", "To the lake")
     page.fill("#trip-tag", "private")
@@ -119,8 +104,8 @@ def test_trip_is_named_and_tagged_and_the_tags_are_summed(visit, commuter, page_
     assert "To the lake" in download.value.path().read_text()
 
 
-def test_ranges_are_named_stepped_and_an_empty_one_says_what_there_is(visit, commuter):
-    page = visit("/trips?source=commuter").page
+def test_ranges_are_named_stepped_and_an_empty_one_says_what_there_is(open_page, commuter):
+    page = open_page("/trips?source=commuter").page
     expect(page.locator("#trips-word")).to_contain_text("commuter has data from 2026-04-18 to 2026-06-01.")
     page.click("#trips-word >> text=Show it")
     expect(page.locator(ROWS)).to_have_count(12)
@@ -136,15 +121,14 @@ def test_ranges_are_named_stepped_and_an_empty_one_says_what_there_is(visit, com
     expect(page.locator("#trips-word")).to_contain_text("from: expected a time such as")
 
 
-def test_no_trip_is_listed_before_its_hours_are_rolled_up(visit, page_server):
+def test_no_trip_is_listed_before_its_hours_are_rolled_up(open_page, page_server):
     for n in range(60):
         drive(page_server, "fresh", [0.0, 30.0, 30.0], until_ms=NOON - 2 * 3_600_000 * n)
-    page = visit("/trips?source=fresh&from=2026-05-01&to=2026-06-01").page
+    page = open_page("/trips?source=fresh&from=2026-05-01&to=2026-06-01").page
     expect(page.locator("#trips-word")).to_contain_text("History is being prepared: 60 hours are left.")
     expect(page.locator(ROWS)).to_have_count(0)
 
 
-def test_source_that_does_not_exist_has_no_trips(visit):
-    page = visit("/trips?source=nobody").page
+def test_source_that_does_not_exist_has_no_trips(open_page):
+    page = open_page("/trips?source=nobody").page
     expect(page.locator("#trips-word")).to_have_text("Nothing is stored of nobody.")
-    assert json.loads(page.evaluate("JSON.stringify(localStorage)")) is not None

@@ -46,12 +46,13 @@ def test_first_visit_opens_on_a_real_source(context, run, tmp_path):
     visit = Visit(context, server, "")
     visit.wait_until_drawn(1)  # nothing is stored: it simulates
     assert visit.source.startswith("simulated-")
+    visit.page.reload()
+    expect(visit.page.locator("#sending")).to_be_visible()  # its own readings are no real source
     drive(server, "van", [50.0] * 5, until_ms=NOON)
     # Lists are read in intervals, longer ones where reading them takes long.
     wait_for(lambda: '"latest":"van"' in requests.get(f"{server.url}/_dash-layout", timeout=5).text, 60)
     again = Visit(context, server, "")
     assert "mode=watch&source=van" in again.page.url
-    assert not server.readings("page-")
 
 
 def test_line_is_not_drawn_through_a_night(context, page_server):
@@ -108,10 +109,8 @@ def test_phone_shows_every_place_within_its_width(browser, page_server, width):
     ):
         visit = Visit(context, page_server, path, status=None)
         expect(visit.page.locator("main:visible")).to_have_count(1)
-        visit.page.wait_for_timeout(1000)  # for panels to be filled: what is too wide is seen then
+        expect(visit.page.locator("main:visible [data-dash-is-loading=true]")).to_have_count(0)
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= width, path
-    plot = visit.page.evaluate("document.querySelectorAll('.plot').length")
-    assert plot == 1
     context.close()
 
 

@@ -31,6 +31,13 @@ export const duration = (ms) => {
     return m ? `${m} min ${String(s).padStart(2, '0')} s` : `${s} s`;
 };
 
+// How long ago, in the largest unit.
+export const age = (ms) => {
+    const seconds = Math.max(0, Math.floor(ms / 1000));
+    const [width, name] = seconds < 120 ? [1, 's'] : seconds < 7200 ? [60, 'min'] : seconds < 172_800 ? [3600, 'h'] : [86_400, 'd'];
+    return `${Math.floor(seconds / width)} ${name}`;
+};
+
 // The end of the dial: the first that has room for the highest speed, in the unit, and at least for walking.
 export const end = (highestKmh, unit) => {
     const highest = Math.max(value(highestKmh, unit) * 1.05, value(60, unit));

@@ -1,6 +1,6 @@
 // What each button, choice and key does.
 
-import {PNG} from './exports.mjs';
+import {savePicture} from './exports.mjs';
 import * as View from '../state/view.mjs';
 
 export class Controls {
@@ -12,7 +12,7 @@ export class Controls {
             earlier: () => page.move(-0.5),
             later: () => page.move(0.5),
             'show-latest': () => page.showLatest(),
-            'export-png': () => PNG(page.screen.shown),
+            'export-png': () => savePicture(page.screen.shown),
             fullscreen: () => this.fullScreen(),
             driving: () => page.look({drive: true}),
             'leave-driving': () => page.look({drive: false, mirror: false}),

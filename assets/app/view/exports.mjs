@@ -2,7 +2,7 @@
 
 import {picture} from './chart.mjs';
 
-export const PNG = (shown) => {
+export const savePicture = (shown) => {
     const {figure, name} = picture(shown, Intl.DateTimeFormat().resolvedOptions().timeZone);
     const graph = document.querySelector('#live-graph');
     window.Plotly.downloadImage(figure, {

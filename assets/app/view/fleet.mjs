@@ -13,13 +13,6 @@ const element = (tag, className, ...children) => {
     return made;
 };
 
-// How long ago, in the largest unit.
-export const age = (ms) => {
-    const seconds = Math.max(0, Math.floor(ms / 1000));
-    const [width, name] = seconds < 120 ? [1, 's'] : seconds < 7200 ? [60, 'min'] : seconds < 172_800 ? [3600, 'h'] : [86_400, 'd'];
-    return `${Math.floor(seconds / width)} ${name}`;
-};
-
 export class Fleet {
     constructor(page) {
         this.page = page;
@@ -112,7 +105,7 @@ export class Fleet {
         parts.dial.classList.toggle('over', over);
         const texts = {
             name: data.name, digits: data.speed === null ? '–' : Units.value(data.speed, unit).toFixed(0), unit: unit.symbol,
-            state: live ? (over ? `above ${Units.text(data.limit_kmh, unit, 0)}` : 'live') : `silent for ${age(now - data.last_ms)}`,
+            state: live ? (over ? `above ${Units.text(data.limit_kmh, unit, 0)}` : 'live') : `silent for ${Units.age(now - data.last_ms)}`,
             today: `${data.today} today`,
         };
         for (const [part, text] of Object.entries(texts)) {

@@ -2,7 +2,6 @@
 
 import * as Buckets from '../state/buckets.mjs';
 import * as Chart from './chart.mjs';
-import {age} from './fleet.mjs';
 import * as Track from '../state/track.mjs';
 import * as Units from '../state/units.mjs';
 import * as Words from './words.mjs';
@@ -144,7 +143,7 @@ export class Painter {
         const end = this.end(source, Math.max(first?.highest ?? 0, limit ?? 0, reading?.speed ?? 0));
         page.screen.now(reading, page.unit, end, limit, stale);
         const silent = now - seen > Math.max(this.gap, SILENT_MS);
-        page.screen.text('age', page.isFixed || !seen ? '' : silent ? `silent for ${age(now - seen)}` : 'live');
+        page.screen.text('age', page.isFixed || !seen ? '' : silent ? `silent for ${Units.age(now - seen)}` : 'live');
         page.screen.text('stored', page.receipts.toLocaleString());
     }
 }

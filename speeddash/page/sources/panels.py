@@ -10,20 +10,18 @@ from dash.exceptions import PreventUpdate
 
 from speeddash.alerts.limits import Limits
 from speeddash.errors import InvalidInput, SpeedDashError, StoreError
-from speeddash.history.history import History
+from speeddash.history.history import MAX_HOURS_AT_ONCE, History
 from speeddash.page.limit import speed_of
 from speeddash.page.place import Callbacks, Visitor
 from speeddash.page.reader import Reader, shown_name
 from speeddash.page.source_list import ListedSource, SourceList
 from speeddash.page.sources import place
 from speeddash.page.sources.rows import rows_of
-from speeddash.reading import parse_source
+from speeddash.reading import parse_display_name, parse_source
 from speeddash.store import Store
 from speeddash.timerange import ALL_TIME
 
 PATH: Final = "/sources"
-#: Hours that are not rolled up yet, up to which readings are counted at once.
-MAX_HOURS_AT_ONCE: Final = 48
 
 
 class SourcesPlace:
@@ -162,12 +160,9 @@ class SourcesPlace:
         """Store the name that people see."""
         if not clicks:
             raise PreventUpdate
-        text = (name or "").strip()
-        if len(text) > place.MAX_DISPLAY_NAME or not text.isprintable():
-            return f"Not saved: a name has at most {place.MAX_DISPLAY_NAME} characters, all on one line.", no_update
         try:
-            self._store.source_maintenance.set_display_name(source, text or None)
-        except StoreError as problem:
+            self._store.source_maintenance.set_display_name(source, parse_display_name(name))
+        except (InvalidInput, StoreError) as problem:
             return f"Not saved: {problem}", no_update
         return "Saved", changes + 1
 

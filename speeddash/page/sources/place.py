@@ -7,13 +7,13 @@ import dash_ag_grid as dag
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from speeddash.page.controls import aria, button, data
+from speeddash.page.controls import aria, button, data, figures
 from speeddash.page.place import Visitor
 from speeddash.page.reader import Reader, shown_name
 from speeddash.page.source_list import ListedSource
 from speeddash.page.sources.rows import COLUMNS
+from speeddash.reading import MAX_DISPLAY_NAME
 
-MAX_DISPLAY_NAME: Final = 100
 DEVICES: Final = """\
 from websockets.sync.client import connect
 
@@ -98,7 +98,7 @@ def detail(
         may_change: The visitor may change it.
     """
     source = listed.source
-    figures = [
+    texts = [
         ("Source", shown_name(source)),
         ("Readings", "being counted" if readings is None else reader.number(readings)),
         ("First reading", reader.moment(listed.span.first_us)),
@@ -115,7 +115,7 @@ def detail(
                 dcc.Link("Trips", href=f"/trips?{query}", className="download"),
             ],
         ),
-        html.Dl(className="figures", children=[html.Div([html.Dt(name), html.Dd(text)]) for name, text in figures]),
+        html.Dl(className="figures", children=figures(texts)),
         html.P(
             [
                 "Export all readings: ",

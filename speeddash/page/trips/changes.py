@@ -26,7 +26,7 @@ def selection(view: TripsView) -> dict[str, list[str]]:
 def selected_keys(selected: Any) -> tuple[TripKey, ...]:
     """Return the trips that the grid reports as selected."""
     given = selected.get("ids", []) if isinstance(selected, dict) else [each["key"] for each in selected or []]
-    return tuple(TripKey(*each.rsplit("@", 1)) for each in given)[:MAX_COMPARED]
+    return tuple(TripKey.of(each) for each in given)[:MAX_COMPARED]
 
 
 def clicked_day(clicked: dict[str, Any] | None) -> date:

@@ -6,8 +6,9 @@ from typing import Final
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from speeddash.history.notes import TEXT_LENGTHS
 from speeddash.history.performance import Acceleration, Point, best_accelerations, time_at_speeds
-from speeddash.page.controls import aria, button, choices
+from speeddash.page.controls import aria, button, choices, figures, table
 from speeddash.page.figures import GRAPH_CONFIG
 from speeddash.page.reader import Reader, duration, shown_name
 from speeddash.page.trips.figures import bands_figure, compared_figure, trip_figure
@@ -26,11 +27,6 @@ ACCELERATIONS: Final = {
 #: Width of a band of speed, in the unit.
 BANDS: Final = {"kmh": 10, "mph": 5, "mps": 2, "kn": 2}
 TAGS: Final = ("business", "private", "commute")
-
-
-def figure_list(figures: Sequence[tuple[str, str]]) -> list[Component]:
-    """Return figures with their names, for a `Dl`."""
-    return [html.Div([html.Dt(name), html.Dd(text)]) for name, text in figures]
 
 
 def one_trip(
@@ -56,8 +52,9 @@ def one_trip(
     """
     trip = listed.trip
     width = BANDS[reader.unit]
-    bands = time_at_speeds(points, width * KMH_IN[reader.unit])
-    pairs = [tuple(KMH_IN[reader.unit] * each for each in pair) for pair in ACCELERATIONS[reader.unit]]
+    kmh = KMH_IN[reader.unit]
+    bands = time_at_speeds(points, width * kmh)
+    pairs = [(kmh * begin, kmh * end) for begin, end in ACCELERATIONS[reader.unit]]
     return [
         html.Div(
             className="toolbar",
@@ -72,7 +69,7 @@ def one_trip(
             className="quiet",
         ),
         dcc.Graph(id="trip-graph", figure=trip_figure(points, limit_kmh, reader), config=GRAPH_CONFIG, responsive=True),
-        html.Dl(className="figures wide", children=figure_list(figures_of_one(trip, reader))),
+        html.Dl(className="figures wide", children=figures(figures_of_one(trip, reader))),
         _note_form(listed, may_change=may_change),
         html.H3("Time at each speed"),
         dcc.Graph(
@@ -83,7 +80,7 @@ def one_trip(
             className="low",
         ),
         html.H3("Best accelerations"),
-        _accelerations(best_accelerations(points, pairs), reader),  # type: ignore[arg-type]
+        _accelerations(best_accelerations(points, pairs), reader),
     ]
 
 
@@ -100,7 +97,10 @@ def several_trips(trips: Sequence[tuple[Listed, Sequence[Point]]], view: TripsVi
             ],
         ),
         dcc.Graph(
-            id="trip-graph", figure=compared_figure(trips, view.axis, reader), config=GRAPH_CONFIG, responsive=True,
+            id="trip-graph",
+            figure=compared_figure(trips, view.axis, reader),
+            config=GRAPH_CONFIG,
+            responsive=True,
             className="tall",
         ),
         html.Div(
@@ -108,29 +108,16 @@ def several_trips(trips: Sequence[tuple[Listed, Sequence[Point]]], view: TripsVi
             tabIndex=0,
             role="region",
             **aria(label="Figures of the compared trips"),
-            children=html.Table(
+            children=table(
                 [
-                    html.Thead(
-                        html.Tr(
-                            [
-                                html.Th("Trip", scope="col"),
-                                *(
-                                    html.Th([shown_name(listed.source), html.Br(), reader.moment(listed.trip.start_us)], scope="col")
-                                    for listed, _ in trips
-                                ),
-                            ]
-                        )
-                    ),
-                    html.Tbody(
-                        [
-                            html.Tr([html.Th(name, scope="row"), *(html.Td(column[name]) for column in columns)])
-                            for name in names
-                        ]
-                    ),
-                ]
+                    "Trip",
+                    *([shown_name(each.source), html.Br(), reader.moment(each.trip.start_us)] for each, _ in trips),
+                ],
+                [(name, *(column[name] for column in columns)) for name in names],
+                row_headers=True,
             ),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def live_address(listed: Listed) -> str:
@@ -149,10 +136,9 @@ def _step(key: TripKey | None, name: str, view: TripsView) -> Component:
 
 def _note_form(listed: Listed, *, may_change: bool) -> Component:
     texts = {"name": "Name", "tag": "Tag", "note": "Note"}
-    lengths = {"name": 100, "tag": 40, "note": 1_000}
     if not may_change:
         written = [(label, getattr(listed.note, name)) for name, label in texts.items()]
-        return html.Dl(className="figures wide", children=figure_list([each for each in written if each[1]]))
+        return html.Dl(className="figures wide", children=figures([each for each in written if each[1]]))
     return html.Div(
         className="note-form",
         children=[
@@ -166,7 +152,7 @@ def _note_form(listed: Listed, *, may_change: bool) -> Component:
                         dcc.Input(
                             id=f"trip-{name}",
                             value=getattr(listed.note, name),
-                            maxLength=lengths[name],
+                            maxLength=TEXT_LENGTHS[name],
                             list="trip-tags" if name == "tag" else None,
                             placeholder="business, private" if name == "tag" else "",
                         ),
@@ -192,13 +178,12 @@ def _accelerations(found: Sequence[Acceleration], reader: Reader) -> Component:
         if each.to_kmh is not None:
             name = f"{reader.speed(each.from_kmh, 0)} to {reader.speed_with_unit(each.to_kmh, 0)}"
         seconds = f"{reader.number(each.seconds, 1)} s ± {reader.number(each.error_s, 1)} s"
-        rows.append(html.Tr([html.Th(name, scope="row"), html.Td(seconds), html.Td(reader.clock(each.start_us))]))
-    head = html.Tr([html.Th(name, scope="col") for name in ("From, to", "Time", "At")])
+        rows.append((name, seconds, reader.clock(each.start_us)))
     worst = max(each.error_s for each in found)
     interval = duration(worst) if worst >= 1 else f"{reader.number(worst, 2)} s"
     return html.Div(
         [
-            html.Table([html.Thead(head), html.Tbody(rows)]),
+            table(("From, to", "Time", "At"), rows, row_headers=True),
             html.P(
                 f"One reading every {interval}: a time is no more exact.",
                 className="quiet",

@@ -8,22 +8,22 @@ from dash import ALL, Input, Output, State, ctx, html, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from speeddash.api.trips import checked_texts
 from speeddash.errors import InvalidInput, StoreError
-from speeddash.history.history import History
+from speeddash.history.history import MAX_HOURS_AT_ONCE, History
+from speeddash.history.notes import checked_texts
 from speeddash.history.totals import by_period
-from speeddash.page.controls import choice_buttons
+from speeddash.page.controls import choice_buttons, figures
 from speeddash.page.place import Callbacks, Visitor, one_changed
 from speeddash.page.reader import Reader, shown_name
 from speeddash.page.source_list import SourceList
 from speeddash.page.trips import place
 from speeddash.page.trips.changes import changed_query, clicked_day, picked_range, selected_keys, selection
-from speeddash.page.trips.detail import figure_list, one_trip, several_trips
+from speeddash.page.trips.detail import one_trip, several_trips
 from speeddash.page.trips.figures import days_figure
 from speeddash.page.trips.rows import column_definitions, figures_of_all, rows_of
-from speeddash.page.trips.search import MAX_HOURS_AT_ONCE, TripsSearch, tagged
+from speeddash.page.trips.search import TripsSearch, shown_time, tagged
 from speeddash.page.trips.tables import events_table, list_word, totals, totals_table
-from speeddash.page.trips.view import By, TripsView, parse
+from speeddash.page.trips.view import By, TripKey, TripsView, parse
 from speeddash.page.when import PRESETS, day_text, named, stepped
 from speeddash.reading import parse_time, rfc3339
 from speeddash.store import Store
@@ -48,7 +48,7 @@ class TripsPlace:
     def layout(self, search: str, reader: Reader, visitor: Visitor) -> Component:
         """Return the components of the place."""
         view = parse(search)
-        return place.layout(view, self._options(view), reader, visitor)
+        return place.layout(view, self._sources.options_with(view.sources), reader, visitor)
 
     def register(self, callbacks: Callbacks) -> None:
         """Add the callbacks."""
@@ -186,7 +186,8 @@ class TripsPlace:
         view, reader = parse(search), Reader.of(told)
         first, last = place.picked(view.range, reader)
         return (
-            self._options(view), list(view.sources), first, last, choice_buttons("trips-range", place.RANGES, named(view.range)),
+            self._sources.options_with(view.sources), list(view.sources), first, last,
+            choice_buttons("trips-range", place.RANGES, named(view.range)),
             # A selection that the grid reported is older than what it shows where a person clicks fast.
             no_update if search == picked else selection(view), view.by, *self._csv(view, reader),
         )  # fmt: skip
@@ -204,34 +205,21 @@ class TripsPlace:
         try:
             found = tagged(self._search.find(view, self._sources.latest(), reader), view.tag)
         except (InvalidInput, StoreError) as problem:
-            return (
-                [],
-                no_update,
-                no_update,
-                f"Trips cannot be read: {problem}",
-                [],
-                place.EMPTY,
-                [],
-                [],
-                True,
-                no_update,
-                key,
-            )
-        columns = column_definitions(reader, several=len(found.sources) > 1)
+            return nothing_listed(f"Trips cannot be read: {problem}")
         if found.hours_left > MAX_HOURS_AT_ONCE:
             word = (
                 f"History is being prepared: {reader.number(found.hours_left)} hours are left. "
                 "Trips appear when all are done, so that no figure is wrong."
             )
-            return ([], no_update, columns, word, [], place.EMPTY, [], [], False, PREPARING_MS, None)
+            return nothing_listed(word, prepared=False)
         first, last = reader.local(found.time.from_us).date(), reader.local(found.time.to_us - 1).date()
         days = by_period((each.trip for each in found.listed), "day", reader.zone)
         return (
             rows_of(found.listed, reader),
             selection(view),
-            columns,
+            column_definitions(reader, several=len(found.sources) > 1),
             list_word(found, view, reader),
-            figure_list(figures_of_all(found.listed, reader)) if days else [],
+            figures(figures_of_all(found.listed, reader)) if days else [],
             days_figure(days, first, last, reader) if days else place.EMPTY,
             totals_table(totals(found, view, (last - first).days, reader), view, reader),
             events_table(self._search.events(found), reader),
@@ -266,7 +254,7 @@ class TripsPlace:
         """Store what a person wrote about a trip."""
         if not clicks:
             raise PreventUpdate
-        source, _, start = key.rpartition("@")
+        source, start = TripKey.of(key)
         try:
             texts = checked_texts({"name": name or "", "tag": tag or "", "note": note or ""})
             written = self._history.write_note(source, parse_time(start), texts)
@@ -274,23 +262,25 @@ class TripsPlace:
             return f"Not saved: {problem}", no_update
         if written is None:
             return "Not saved: that trip is not stored any more.", no_update
-        self._search.forget()
         return "Saved", changes + 1
-
-    def _options(self, view: TripsView) -> list[dict[str, Any]]:
-        """Return the sources to choose from, also unknown ones of an address: the picker would drop them."""
-        known = [{"value": each["value"], "label": each["label"]} for each in self._sources.options()]
-        unknown = set(view.sources) - {each["value"] for each in known}
-        return [*({"value": each, "label": f"{shown_name(each)} (nothing yet)"} for each in sorted(unknown)), *known]
 
     def _csv(self, view: TripsView, reader: Reader) -> tuple[str, str]:
         """Return address and text of the link to the trips as CSV: those of the first source, which the text names if there are several."""
-        latest = self._sources.latest()
-        source = (view.sources or (latest or "",))[0]
+        source = (view.sources or (self._sources.latest() or "",))[0]
         text = f"CSV of {shown_name(source)}" if len(view.sources) > 1 else "CSV"
         try:
-            time = self._search.find(view, latest, reader).time
-        except (InvalidInput, StoreError):
+            time = shown_time(view, reader)
+        except InvalidInput:
             return "#", text
         query = {"source": source, "from": rfc3339(time.from_us), "to": rfc3339(time.to_us), "unit": reader.unit}
         return f"/api/v1/trips.csv?{urlencode(query)}", text
+
+
+def nothing_listed(word: str, *, prepared: bool = True) -> tuple[Any, ...]:
+    """Return what `TripsPlace.rows` returns where no trip can be listed.
+
+    Args:
+        word: Why.
+        prepared: False while history is being prepared: it is looked at again soon.
+    """
+    return ([], no_update, no_update, word, [], place.EMPTY, [], [], prepared, PREPARING_MS, None)

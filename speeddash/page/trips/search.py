@@ -1,11 +1,10 @@
 """Finds what the trips place shows."""
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from speeddash.history.history import History
+from speeddash.history.history import MAX_HOURS_AT_ONCE, History
 from speeddash.history.performance import Point
 from speeddash.page.reader import Reader
 from speeddash.page.trips.rows import Listed
@@ -15,15 +14,11 @@ from speeddash.reading import parse_time
 from speeddash.store import Span, Store, TripNote
 from speeddash.timerange import TimeRange
 
-#: Hours that are not rolled up yet, up to which trips are computed from readings at once; a busy machine reads some 20 hours a second.
-MAX_HOURS_AT_ONCE: Final = 48
 #: Points of a trip's curve.
 POINTS: Final = 2_000
 #: How far the search for the previous and the next trip goes.
 NEIGHBOUR_US: Final = 60 * 86_400 * 1_000_000
-#: For how long trips that were found answer the other panels of the same view.
-FRESH_S: Final = 2.0
-MAX_FOUND: Final = 8
+#: Events of one source.
 MAX_EVENTS: Final = 1_000
 
 
@@ -43,6 +38,15 @@ class Found(NamedTuple):
     hours_left: int
     listed: list[Listed]
     spans: list[Span]
+
+
+def shown_time(view: TripsView, reader: Reader) -> TimeRange:
+    """Return the range of a view.
+
+    Raises:
+        InvalidInput: It makes no sense.
+    """
+    return time_of(view.range, reader, datetime.now(UTC))
 
 
 def tagged(found: Found, tag: str) -> Found:
@@ -76,11 +80,6 @@ class TripsSearch:
     def __init__(self, store: Store, history: History) -> None:
         self._store = store
         self._history = history
-        self._found: dict[tuple[tuple[str, ...], TimeRange], tuple[float, Found]] = {}
-
-    def forget(self) -> None:
-        """Answer from the database again: something was changed."""
-        self._found.clear()
 
     def find(self, view: TripsView, latest: str | None, reader: Reader) -> Found:
         """Return the trips of a view.
@@ -93,21 +92,8 @@ class TripsSearch:
         Raises:
             InvalidInput: The range makes no sense.
         """
-        now = datetime.now(UTC).replace(second=0, microsecond=0)
-        time_range = time_of(view.range, reader, now)
-        if view.range.end == "now":
-            time_range = TimeRange(time_range.from_us, time_range.to_us + 60_000_000)
+        time_range = shown_time(view, reader)
         sources = view.sources or (() if latest is None else (latest,))
-        key = (sources, time_range)
-        began = time.monotonic()
-        if key in self._found and began - self._found[key][0] < FRESH_S:
-            return self._found[key][1]
-        found = self._read(sources, time_range)
-        self._found = dict(list(self._found.items())[-MAX_FOUND:])
-        self._found[key] = (time.monotonic(), found)
-        return found
-
-    def _read(self, sources: tuple[str, ...], time_range: TimeRange) -> Found:
         spans = [span for span in map(self._store.sources.span, sources) if span]
         hours = sum(self._history.hours_to_roll_up(each, time_range) for each in sources)
         listed: list[Listed] = []

@@ -7,6 +7,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from speeddash.history.totals import Period, Total, by_period, by_tag
+from speeddash.page.controls import table
 from speeddash.page.reader import Reader, duration, shown_name
 from speeddash.page.trips.search import Found, Incident, days_of_data
 from speeddash.page.trips.view import TripsView, format_view
@@ -45,18 +46,16 @@ def totals_table(sums: Sequence[Total], view: TripsView, reader: Reader) -> Comp
         f"Max. {reader.symbol}",
     ]
     rows = [
-        html.Tr(
-            [
-                html.Th(_key(each, view), scope="row"),
-                html.Td(reader.number(each.trips)),
-                html.Td(reader.distance(each.distance_km)),
-                html.Td(duration(each.moving_s)),
-                html.Td(reader.speed(each.max_speed)),
-            ]
+        (
+            _key(each, view),
+            reader.number(each.trips),
+            reader.distance(each.distance_km),
+            duration(each.moving_s),
+            reader.speed(each.max_speed),
         )
         for each in sums[:MAX_TOTALS]
     ]
-    return html.Table([html.Thead(html.Tr([html.Th(each, scope="col") for each in head])), html.Tbody(rows)])
+    return table(head, rows, row_headers=True)
 
 
 def list_word(found: Found, view: TripsView, reader: Reader) -> Any:
@@ -93,20 +92,17 @@ def events_table(events: Sequence[Incident], reader: Reader) -> list[Component]:
     if not events:
         return [html.H2("Above the limit"), html.P("Never in this range, or no limit is set.", className="quiet")]
     rows = [
-        html.Tr(
-            [
-                html.Td(f"{reader.day(each.start_us)} {reader.local(each.start_us):%H:%M:%S}"),
-                html.Td(shown_name(each.source)),
-                html.Td(_what(each)),
-                html.Td(reader.speed_with_unit(each.peak)),
-                html.Td(reader.speed_with_unit(each.limit_kmh)),
-            ]
+        (
+            f"{reader.day(each.start_us)} {reader.local(each.start_us):%H:%M:%S}",
+            shown_name(each.source),
+            _what(each),
+            reader.speed_with_unit(each.peak),
+            reader.speed_with_unit(each.limit_kmh),
         )
         for each in events[:MAX_EVENTS]
     ]
-    head = html.Tr([html.Th(name, scope="col") for name in ("From", "Source", "For", "Peak", "Limit")])
     more = [html.P(f"The latest {MAX_EVENTS} of {len(events)}.", className="quiet")] if len(events) > MAX_EVENTS else []
-    return [html.H2("Above the limit"), html.Table([html.Thead(head), html.Tbody(rows)], id="events-table"), *more]
+    return [html.H2("Above the limit"), table(("From", "Source", "For", "Peak", "Limit"), rows), *more]
 
 
 def _what(event: Incident) -> str:

@@ -1,6 +1,6 @@
 """What the trips place shows, as its address carries it. Pure functions."""
 
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, Self, get_args
 from urllib.parse import parse_qs, urlencode
 
 from speeddash.page.when import RangeText
@@ -19,6 +19,12 @@ class TripKey(NamedTuple):
 
     source: str
     start: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Return the trip of a text in an address."""
+        source, _, start = text.rpartition("@")
+        return cls(source, start)
 
     def __str__(self) -> str:
         return f"{self.source}@{self.start}"
@@ -52,7 +58,7 @@ def parse(search: str | None) -> TripsView:
         return query.get(name, [default])[-1]
 
     sources = [name for given in query.get("source", []) for name in given.split(",")]
-    chosen = [TripKey(*given.rsplit("@", 1)) for given in query.get("trip", []) if "@" in given]
+    chosen = [TripKey.of(given) for given in query.get("trip", []) if "@" in given]
     by, axis = one("by", "auto"), one("axis", "time")
     return TripsView(
         tuple(dict.fromkeys(sources))[:MAX_SOURCES],

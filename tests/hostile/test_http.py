@@ -43,6 +43,7 @@ TOO_LARGE = {
         b"POST /sign-in HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Type: multipart/form-data" + b";a=b" * 100 + b"\r\n\r\nx",
         431,
     ),
+    "201 cookies": (b"GET /healthz HTTP/1.1\r\nCookie: " + b"a=;" * 100 + b"\r\nCookie: " + b"a=;" * 101 + b"\r\n\r\n", 431),
     "headers of 80 KB": (b"GET /healthz HTTP/1.1\r\n" + (b"X: " + b"y" * 1000 + b"\r\n") * 80 + b"\r\n", 431),
     "a body of 10^18 bytes": (post(b"/api/v1/readings", b"Content-Length: 1" + b"0" * 18 + b"\r\nConnection: close\r\n"), 413),
     "a file of 10^18 bytes": (post(b"/api/v1/import?name=a.csv", b"Content-Length: 1" + b"0" * 18 + b"\r\nConnection: close\r\n"), 413),

@@ -36,6 +36,10 @@ fi
 export PATH="$PATH:/usr/sbin"
 [ -x .venv-test/bin/python ] || python3 -m venv .venv-test
 .venv-test/bin/python -m pip install --quiet --editable '.[test]'
+# The type checker of the page's JavaScript, where Node.js is there; its test is skipped elsewhere.
+if command -v npm >/dev/null && [ ! -x .venv-test/node_modules/.bin/tsc ]; then
+  npm install --silent --no-save --no-fund --no-audit --prefix .venv-test typescript@7 >/dev/null
+fi
 run=.venv-test/bin
 "$run/ruff" check .
 "$run/ruff" format --check .

@@ -72,7 +72,9 @@ export class Page {
         this.signedOut = false; // the server does not know this browser any more
         this.notDurable = null; // the settings with which a commit is not durable
         this.askedAttempt = 0; // which try to connect the server was last asked about
-        Object.assign(this, {asking: false, askedAt: -Infinity, frozen: false});
+        this.asking = false;
+        this.askedAt = -Infinity;
+        this.frozen = false;
     }
 
     async start() {
@@ -94,7 +96,7 @@ export class Page {
         this.place = path;
         document.getElementById('live').hidden = path !== '/';
         document.getElementById('page').dataset.place = path;
-        for (const link of document.querySelectorAll('nav a')) {
+        for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll('nav a'))) {
             link.setAttribute('aria-current', link.pathname === path ? 'page' : 'false');
         }
         this.alarm.tick(Date.now()); // the title
@@ -364,6 +366,7 @@ export class Page {
         let late = false;
         const answer = await fetch('/readyz', {signal: AbortSignal.timeout(ANSWER_MS)}).catch(({name}) => {
             late = name === 'TimeoutError'; // otherwise the server is gone, and the socket says so
+            return null;
         });
         const told = answer && (await answer.json().catch(() => ({})));
         this.asking = false;

@@ -4,16 +4,18 @@ import itertools
 import math
 import os
 import random
-from pathlib import Path
+import shutil
+import subprocess
 
 import pytest
 
 from speeddash.history.series import bucket_width
 from speeddash.page.script import joined
 from speeddash.timerange import TimeRange
+from tests.conftest import require
+from tests.running import ROOT
 
-ASSETS = Path(__file__).parents[2] / "assets"
-
+ASSETS = ROOT / "assets"
 
 MODULES = {
     "units": "state", "buckets": "state", "track": "state", "view": "state", "link": "state", "outbox": "state", "gps": "state",
@@ -32,6 +34,16 @@ def js(browser, tmp_path_factory):
     page.add_script_tag(content=joined(folder / "main.mjs"))
     yield page.evaluate
     page.close()
+
+
+def test_types_of_the_javascript_agree():
+    """`tests/run.sh` installs the type checker where Node.js is there."""
+    tsc = shutil.which("tsc", path=f"{ROOT}/.venv-test/node_modules/.bin")
+    require(tsc, "TypeScript")
+    found = subprocess.run(
+        [tsc, "--project", ASSETS / "app/jsconfig.json"], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stdout
 
 
 HELD = "Array.from({length: t.size}, (_, n) => [t.at[n], t.seq[n], t.speed[n]])"

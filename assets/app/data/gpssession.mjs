@@ -5,7 +5,8 @@ import * as Gps from '../state/gps.mjs';
 export class GpsSession {
     // measured: takes a speed (km/h) and when it was (epoch ms); changed: called when there is news of any kind.
     constructor({measured, changed}) {
-        Object.assign(this, {measured, changed});
+        this.measured = measured;
+        this.changed = changed;
         this.stop();
     }
 

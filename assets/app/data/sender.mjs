@@ -7,7 +7,10 @@ export class Sender {
     // open: opens a socket at a URL, null closes it; transmit: sends a text; stored: takes readings that have their receipt.
     // woken: called when it sends under another name.
     constructor({open, transmit, stored, woken}) {
-        Object.assign(this, {open, transmit, stored, woken});
+        this.open = open;
+        this.transmit = transmit;
+        this.stored = stored;
+        this.woken = woken;
         this.id = null; // of this tab
         this.held = new Set(); // names that no other tab sends under
         this.outbox = null;

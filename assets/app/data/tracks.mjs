@@ -7,7 +7,8 @@ import * as Track from '../state/track.mjs';
 export class Tracks {
     // changed: called when there is something new to draw; came: when it is readings that came live.
     constructor({changed, came}) {
-        Object.assign(this, {changed, came});
+        this.changed = changed;
+        this.came = came;
         this.bySource = new Map();
         this.loads = new Map(); // source: {running, again (epoch ms), failed (why, or null)}
     }

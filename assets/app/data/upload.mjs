@@ -7,6 +7,7 @@ const BUSY = 'Files are being imported. Wait until that is done, or close to can
 const GONE = 'the server cannot be reached. Try again when it is back: what was stored already is not stored twice.';
 const STOPPED = 'cancelled. Readings that were stored until then stay.';
 
+/** @type {(id: string) => any} */
 const field = (id) => document.getElementById(id);
 
 // Why what was dropped or chosen cannot be imported, or null. folder: whether one is among it.
@@ -46,7 +47,7 @@ export class Upload {
             const entries = [...dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
             this.take([...dataTransfer.files], entries.some(({isDirectory}) => isDirectory));
         });
-        document.addEventListener('click', ({target}) => {
+        document.addEventListener('click', (/** @type {any} */ {target}) => {
             if (target.closest('#import-box a')) {
                 this.close();
             }

@@ -8,7 +8,10 @@ export class Watcher {
     // open: opens a socket at a query, null closes it; transmit: sends a text; arrived: takes readings; missed: called with the
     // sources when some readings may have gone by unseen.
     constructor({open, transmit, arrived, missed}) {
-        Object.assign(this, {open, transmit, arrived, missed});
+        this.open = open;
+        this.transmit = transmit;
+        this.arrived = arrived;
+        this.missed = missed;
         this.sources = [];
         this.link = Link.start();
         this.pulls = 0;
@@ -31,7 +34,7 @@ export class Watcher {
     connect() {
         this.link = Link.retry(this.link);
         const query = new URLSearchParams(this.sources.map((source) => ['source', source]));
-        query.set('try', this.link.attempt);
+        query.set('try', String(this.link.attempt));
         this.open(query);
     }
 

@@ -85,7 +85,8 @@ export const parse = (search, remembered, units, now) => {
 
 // A moment relative to now, as the other places know it (speeddash/page/when.py): now, now-7d, now/d, now-1M/M.
 const relative = (text) => {
-    const [, count, unit, floor] = RELATIVE.exec(text);
+    const [, digits, unit, floor] = RELATIVE.exec(text);
+    const count = Number(digits);
     const at = new Date();
     if (unit === 'M') {
         at.setMonth(at.getMonth() - count, Math.min(at.getDate(), 28));
@@ -124,7 +125,7 @@ export const format = (view, units) => {
     }
     view.sources.forEach((name) => query.append('source', name));
     if (view.limit !== null) {
-        query.set('limit', Number((view.limit / units[view.unit].kmh).toFixed(2)));
+        query.set('limit', String(Number((view.limit / units[view.unit].kmh).toFixed(2))));
     }
     if (view.from !== null) {
         query.set('from', new Date(view.from).toISOString());

@@ -3,9 +3,12 @@
 import {savePicture} from './exports.mjs';
 import * as View from '../state/view.mjs';
 
+const dialog = (id) => /** @type {HTMLDialogElement} */ (document.getElementById(id));
+
 export class Controls {
     constructor(page, upload) {
-        Object.assign(this, {page, upload});
+        this.page = page;
+        this.upload = upload;
         this.actions = {
             pause: () => (page.isFixed ? page.follow() : page.pause()),
             'go-live': () => page.follow(),
@@ -18,8 +21,8 @@ export class Controls {
             'leave-driving': () => page.look({drive: false, mirror: false}),
             mirror: () => page.look({mirror: !page.view.mirror}),
             'show-table': () => this.table(),
-            help: () => document.querySelector('#keys').showModal(),
-            'close-help': () => document.querySelector('#keys').close(),
+            help: () => dialog('keys').showModal(),
+            'close-help': () => dialog('keys').close(),
             'open-import': () => upload.open(),
         };
         this.choices = {
@@ -64,7 +67,7 @@ export class Controls {
         if (choice) {
             this.choices[choice.parentElement.id](choice.dataset.value);
         }
-        const menu = document.getElementById('settings');
+        const menu = /** @type {HTMLDetailsElement} */ (document.getElementById('settings'));
         const done = menu.contains(target) && target.closest('button') && !choice;
         if (menu.open && (done || !menu.contains(target))) {
             menu.open = false;

@@ -74,6 +74,7 @@ export class Painter {
         page.screen.downloads(page.only, shown.range, page.view.unit, page.shownSources);
         this.showNow();
         this.drawnAt = Date.now();
+        /** @type {any} */
         const plot = graph.querySelector('.js-plotly-plot');
         plot?.once?.('plotly_afterplot', () => {
             this.cost = performance.now() - began; // Plotly draws later than its figure is set

@@ -70,7 +70,7 @@ export class Screen {
 
     // Presses the button of a value, and no other of its group.
     choice(id, value) {
-        for (const button of document.getElementById(id).children) {
+        for (const button of /** @type {Iterable<HTMLElement>} */ (document.getElementById(id).children)) {
             button.setAttribute('aria-pressed', String(button.dataset.value === value));
         }
     }
@@ -134,7 +134,7 @@ export class Screen {
     // dcc.Dropdown (Dash 4.4) is reached by keyboard through an input beside it that screen readers do not hear (axe: aria-hidden-focus);
     // page.css hides that, and the button itself takes its place.
     reachable() {
-        for (const button of document.querySelectorAll('.dash-dropdown[tabindex="-1"]')) {
+        for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('.dash-dropdown[tabindex="-1"]'))) {
             button.tabIndex = 0;
         }
     }
@@ -167,10 +167,10 @@ export class Screen {
         const look = [stale && 'stale', over && 'over', digits.length > 3 && 'long'].filter(Boolean).join(' ');
         this.text('speed-now', digits, look);
         this.text('unit-now', unit.symbol);
-        const share = (kmh) => Number(Math.min(1, Units.value(kmh, unit) / end).toFixed(4));
+        const share = (kmh) => Math.min(1, Units.value(kmh, unit) / end).toFixed(4);
         const dial = document.getElementById('dial');
-        dial.style.setProperty('--speed', first ? share(first.speed) : 0);
-        dial.style.setProperty('--limit', limit === null ? 1 : share(limit));
+        dial.style.setProperty('--speed', first ? share(first.speed) : '0');
+        dial.style.setProperty('--limit', limit === null ? '1' : share(limit));
         dial.classList.toggle('stale', stale);
         dial.classList.toggle('over', Boolean(over && !stale));
         this.scale(end);
@@ -182,8 +182,8 @@ export class Screen {
             this.end = end;
             document.getElementById('dial-scale').replaceChildren(...Array.from({length: DIAL_STEPS + 1}, (_, n) => {
                 const number = document.createElement('span');
-                number.textContent = Number(((end * n) / DIAL_STEPS).toFixed(1));
-                number.style.setProperty('--place', n / DIAL_STEPS);
+                number.textContent = String(Number(((end * n) / DIAL_STEPS).toFixed(1)));
+                number.style.setProperty('--place', String(n / DIAL_STEPS));
                 return number;
             }));
         }

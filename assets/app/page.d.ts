@@ -1,0 +1,5 @@
+// What Dash and Plotly put into the page.
+interface Window {
+    dash_clientside: any;
+    Plotly: any;
+}

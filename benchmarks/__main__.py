@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import dense, faults, history, ingest, latency, model, page, sockets, trips
+from benchmarks import dense, fanout, faults, history, ingest, latency, model, page, sockets, trips
 from benchmarks.report import Report, machine
 
 runs = click.option(
@@ -50,6 +50,17 @@ def sockets_command(runs: int, path: Path | None, count: int) -> None:
     """Thousands of sockets, each at one reading a second."""
     report = Report(f"sockets: {count:,} at one reading a second, one process", machine())
     sockets.run(report, runs, count)
+    _finish(report, path)
+
+
+@main.command("fanout")
+@runs
+@to_file
+@click.option("--only", help="Scenarios whose name contains this.")
+def fanout_command(runs: int, path: Path | None, only: str | None) -> None:
+    """Thousands of watchers, beside a bare broadcast of Node."""
+    report = Report("fanout: from a sender to all who watch", machine())
+    fanout.run(report, runs, only)
     _finish(report, path)
 
 

@@ -56,6 +56,14 @@ def peer(name: str, database: MariaDB) -> Iterator[int]:
 
 
 @contextmanager
+def broadcast() -> Iterator[tuple[int, int]]:
+    """Node, which sends what comes to all who watch its source; its port and process id."""
+    port = free_port()
+    with _process([node(), str(PEERS / "broadcast.js"), str(port)], port, dict(os.environ)) as process:
+        yield port, process.pid
+
+
+@contextmanager
 def bare_echo(frames: Frames) -> Iterator[int]:
     """Answers what is sent with the echo that must come, made beforehand: what the load itself can do at the most."""
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:

@@ -1,17 +1,58 @@
 """Live fan-out: committed readings for those who watch their source.
 
-Design: each watched source has a channel, a buffer of its recent readings that all its watchers share. A watcher holds a position in
-each of its channels and no readings: each reading is held once, however many watch it. All buffers together are bounded; a watcher
+Design: each watched source has a channel, a buffer of its recent readings that all its watchers share, in the batches in which they were
+committed. A watcher holds a position in each of its channels and no readings: each reading is held once and encoded once, however many
+watch it. A commit costs work in proportion to the watchers that wait for one of its sources. All buffers together are bounded; a watcher
 that falls behind the beginning of a buffer gets the number of readings that it missed, and can read them from the database.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
 from typing import Final
 
-from speeddash.reading import Reading
+import orjson
+
+from speeddash.reading import Reading, rfc3339
 
 #: Smallest number of readings that is removed from a buffer at once.
 TRIM_READINGS: Final = 1_000
+#: Readings in one batch at most: an answer holds whole batches.
+MAX_BATCH_READINGS: Final = 1_000
+
+#: The members `source`, `timestamp`, `seq` and `speed` of an answer, each without its brackets.
+Columns = tuple[bytes, bytes, bytes, bytes]
+
+
+class Batch:
+    """Readings of one channel that were committed together.
+
+    Attributes:
+        first: Position of the first of them; positions count from the channel's beginning.
+        readings: In the order of their commit.
+    """
+
+    __slots__ = ("_columns", "first", "readings")
+
+    def __init__(self, first: int, readings: Sequence[Reading]) -> None:
+        self.first = first
+        self.readings = readings
+        self._columns: Columns | None = None
+
+    @property
+    def end(self) -> int:
+        """The position after the last of them."""
+        return self.first + len(self.readings)
+
+    @property
+    def columns(self) -> Columns:
+        """The readings as JSON, encoded when somebody first asks."""
+        if self._columns is None:
+            source, at_us, seq, speed = zip(*self.readings, strict=True)
+            lists = source, list(map(rfc3339, at_us)), seq, speed
+            one, two, three, four = (orjson.dumps(each)[1:-1] for each in lists)
+            self._columns = one, two, three, four
+        return self._columns
 
 
 class Channel:
@@ -20,40 +61,45 @@ class Channel:
     Attributes:
         source: None stands for all sources.
         watchers: Watchers of it.
-        first: Position of the first reading in the buffer; positions count from the channel's beginning.
+        idle: Those of them that have taken everything.
+        first: Position of the first reading in the buffer.
+        end: Position of the next reading.
     """
 
     def __init__(self, source: str | None) -> None:
         self.source = source
         self.watchers: set[Watcher] = set()
+        self.idle: set[Watcher] = set()
         self.first = 0
-        self._readings: list[Reading] = []
+        self.end = 0
+        self._batches: list[Batch] = []
         self._trim_at = TRIM_READINGS
 
     def __len__(self) -> int:
-        return len(self._readings)
+        return self.end - self.first
 
-    @property
-    def end(self) -> int:
-        """The position of the next reading."""
-        return self.first + len(self._readings)
+    def read(self, position: int, most: int) -> Sequence[Batch]:
+        """Return batches from a position on: the first one, and more while they hold up to `most` readings together."""
+        begin = end = bisect_left(self._batches, position, key=attrgetter("first"))
+        while end < len(self._batches) and (end == begin or self._batches[end].end - position <= most):
+            end += 1
+        return self._batches[begin:end]
 
-    def read(self, position: int, most: int) -> Sequence[Reading]:
-        """Return up to `most` readings from a position on that is not before `first`."""
-        return self._readings[position - self.first : position - self.first + most]
-
-    def append(self, readings: Iterable[Reading]) -> None:
+    def append(self, readings: Sequence[Reading]) -> None:
         """Add readings. Now and then those that every watcher has taken are removed, at a cost in proportion to their number."""
-        self._readings += readings
-        if len(self._readings) >= self._trim_at:
+        for at in range(0, len(readings), MAX_BATCH_READINGS):
+            batch = Batch(self.end, readings[at : at + MAX_BATCH_READINGS])
+            self._batches.append(batch)
+            self.end = batch.end
+        if len(self) >= self._trim_at:
             self.trim(min(each.positions[self] for each in self.watchers) - self.first)
-            self._trim_at = 2 * len(self._readings) + TRIM_READINGS
+            self._trim_at = 2 * len(self) + TRIM_READINGS
 
     def trim(self, count: int) -> None:
-        """Remove the oldest readings."""
-        count = min(max(0, count), len(self._readings))
-        del self._readings[:count]
-        self.first += count
+        """Remove the oldest batches, until at least `count` readings are gone."""
+        gone = bisect_left(self._batches, self.first + count, key=attrgetter("first"))
+        del self._batches[:gone]
+        self.first = self._batches[0].first if self._batches else self.end
 
 
 class Watcher:
@@ -61,6 +107,7 @@ class Watcher:
 
     Attributes:
         positions: For each channel the position of the next reading to take.
+        pending: Channels that have something to take.
         missed: Readings that were removed before `take` reached them, during its last call.
     """
 
@@ -71,27 +118,28 @@ class Watcher:
         self.pending: dict[Channel, None] = {}
         self._feed = feed
 
-    def take(self, most: int) -> list[tuple[Channel, int, Sequence[Reading]]]:
-        """Return new readings, the oldest of each channel first, with their channel and position.
+    def take(self, most: int) -> list[Batch]:
+        """Return new batches, the oldest of each channel first.
 
         Args:
-            most: Readings that are returned at most; the rest stays for the next call.
+            most: Readings after which no other batch is added; the rest stays for the next call.
         """
         self.missed = 0
-        taken = []
+        taken: list[Batch] = []
         while self.pending and most > 0:
             channel = next(iter(self.pending))
             position = self.positions[channel]
             if position < channel.first:
                 self.missed += channel.first - position
                 position = channel.first
-            readings = channel.read(position, most)
-            self.positions[channel] = position + len(readings)
-            most -= len(readings)
-            if readings:
-                taken.append((channel, position, readings))
-            if position + len(readings) == channel.end:
+            batches = channel.read(position, most)
+            end = batches[-1].end if batches else position
+            taken += batches
+            most -= end - position
+            self.positions[channel] = end
+            if end == channel.end:
                 del self.pending[channel]
+                channel.idle.add(self)
         self._feed.missed += self.missed
         return taken
 
@@ -125,13 +173,14 @@ class Feed:
 
         Args:
             sources: Their names; an empty collection watches all sources, also those that appear later.
-            notify: Called when there is something to take. It must not wait.
+            notify: Called when there is something to take, and not again before that is taken. It must not wait.
         """
         names: list[str | None] = [*dict.fromkeys(sources)] or [None]
         channels = [self._channels.setdefault(name, Channel(name)) for name in names]
         watcher = Watcher(self, channels, notify)
         for each in channels:
             each.watchers.add(watcher)
+            each.idle.add(watcher)
         self.watchers += 1
         return watcher
 
@@ -139,31 +188,33 @@ class Feed:
         """Forget a watcher, and the channels that nobody else watches."""
         for each in watcher.positions:
             each.watchers.discard(watcher)
+            each.idle.discard(watcher)
             if not each.watchers:
                 del self._channels[each.source]
                 self._held -= len(each)
         self.watchers -= 1
 
     def publish(self, readings: Sequence[Reading]) -> None:
-        """Add committed readings to the channels of their sources, and notify the watchers of these."""
-        by_channel: dict[Channel, list[Reading]] = {}
+        """Add committed readings to the channels of their sources, and notify the watchers that wait for one of these."""
+        by_channel: dict[Channel, Sequence[Reading]] = {}
+        by_source: dict[str, list[Reading]] = {}
         everything = self._channels.get(None)
         if everything is not None:
-            by_channel[everything] = list(readings)
+            by_channel[everything] = readings
         for reading in readings:
-            channel = self._channels.get(reading.source)
-            if channel is not None:
-                by_channel.setdefault(channel, []).append(reading)
+            if reading.source in self._channels:
+                by_source.setdefault(reading.source, []).append(reading)
+        by_channel |= {self._channels[source]: some for source, some in by_source.items()}
+        notified: dict[Watcher, None] = {}
         for channel, some in by_channel.items():
             before = len(channel)
             channel.append(some)
             self._held += len(channel) - before
-        self._trim()
-        notified: dict[Watcher, None] = {}
-        for channel in by_channel:
-            for watcher in channel.watchers:
+            for watcher in channel.idle:
                 watcher.pending[channel] = None
                 notified[watcher] = None
+            channel.idle.clear()
+        self._trim()
         for watcher in notified:
             watcher.notify()
 

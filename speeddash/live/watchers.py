@@ -1,31 +1,40 @@
 """`/ws/live`: watchers pull new readings.
 
-A watcher sends `{"pull": n}`. It is answered as soon as there are readings since the last answer, with 5,000 of them at most, as columns:
-`{"pull": n, "dropped": 0, "source": [...], "timestamp": [...], "seq": [...], "speed": [...]}`. One answer is on its
-way at a time: a slow watcher gets larger answers and misses no reading, up to the bound of the feed (`SPEEDDASH_MAX_FEED_READINGS`).
+A watcher sends `{"pull": n}`. It is answered as soon as there are readings since the last answer, with 5,000 of them or a little more, as
+columns: `{"pull": n, "dropped": 0, "source": [...], "timestamp": [...], "seq": [...], "speed": [...]}`.
+`{"pull": n, "answers": 50, "interval_ms": 100}` asks for up to 50 answers, at most one every 100 ms. An answer is sent only when the
+socket has taken the one before: a slow watcher gets larger answers and misses no reading, up to the bound of the feed
+(`SPEEDDASH_MAX_FEED_READINGS`).
 """
 
+import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import chain
-from typing import Any
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, NamedTuple
 
 import flask_sock
-import orjson
+import gevent
 from flask import request
 from simple_websocket import ConnectionClosed
 
 from speeddash.auth.access import Permission, allow
 from speeddash.errors import InvalidInput
 from speeddash.live.connections import Connections
-from speeddash.live.feed import Channel, Feed, Watcher
+from speeddash.live.feed import Batch, Feed, Watcher
 from speeddash.live.senders import error_frame
 from speeddash.network.websocket import Frames, ServerSocket
-from speeddash.reading import Reading, decode, rfc3339
+from speeddash.reading import decode
 
 MAX_PULL = 2**53
-#: Readings in one answer. Encoding takes 5 µs per reading, during which every sender waits.
+MAX_ANSWERS = 1_000
+MAX_INTERVAL_MS = 10_000
+#: Readings in one answer, after which no other batch is added to it.
 MAX_ANSWER = 5_000
+#: Longest time that one event-loop turn answers watchers: an echo waits for no more of it.
+SLICE_S = 0.002
 
 
 class WatcherSockets:
@@ -34,7 +43,7 @@ class WatcherSockets:
     def __init__(self, feed: Feed, connections: Connections) -> None:
         self._feed = feed
         self._connections = connections
-        self._encoder = Encoder()
+        self._schedule = Schedule()
 
     def register(self, sock: flask_sock.Sock) -> None:
         """Add the endpoint."""
@@ -42,8 +51,9 @@ class WatcherSockets:
 
     def serve(self, socket: ServerSocket) -> None:
         """Answer the pulls of one watcher until either side closes."""
-        pulls = Pulls(socket, self._encoder)
-        pulls.watcher = self._feed.watch(request.args.getlist("source"), pulls.answer)
+        pulls = Pulls(socket, self._schedule)
+        pulls.watcher = self._feed.watch(request.args.getlist("source"), pulls.queue)
+        socket.on_drained = pulls.queue
         self._connections.add_watcher(socket, request.remote_addr or "")
         try:
             socket.run(pulls.receive)
@@ -52,22 +62,18 @@ class WatcherSockets:
             pulls.watcher.close()
 
 
-class Encoder:
-    """Encodes readings as columns. The last result is cached: most watchers of a source are at the same position in it."""
+class Pull(NamedTuple):
+    """What a watcher asks for.
 
-    def __init__(self) -> None:
-        self._key: tuple[Channel, int, int] | None = None
-        self._columns = b""
+    Attributes:
+        number: Repeated in the answers.
+        answers: How many answers it may get.
+        interval_s: Shortest time between two of them on average, seconds.
+    """
 
-    def columns(self, taken: Sequence[tuple[Channel, int, Sequence[Reading]]]) -> bytes:
-        """Return the members `source`, `timestamp`, `seq` and `speed` of an answer, with the closing brace."""
-        if len(taken) > 1:
-            return _columns(list(chain.from_iterable(readings for _, _, readings in taken)))
-        ((channel, position, readings),) = taken
-        key = channel, position, len(readings)
-        if key != self._key:
-            self._key, self._columns = key, _columns(readings)
-        return self._columns
+    number: int
+    answers: int = 1
+    interval_s: float = 0.0
 
 
 class Pulls:
@@ -75,51 +81,140 @@ class Pulls:
 
     watcher: Watcher
 
-    def __init__(self, socket: ServerSocket, encoder: Encoder) -> None:
+    def __init__(self, socket: ServerSocket, schedule: "Schedule") -> None:
         self._socket = socket
-        self._encoder = encoder
-        self._open: int | None = None
+        self._schedule = schedule
+        self._pull = Pull(0, 0)
+        self._left = 0
+        self._due_at = 0.0
+        self._is_queued = False
 
     def receive(self, frames: Frames, size_bytes: int) -> bool:
-        """Open a pull; a second one before the answer replaces it. Return whether the frames were the one pull that is due."""
-        useful = len(frames) == 1 and self._open is None
+        """Open a pull. It replaces one that is open, whose interval still holds for the next answer.
+
+        Returns:
+            Whether the frames were one pull, and the last one had an answer.
+        """
+        useful = len(frames) == 1 and (not self._left or self._left < self._pull.answers)
         with suppress(ConnectionClosed):
             for frame in frames:
                 try:
-                    self._open = parse_pull(frame)
+                    self._pull = parse_pull(frame)
+                    self._left = self._pull.answers
                 except InvalidInput as bad:
                     useful = False
                     self._socket.send(error_frame(bad))
-            self.answer()
+        self.queue()
         self._socket.answered(size_bytes)
         return useful
 
-    def answer(self) -> None:
-        """Answer the open pull, if there is one and something for it."""
-        if self._open is None or not self.watcher.pending:
+    def queue(self) -> None:
+        """See to it that the open pull is answered, if there is one, something for it, and room in the socket."""
+        if self._left and self.watcher.pending and not self._is_queued and not self._socket.sock.unsent_bytes:
+            self._is_queued = True
+            self._schedule.add(self, self._due_at)
+
+    def answer(self, now: float) -> None:
+        """Send one answer. Called by the schedule."""
+        self._is_queued = False
+        if not self._left:
             return
         taken = self.watcher.take(MAX_ANSWER)
-        if not taken:
+        if not taken and not self.watcher.missed:
             return
-        pull, self._open = self._open, None
-        head = b'{"pull":%d,"dropped":%d,' % (pull, self.watcher.missed)
+        self._left -= 1
+        # An answer that was late does not delay those after it.
+        self._due_at = max(self._due_at, now - self._pull.interval_s) + self._pull.interval_s
         with suppress(ConnectionClosed):
-            self._socket.send_bytes(head + self._encoder.columns(taken))
+            self._socket.send_bytes(answer(self._pull.number, self.watcher.missed, taken))
+        self.queue()
 
 
-def _columns(readings: Sequence[Reading]) -> bytes:
-    source, at_us, seq, speed = zip(*readings, strict=True)
-    return orjson.dumps({"source": source, "timestamp": list(map(rfc3339, at_us)), "seq": seq, "speed": speed})[1:]
+class Schedule:
+    """The order in which watchers are answered: each event-loop turn spends `SLICE_S` on them, so that no echo waits for a thousand."""
+
+    def __init__(self) -> None:
+        self._loop: Any = gevent.get_hub().loop
+        self._next_turn = self._loop.timer(0.0, ref=False)
+        self._alarm: Any = None
+        self._alarm_at = 0.0
+        self._ready: deque[Pulls] = deque()
+        self._later: list[tuple[float, int, Pulls]] = []
+        self._order = count()
+
+    def add(self, pulls: Pulls, due_at: float) -> None:
+        """Answer at a time (`time.monotonic`), or in the next turn if that has passed."""
+        now = time.monotonic()
+        if due_at <= now:
+            self._ready.append(pulls)
+            if len(self._ready) == 1:
+                self._next_turn.start(self._run)
+            return
+        heappush(self._later, (due_at, next(self._order), pulls))
+        if self._alarm is None or due_at < self._alarm_at:
+            self._set_alarm(now)
+
+    def _set_alarm(self, now: float) -> None:
+        if self._alarm is not None:
+            self._alarm.stop()
+            self._alarm.close()
+            self._alarm = None
+        if self._later:
+            self._alarm_at = self._later[0][0]
+            self._alarm = self._loop.timer(max(0.0, self._alarm_at - now), ref=False)
+            self._alarm.start(self._wake)
+
+    def _wake(self) -> None:
+        now = time.monotonic()
+        was_idle = not self._ready
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heappop(self._later)[2])
+        self._set_alarm(now)
+        if was_idle and self._ready:
+            self._run()
+
+    def _run(self) -> None:
+        now = time.monotonic()
+        ends = now + SLICE_S
+        while self._ready and now < ends:
+            self._ready.popleft().answer(now)
+            now = time.monotonic()
+        if self._ready:
+            self._next_turn.start(self._run)
 
 
-def parse_pull(frame: str | bytes) -> int:
-    """Return the number of a pull.
+def answer(number: int, dropped: int, batches: Sequence[Batch]) -> bytes:
+    """Return an answer to a pull."""
+    columns = [each.columns for each in batches] or [(b"", b"", b"", b"")]
+    joined = columns[0] if len(columns) == 1 else map(b",".join, zip(*columns, strict=True))
+    return b'{"pull":%d,"dropped":%d,"source":[%b],"timestamp":[%b],"seq":[%b],"speed":[%b]}' % (
+        number,
+        dropped,
+        *joined,
+    )
+
+
+def parse_pull(frame: str | bytes) -> Pull:
+    """Return a pull.
 
     Raises:
         InvalidInput: `bad_pull`, or `not_json`.
     """
-    pull: Any = decode(frame) if isinstance(frame, str) else None
-    number = pull.get("pull") if isinstance(pull, dict) else None
-    if not isinstance(number, int) or isinstance(number, bool) or abs(number) > MAX_PULL:
-        raise InvalidInput("bad_pull", 'a watcher sends {"pull": n}, n an integer up to 2^53')
-    return number
+    members: Any = decode(frame) if isinstance(frame, str) else None
+    if not isinstance(members, dict):
+        members = {}
+    number, answers, interval_ms = members.get("pull"), members.get("answers", 1), members.get("interval_ms", 0)
+    if not (
+        _is_within(number, -MAX_PULL, MAX_PULL)
+        and _is_within(answers, 1, MAX_ANSWERS)
+        and _is_within(interval_ms, 0, MAX_INTERVAL_MS)
+    ):
+        raise InvalidInput(
+            "bad_pull",
+            'a watcher sends {"pull": n}, n an integer up to 2^53; it may add "answers", 1 to 1000, and "interval_ms", 0 to 10000',
+        )
+    return Pull(number, answers, interval_ms / 1000)
+
+
+def _is_within(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

@@ -42,6 +42,7 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
     Attributes:
         heard_at: When data of the peer last arrived (`time.monotonic`).
         owed_bytes: Bytes of frames that `run` has passed on and that are not answered.
+        on_drained: Called whenever the socket has taken all data that was held back.
     """
 
     # Attributes of the base class, which has no types.
@@ -63,6 +64,7 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
         self.heard_at = time.monotonic()
         self.owed_bytes = 0
+        self.on_drained: Callable[[], object] = _nothing
         self._pinged = False
         self._close_frame: bytes | None = None
         self._ended = Event()
@@ -73,7 +75,7 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
 
     def handshake(self) -> None:
         """Called by the base class once it has the socket."""
-        self.sock = NonBlockingSocket(self.sock, self._received, self._resume, self._backlog)
+        self.sock = NonBlockingSocket(self.sock, self._received, self._sent, self._backlog)
         try:
             super().handshake()
         except BaseException:
@@ -103,6 +105,7 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
         self.ws = None
         self._reader = FrameReader(0)
         self._receive = _ignore
+        self.on_drained = _nothing
 
     def answered(self, size_bytes: int) -> None:
         """Count frames of this size as answered, and resume reading."""
@@ -189,6 +192,11 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
             if wait_s := self._idle.wait_s():
                 self.sock.pause_for(wait_s)
 
+    def _sent(self) -> None:
+        self._resume()
+        if not self.sock.unsent_bytes:
+            self.on_drained()
+
     def _resume(self) -> None:
         if self.owed_bytes + self.sock.unsent_bytes <= MAX_OWED_BYTES:
             self.sock.resume()
@@ -208,6 +216,10 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
             self.sock.resume()
             self.sock.shut()
             gevent.spawn_later(LINGER_S, self.sock.hang_up)
+
+
+def _nothing() -> None:
+    """Replaces a callback that is not set."""
 
 
 def _ignore(_frames: Frames, _size_bytes: int) -> bool:

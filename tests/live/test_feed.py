@@ -7,7 +7,7 @@ def reading(seq, source="car"):
 
 
 def seqs(taken):
-    return [each.seq for _, _, readings in taken for each in readings]
+    return [each.seq for batch in taken for each in batch.readings]
 
 
 def held(feed):
@@ -33,13 +33,35 @@ def test_watcher_without_sources_gets_everything_in_order():
     assert watcher.take(100) == []
 
 
-def test_take_is_limited_and_the_rest_stays():
+def test_take_is_limited_to_whole_batches_and_the_rest_stays():
     feed = Feed(1000)
     watcher = feed.watch(["car", "bike"], lambda: None)
-    feed.publish([reading(seq, ("car", "bike")[seq % 2]) for seq in range(10)])
-    parts = [seqs(watcher.take(4)) for _ in range(4)]
-    assert [len(part) for part in parts] == [4, 4, 2, 0]
-    assert sorted(seq for part in parts for seq in part) == list(range(10))
+    for at in range(0, 20, 4):
+        feed.publish([reading(seq, ("car", "bike")[seq % 2]) for seq in range(at, at + 4)])
+    parts = [seqs(watcher.take(5)) for _ in range(6)]
+    assert [len(part) for part in parts] == [6, 6, 6, 2, 0, 0]  # batches of 2
+    assert sorted(seq for part in parts for seq in part) == list(range(20))
+
+
+def test_watcher_is_notified_once_until_it_has_taken_everything():
+    feed, notified = Feed(1000), []
+    watcher = feed.watch(["car"], lambda: notified.append(1))
+    feed.publish([reading(1)])
+    feed.publish([reading(2)])
+    assert notified == [1]
+    assert seqs(watcher.take(1)) == [1]
+    feed.publish([reading(3)])
+    assert notified == [1]
+    assert seqs(watcher.take(10)) == [2, 3]
+    feed.publish([reading(4)])
+    assert notified == [1, 1]
+
+
+def test_large_commit_becomes_batches_of_a_bounded_size():
+    feed = Feed(10_000)
+    watcher = feed.watch(["car"], lambda: None)
+    feed.publish([reading(seq) for seq in range(2_500)])
+    assert [len(batch.readings) for batch in watcher.take(5_000)] == [1_000, 1_000, 500]
 
 
 def test_watchers_share_one_buffer_and_a_slow_one_is_given_the_number_of_readings_it_missed():

@@ -1,6 +1,7 @@
 """`/ws/live` over real sockets: the watcher pulls."""
 
 import json
+import time
 
 import pytest
 import requests
@@ -69,8 +70,61 @@ def test_watcher_of_two_sources_gets_these_and_one_of_none_gets_all(server):
         assert pull(everything, 1)["source"] == ["left", "middle", "right"]
 
 
+def test_one_pull_asks_for_several_answers(server):
+    with server.connect("/ws/live?source=several") as watcher, server.connect("/ws?source=several") as sender:
+        watcher.send('{"pull": 7, "answers": 2}')
+        for seq in range(3):
+            sender.send(f'{{"speed": 1, "seq": {seq}}}')
+            sender.recv(5)
+            if seq < 2:
+                answer = json.loads(watcher.recv(5))
+                assert (answer["pull"], answer["seq"]) == (7, [seq])
+        with pytest.raises(TimeoutError):
+            watcher.recv(0.3)
+        assert pull(watcher, 8)["seq"] == [2]
+
+
+def test_answers_keep_the_interval_and_hold_what_came_meanwhile(server):
+    with server.connect("/ws/live?source=paced") as watcher, server.connect("/ws?source=paced") as sender:
+        watcher.send('{"pull": 1, "answers": 10, "interval_ms": 500}')
+        began = time.monotonic()
+        for seq in range(100):
+            sender.send(f'{{"speed": 1, "seq": {seq}}}')
+            sender.recv(5)
+        seqs, answers = [], 0
+        while len(seqs) < 100:
+            seqs += json.loads(watcher.recv(5))["seq"]
+            answers += 1
+        assert seqs == list(range(100))
+        assert answers <= 2 + (time.monotonic() - began) / 0.5
+
+
+def test_new_pull_replaces_the_open_one(server):
+    with server.connect("/ws/live?source=again") as watcher, server.connect("/ws?source=again") as sender:
+        watcher.send('{"pull": 1, "answers": 5}')
+        watcher.send('{"pull": 2, "answers": 1}')
+        for seq in range(2):
+            sender.send(f'{{"speed": 1, "seq": {seq}}}')
+            sender.recv(5)
+        assert json.loads(watcher.recv(5))["pull"] == 2
+        with pytest.raises(TimeoutError):
+            watcher.recv(0.3)
+
+
 @pytest.mark.parametrize(
-    "text", ["nope", "{}", '{"pull": "1"}', '{"pull": true}', "[1]", '{"pull": 1180591620717411303424, "x": NaN}']
+    "text",
+    [
+        "nope",
+        "{}",
+        '{"pull": "1"}',
+        '{"pull": 1, "answers": 0}',
+        '{"pull": 1, "answers": 1001}',
+        '{"pull": 1, "interval_ms": -1}',
+        '{"pull": 1, "interval_ms": 0.5}',
+        '{"pull": true}',
+        "[1]",
+        '{"pull": 1180591620717411303424, "x": NaN}',
+    ],
 )
 def test_what_is_no_pull_is_answered_with_an_error(server, text):
     with server.connect("/ws/live") as watcher:

@@ -1,8 +1,10 @@
-// The page as a watcher of other sources: one pull is open at a time, so that a slow page gets larger answers and loses nothing.
+// The page as a watcher of other sources: one pull asks for many answers, so that a slow page gets larger ones and loses nothing.
 
 import * as Link from '../state/link.mjs';
 
-const PULL_MS = 100;
+// The screen is drawn ten times a second: answers that come more often would only cost more.
+const PULL = {answers: 50, interval_ms: 100};
+const RENEW_AFTER = 25;
 
 export class Watcher {
     // open: opens a socket at a query, null closes it; transmit: sends a text; arrived: takes readings; missed: called with the
@@ -15,6 +17,7 @@ export class Watcher {
         this.sources = [];
         this.link = Link.start();
         this.pulls = 0;
+        this.answers = 0; // to the last pull
     }
 
     // Watches these sources from now on; none closes the connection.
@@ -59,14 +62,8 @@ export class Watcher {
 
     pull() {
         this.pulls += 1;
-        this.pulledAt = Date.now();
-        this.transmit(JSON.stringify({pull: this.pulls}));
-    }
-
-    // The screen is drawn ten times a second: pulling more often would only cost more.
-    pullSoon() {
-        const {pulls} = this;
-        setTimeout(() => pulls === this.pulls && this.link.phase === 'live' && this.pull(), Math.max(0, this.pulledAt + PULL_MS - Date.now()));
+        this.answers = 0;
+        this.transmit(JSON.stringify({pull: this.pulls, ...PULL}));
     }
 
     received(text) {
@@ -78,6 +75,9 @@ export class Watcher {
         if (dropped) {
             this.missed(this.sources);
         }
-        this.pullSoon();
+        this.answers += 1;
+        if (this.answers === RENEW_AFTER) {
+            this.pull();
+        }
     }
 }

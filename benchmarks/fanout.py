@@ -6,12 +6,11 @@ import select
 import statistics
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import orjson
 
 from benchmarks import servers
-from benchmarks.load import _frame, connect, percentile
+from benchmarks.load import connect, encoded, percentile
 from benchmarks.progress import Progress
 from benchmarks.report import Report, Target
 
@@ -86,7 +85,7 @@ class _Load:
     def __init__(self, scenario: Scenario, port: int, pull: bytes | None) -> None:
         self.scenario = scenario
         self.names = [f"car-{at}" for at in range(scenario.sources)]
-        self.pull = _frame(pull, os.urandom(4)) if pull else None
+        self.pull = encoded(pull, os.urandom(4)) if pull else None
         self.renew_after = 1 if pull == SINGLE_PULL else RENEW_AFTER
         self.poll = select.epoll()
         self.sent_at: list[list[float]] = [[] for _ in self.names]
@@ -143,7 +142,7 @@ class _Load:
     def _send(self, source: int, seq: int) -> None:
         text = b'{"speed":%d,"seq":%d,"source":"%b"}' % (seq % 180, seq, self.names[source].encode())
         self.sent_at[source].append(time.perf_counter())
-        self.senders[source].sendall(_frame(text, b"\1\2\3\4"))
+        self.senders[source].sendall(encoded(text, b"\1\2\3\4"))
 
     def _read(self, number: int) -> None:
         now = time.perf_counter()
@@ -197,14 +196,14 @@ def _messages(data: bytes) -> tuple[list[bytes], bytes]:
 
 
 def _measure(report: Report, scenario: Scenario, server: str, port: int, pid: int, pull: bytes | None) -> None:
-    before_bytes = _memory_bytes(pid)
+    before_bytes = servers.memory_bytes(pid)
     load = _Load(scenario, port, pull)
-    grown_bytes = _memory_bytes(pid) - before_bytes
-    before_s = _cpu_s(pid)
+    grown_bytes = servers.memory_bytes(pid) - before_bytes
+    before_s = servers.cpu_s(pid)
     try:
         load.drive()
     finally:
-        cpu_s = _cpu_s(pid) - before_s
+        cpu_s = servers.cpu_s(pid) - before_s
         load.close()
     name = f"{scenario.name}: {server}"
     if scenario.watchers:
@@ -240,12 +239,3 @@ def _targets(report: Report, scenarios: list[Scenario], *, node: bool) -> None:
     if SCENARIOS[4] in scenarios and ALONE in scenarios:
         runs = report.ratios(f"{SCENARIOS[4].name}: SpeedDash, echo p99 ms", f"{ALONE.name}: SpeedDash, echo p99 ms")
         report.targets.append(Target("senders' p99 beside 1,000 watchers", at_most=2, runs=runs))
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _memory_bytes(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * resource.getpagesize()

@@ -14,6 +14,7 @@ from benchmarks.report import Report, Target
 from tests.mariadb import MariaDB
 
 WARM_UP_S = 1.0
+GROUP = "Node ws + group commit by hand"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def run(report: Report, runs: int, seconds: float) -> None:
                     _peer(meter, database, "the original design", "original.py")
                 if node and load in (ONE_EACH, PIPELINED):
                     _peer(meter, database, "Node ws + mysql2 pool", "pool.js")
+                if node and load is not MANY:
+                    _peer(meter, database, GROUP, "group.js")
                 if load is ARRAYS:
                     bulk.run(report, database, load.name, seconds, meter.progress)
     _targets(report, node=bool(node))
@@ -71,8 +74,11 @@ class _Meter:
     def progress(self, what: str) -> Progress:
         return Progress(f"{self._load.name}: {what}", self._seconds + WARM_UP_S)
 
-    def measure(self, what: str, port: int, rows: Callable[[], int] | None, *, until_empty: bool = False) -> None:
+    def measure(
+        self, what: str, port: int, rows: Callable[[], int] | None, pid: int | None = None, *, until_empty: bool = False
+    ) -> None:
         load, progress = self._load, self.progress(what)
+        before_s = servers.cpu_s(pid) if pid else 0.0
         found = throughput(
             port,
             lambda at: f"/ws?source=car-{at}",
@@ -88,11 +94,14 @@ class _Meter:
         if rows and (stored := rows()) != found.total:
             raise AssertionError(f"{load.name}, {what}: {stored} rows for {found.total} readings echoed")
         self._report.add(f"{load.name}: {what}", found.rate)
+        if pid:
+            cpu_us = 1e6 * (servers.cpu_s(pid) - before_s) / found.total
+            self._report.add(f"{load.name}: {what}, CPU µs a reading", cpu_us)
 
 
 def _speeddash(meter: _Meter, database: MariaDB) -> None:
-    with servers.speeddash(database.create("speeddash")) as (port, _):
-        meter.measure("SpeedDash on MariaDB", port, lambda: servers.rows(database, "speeddash"))
+    with servers.speeddash(database.create("speeddash")) as (port, pid):
+        meter.measure("SpeedDash on MariaDB", port, lambda: servers.rows(database, "speeddash"), pid)
 
 
 def _speeddash_sqlite(meter: _Meter) -> None:
@@ -103,13 +112,13 @@ def _speeddash_sqlite(meter: _Meter) -> None:
             with closing(sqlite3.connect(path)) as connection:
                 return int(connection.execute("SELECT COUNT(*) FROM speed_data").fetchone()[0])
 
-        with servers.speeddash(f"sqlite:///{path}") as (port, _):
-            meter.measure("SpeedDash on SQLite", port, rows)
+        with servers.speeddash(f"sqlite:///{path}") as (port, pid):
+            meter.measure("SpeedDash on SQLite", port, rows, pid)
 
 
 def _peer(meter: _Meter, database: MariaDB, what: str, program: str) -> None:
-    with servers.peer(program, database) as port:
-        meter.measure(what, port, lambda: servers.rows(database, "peer"))
+    with servers.peer(program, database) as (port, pid):
+        meter.measure(what, port, lambda: servers.rows(database, "peer"), pid)
 
 
 def _targets(report: Report, *, node: bool) -> None:
@@ -121,6 +130,8 @@ def _targets(report: Report, *, node: bool) -> None:
     if node:
         ratio("against Node ws + pool", ONE_EACH, "Node ws + mysql2 pool", 1.0)
         ratio("against Node ws + pool", PIPELINED, "Node ws + mysql2 pool", 2.5)
+        for load in (ONE_EACH, PIPELINED, ARRAYS):
+            ratio("against Node's group commit", load, GROUP, 1.0)
     ratio("against the bulk limit by built statement", ARRAYS, "bulk limit, built statement", 0.7)
     sqlite = report.ratios(f"{ONE_EACH.name}: SpeedDash on SQLite", f"{ONE_EACH.name}: SpeedDash on MariaDB")
     report.targets.append(Target("100 clients, SQLite against MariaDB", at_least=1.0, runs=sqlite))

@@ -17,7 +17,7 @@ def run(report: Report, runs: int) -> None:
         for _ in range(runs):
             with servers.speeddash(database.create("speeddash")) as (port, _pid):
                 _add(report, "SpeedDash", latency(port, "/ws?source=car", count=FRAMES, frames=frames))
-            with servers.peer("bare.py", database) as port:
+            with servers.peer("bare.py", database) as (port, _):
                 _add(report, "bare INSERT + COMMIT + echo", latency(port, "/", count=FRAMES, frames=frames))
     ratios = report.ratios("SpeedDash: median ms", "bare INSERT + COMMIT + echo: median ms")
     report.targets.append(

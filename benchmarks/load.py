@@ -27,8 +27,8 @@ class Frames:
     def __init__(self, count: int, readings_a_frame: int) -> None:
         self.readings_a_frame = readings_a_frame
         texts = [self._text(at, readings_a_frame) for at in range(count)]
-        sent = [_frame(text, os.urandom(4)) for text in texts]
-        echoed = [_frame(text, None) for text in texts]
+        sent = [encoded(text, os.urandom(4)) for text in texts]
+        echoed = [encoded(text, None) for text in texts]
         self.sent, self.sent_ends = b"".join(sent), _ends(sent)
         self.echoed, self.echoed_ends = b"".join(echoed), _ends(echoed)
 
@@ -196,7 +196,8 @@ def percentile(values: list[float], percent: float) -> float:
     return statistics.quantiles(values, n=1000, method="inclusive")[round(percent * 10) - 1]
 
 
-def _frame(text: bytes, mask: bytes | None) -> bytes:
+def encoded(text: bytes, mask: bytes | None) -> bytes:
+    """A text message in one frame: of a client with a mask, of a server without."""
     size, bit = len(text), 0x80 if mask else 0
     if size < 126:
         head = struct.pack("!BB", 0x81, bit | size)

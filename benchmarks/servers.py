@@ -2,6 +2,7 @@
 
 import bisect
 import os
+import resource
 import select
 import shutil
 import signal
@@ -43,16 +44,16 @@ def speeddash(database_url: str, *, script: str = "run.py", **settings: str) -> 
 
 
 @contextmanager
-def peer(name: str, database: MariaDB) -> Iterator[int]:
-    """One of `benchmarks/peers`, on an empty table of its own; its port."""
+def peer(name: str, database: MariaDB) -> Iterator[tuple[int, int]]:
+    """One of `benchmarks/peers`, on an empty table of its own; its port and process id."""
     database.create("peer")
     with database.connect(database="peer") as connection, connection.cursor() as cursor:
         cursor.execute(PEER_TABLE)
     port = free_port()
     program = [node()] if name.endswith(".js") else [sys.executable]
     arguments = [str(port), "127.0.0.1", str(database.port), USER, PASSWORD, "peer"]
-    with _process([*program, str(PEERS / name), *arguments], port, dict(os.environ)):
-        yield port
+    with _process([*program, str(PEERS / name), *arguments], port, dict(os.environ)) as process:
+        yield port, process.pid
 
 
 @contextmanager
@@ -85,6 +86,17 @@ def node() -> str:
             ["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"], cwd=PEERS, check=True
         )
     return program or ""
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds that a process has used of the processors, in its own code and in the kernel."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_bytes(pid: int) -> int:
+    """Memory of a process that is in use and not on disk."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * resource.getpagesize()
 
 
 def rows(database: MariaDB, name: str) -> int:

@@ -4,7 +4,6 @@ import resource
 import select
 import statistics
 import time
-from pathlib import Path
 
 from benchmarks import servers
 from benchmarks.load import STALLED_S, Frames, Sender, connect, percentile
@@ -27,10 +26,10 @@ def run(report: Report, runs: int, count: int) -> None:
     with servers.mariadb() as database:
         for _ in range(runs):
             with servers.speeddash(database.create("speeddash")) as (port, pid):
-                before = _memory_bytes(pid)
+                before = servers.memory_bytes(pid)
                 senders = [Sender(connect(port, f"/ws?source=car-{at}")) for at in range(count)]
                 times_ms = _drive(senders, frames)
-                memory = (_memory_bytes(pid) - before) / count / 1024
+                memory = (servers.memory_bytes(pid) - before) / count / 1024
                 for sender in senders:
                     sender.socket.close()
             report.add("dropped", count * SECONDS - servers.rows(database, "speeddash"))
@@ -86,7 +85,3 @@ def _send(sender: Sender, frames: Frames, sent_at: dict[int, float]) -> None:
     sent_at[sender.socket.fileno()] = time.perf_counter()
     sender.socket.sendall(frames.sent[first:end])
     sender.sent += 1
-
-
-def _memory_bytes(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * resource.getpagesize()

@@ -171,7 +171,14 @@ def parse_time(timestamp: Any) -> int:
 
 def rfc3339(at_us: int) -> str:
     """Return microseconds since the epoch as `2026-01-31T12:00:00.000000Z`."""
-    return (EPOCH + timedelta(microseconds=at_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    second, us = divmod(at_us, 1_000_000)
+    return f"{rfc3339_second(second)}.{us:06d}Z"
+
+
+@lru_cache(maxsize=65_536)
+def rfc3339_second(second: int) -> str:
+    """Return seconds since the epoch as `2026-01-31T12:00:00`."""
+    return (EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def microseconds(moment: datetime) -> int:

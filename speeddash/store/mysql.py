@@ -15,7 +15,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import ReadingsRefused, SettingsError, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.files import shipped
-from speeddash.reading import Reading, rfc3339
+from speeddash.reading import Reading, rfc3339_second
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
 from speeddash.store.writer import Chunk, Hour, Statement, WritableDatabase, hours_of
 
@@ -194,4 +194,4 @@ def _quoted(source: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def _second(second: int) -> str:
-    return rfc3339(second * 1_000_000)[:19].replace("T", " ")
+    return rfc3339_second(second).replace("T", " ")

@@ -140,7 +140,7 @@ class NonBlockingSocket:
             if sent == len(data):
                 return
             self._writable.start(self._send_held)
-        self._unsent.append(memoryview(data)[sent:])
+        self._unsent.append(memoryview(data[sent:]))  # a copy: a view would keep what was sent in memory
         self.unsent_bytes += len(data) - sent
         self._backlog.add(self, len(data) - sent)
 

@@ -97,7 +97,7 @@ def test_source_that_is_named_before_it_ever_sent_is_drawn_when_it_does(visit, p
     page = visit("?source=tomorrow")
     expect(page.page.locator("#message-text")).to_have_text("No data in this window.")
     with device(page_server, "tomorrow"):
-        page.wait_until_drawn(3, 5)
+        page.wait_until_drawn(3)
 
 
 def test_watch_alone_shows_what_sent_last(context, run, tmp_path):
@@ -105,7 +105,7 @@ def test_watch_alone_shows_what_sent_last(context, run, tmp_path):
     page = Visit(context, server, "?mode=watch", status="Nothing watched")
     expect(page.page.locator("#message-text")).to_contain_text("Nothing stored yet.", timeout=10_000)
     with device(server, "only"):
-        page.wait_until_drawn(3, 15)
+        page.wait_until_drawn(3)
         assert "source=only" in page.page.url
     assert page.problems == []
 

@@ -190,6 +190,7 @@ def _configure_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
 
 
 def _fail(message: str) -> NoReturn:

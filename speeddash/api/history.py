@@ -3,10 +3,11 @@
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
-from speeddash.api.parameters import EventsQuery, SeriesQuery, SourceRange
-from speeddash.api.schemas import EventsOut, SeriesOut, SummaryOut
+from speeddash.api.parameters import EventsQuery, PerformanceQuery, SeriesQuery, SourceRange
+from speeddash.api.schemas import EventsOut, PerformanceOut, SeriesOut, SummaryOut
 from speeddash.auth.access import Permission, allow
 from speeddash.history.history import History
+from speeddash.history.performance import best_accelerations, time_at_speeds
 from speeddash.reading import rfc3339
 from speeddash.store import Store
 from speeddash.timerange import EVER_US, TimeRange
@@ -29,6 +30,8 @@ class HistoryApi:
         """Add the endpoints."""
         api.get("/api/v1/series", tags=TAGS, responses={200: SeriesOut})(allow(Permission.READ, self.series))
         api.get("/api/v1/summary", tags=TAGS, responses={200: SummaryOut})(allow(Permission.READ, self.summary))
+        performance = allow(Permission.READ, self.performance)
+        api.get("/api/v1/performance", tags=TAGS, responses={200: PerformanceOut})(performance)
         api.get("/api/v1/events", tags=TAGS, responses={200: EventsOut})(allow(Permission.READ, self.events))
 
     def series(self, query: SeriesQuery) -> Response:
@@ -42,6 +45,19 @@ class HistoryApi:
         """The same figures of all readings in exactly a segment."""
         figures = self._history.summary(query.source, query.time)
         return jsonify(figures.as_dict() if figures else NOTHING)
+
+    def performance(self, query: PerformanceQuery) -> Response:
+        """Time at each speed and the best times of accelerations in a range of a source, usually one trip.
+
+        A range of more than 2,000 readings counts with the means of short buckets: ask for one trip to measure an acceleration.
+        """
+        points = self._history.curve(query.source, query.time)
+        best = [each._asdict() for each in best_accelerations(points, query.acceleration)]
+        return jsonify(
+            width_kmh=query.width_kmh,
+            seconds_at=time_at_speeds(points, query.width_kmh),
+            accelerations=[{**each, "start": rfc3339(each.pop("start_us"))} for each in best],
+        )
 
     def events(self, query: EventsQuery) -> Response:
         """The events above the limit of a source that overlap a range, and implausible jumps, in the order of time.

@@ -15,6 +15,7 @@ from speeddash.timerange import TimeRange, zone_of
 
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 10_000
+MAX_ACCELERATION_KMH = 999.0
 #: Stands in a path for the empty name, the source of readings that were stored without one.
 UNNAMED = "~"
 
@@ -188,6 +189,29 @@ class TotalsQuery(SourceRange):
     zone: Annotated[str, BeforeValidator(_zone)] = Field(
         "UTC", description="Time zone of the days, for example Europe/Berlin."
     )
+
+
+def _speeds(text: str) -> tuple[float, float]:
+    first, _, last = text.partition("-")
+    if not (_is_number(first) and _is_number(last) and float(first) < float(last) <= MAX_ACCELERATION_KMH):
+        raise InvalidInput("bad_acceleration", "acceleration: two speeds in km/h, such as 0-100")
+    return float(first), float(last)
+
+
+class PerformanceQuery(SourceRange):
+    """What a vehicle did in a range of one source, usually one trip."""
+
+    width_kmh: float = Field(10.0, ge=1, le=100, description="Width of a band of speed.")
+    acceleration: Annotated[
+        list[
+            Annotated[
+                tuple[float, float],
+                BeforeValidator(_speeds),
+                WithJsonSchema({"type": "string", "pattern": r"^\d{1,3}-\d{1,3}$"}),
+            ]
+        ],
+        Field(max_length=20, description="From and to, km/h; may be repeated."),
+    ] = [(0.0, 50.0), (0.0, 100.0), (80.0, 120.0)]
 
 
 class EventsQuery(SourcePage):

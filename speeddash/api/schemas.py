@@ -215,6 +215,26 @@ class TripsOut(BaseModel):
     next_from: Time | None = Field(description="`from` of the next page; null on the last page.")
 
 
+class AccelerationOut(BaseModel):
+    """The best time from one speed to another, or of the quarter mile from standing."""
+
+    from_kmh: Kmh
+    to_kmh: Kmh | None = Field(description="null for the quarter mile.")
+    seconds: float
+    error_s: float = Field(description="How far the time can be off: the median interval between readings.")
+    start: Time
+
+
+class PerformanceOut(BaseModel):
+    """What a vehicle did in a range."""
+
+    width_kmh: float
+    seconds_at: list[float] = Field(description="Seconds in each band of speed, from 0 up, without standing.")
+    accelerations: list[AccelerationOut] = Field(
+        description="Those that never happened, or are too short to be measured, are left out."
+    )
+
+
 class SummaryOut(BaseModel):
     """Figures of a range; without readings all are null or 0."""
 

@@ -6,6 +6,7 @@ from itertools import islice, pairwise
 from typing import Final
 
 from speeddash.history.notes import notes_of
+from speeddash.history.performance import Point
 from speeddash.history.series import DAY_US, Series, bucket_of, bucket_width
 from speeddash.history.trips import Trip, summary, trips
 from speeddash.reading import Reading
@@ -15,6 +16,8 @@ from speeddash.timerange import HOUR_US, MINUTE_US, TimeRange
 
 #: Part of a source's history that is read at once.
 CHUNK_US: Final = 31 * DAY_US
+#: Points of the curve of a trip.
+CURVE_POINTS: Final = 2_000
 #: Hours that are not rolled up yet, up to which a page computes from readings at once; a busy machine reads some 20 hours a second.
 MAX_HOURS_AT_ONCE: Final = 48
 
@@ -37,6 +40,11 @@ class History:
         """
         with self._store.snapshot() as queries:
             return _SourceHistory(queries, source).series(time, points)
+
+    def curve(self, source: str, time: TimeRange) -> list[Point]:
+        """Return a range of a source as a curve: its readings if they are few, else means of short buckets."""
+        series = self.series(source, time, CURVE_POINTS)
+        return [Point((each.first_us + each.last_us) // 2, each.total / each.n) for each in series.buckets]
 
     def trips(self, source: str, time: TimeRange, limit: int | None = None) -> list[Trip]:
         """Return the trips of a source that overlap a range, each whole, in the order of time.

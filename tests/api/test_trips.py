@@ -67,6 +67,27 @@ def test_totals_count_a_trip_on_the_local_day_of_its_start(server):
     assert_problem(get(server, "/api/v1/totals", source="sums", zone="Europe/Atlantis"), 400)
 
 
+def test_performance_tells_time_at_speeds_and_accelerations(server):
+    ride(server, "fast", [0, 0, *range(10, 121, 10), 120, 120, 0])
+    found = get(server, "/api/v1/performance", source="fast", width_kmh=60, acceleration=["0-100", "50-90"]).json()
+    # 0 to 100 in 10 steps of a second; the last standing second is its beginning.
+    assert [(each["from_kmh"], each["to_kmh"], each["seconds"]) for each in found["accelerations"]] == [
+        (0, 100, 10),
+        (50, 90, 4),
+    ]
+    assert found["accelerations"][0]["start"] == "2026-03-01T08:00:01.000000Z"
+    assert found["accelerations"][0]["error_s"] == 1
+    # Means of two readings: 5, 15 to 55; 65 to 115 and the 60 of the last second; twice 120.
+    assert found["seconds_at"] == [6, 7, 2]
+    assert get(server, "/api/v1/performance", source="nobody").json() == {
+        "width_kmh": 10,
+        "seconds_at": [],
+        "accelerations": [],
+    }
+    for wrong in ("100-0", "fast", "0-", "0-1000"):
+        assert_problem(get(server, "/api/v1/performance", source="fast", acceleration=wrong), 400)
+
+
 def test_trips_are_exported_as_csv_in_the_unit_asked_for(server):
     ride(server, "sheet", [0, 80.4672, 80.4672, 0])
     note(server, "sheet", "2026-03-01T08:00:00Z", name="=1+1", note="two\nlines").raise_for_status()

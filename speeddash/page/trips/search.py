@@ -14,8 +14,6 @@ from speeddash.reading import parse_time
 from speeddash.store import Span, Store, TripNote
 from speeddash.timerange import TimeRange
 
-#: Points of a trip's curve.
-POINTS: Final = 2_000
 #: How far the search for the previous and the next trip goes.
 NEIGHBOUR_US: Final = 60 * 86_400 * 1_000_000
 #: Events of one source.
@@ -119,9 +117,8 @@ class TripsSearch:
         return (keys[0] if before else None), (keys[-1] if after else None)
 
     def points(self, listed: Listed) -> Sequence[Point]:
-        """Return a trip's curve: its readings if they are few, else means of short buckets."""
-        series = self._history.series(listed.source, TimeRange(listed.trip.start_us, listed.trip.end_us + 1), POINTS)
-        return [Point((each.first_us + each.last_us) // 2, each.total / each.n) for each in series.buckets]
+        """Return a trip's curve."""
+        return self._history.curve(listed.source, TimeRange(listed.trip.start_us, listed.trip.end_us + 1))
 
     def events(self, found: Found) -> list[Incident]:
         """Return what was above the limit in a range, and its implausible jumps, the latest first; at most `MAX_EVENTS` of each source."""

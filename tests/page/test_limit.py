@@ -73,6 +73,59 @@ def test_violation_is_noticed_in_the_title_and_in_words(context, page_server):
         visit.wait_until("() => document.title === 'SpeedDash'")
 
 
+#: What the page asks of the browser beside drawing: sounds that begin, and notifications that are shown.
+HEARD = """
+window.sounds = 0;
+const {start} = OscillatorNode.prototype;
+OscillatorNode.prototype.start = function (...given) { window.sounds += 1; return start.apply(this, given); };
+window.shown = [];
+window.Notification = class {  // Chromium's shell without a user interface shows none
+    static permission = 'default';
+    static requestPermission() { this.permission = 'granted'; }
+    constructor(title, {body}) { window.shown.push(body); }
+};
+Object.defineProperty(document, 'hidden', {get: () => window.away === true});
+"""
+
+
+def test_violation_is_heard_and_notified_while_nobody_looks(own_context, page_server):
+    own_context.add_init_script(HEARD)
+    requests.patch(f"{page_server.url}/api/v1/sources/siren", json={"limit_kmh": 60}, timeout=5).raise_for_status()
+    with page_server.connect("/ws?source=siren") as socket:
+
+        def send(speed):
+            socket.send(f'{{"speed": {speed}}}')
+            socket.recv(5)
+
+        send(50)
+        visit = Visit(own_context, page_server, "?source=siren")
+        expect(visit.page.locator("#limit")).to_have_value("60")
+        send(90)
+        visit.wait_until("() => document.title.startsWith('⚠')")
+        assert visit.page.evaluate("[window.sounds, window.shown]") == [0, []]  # nobody asked for it
+        send(50)
+        visit.wait_until("() => document.title === 'SpeedDash'")
+        visit.choose("sound", "On")
+        visit.choose("notify", "On")
+        visit.wait_until("() => window.sounds === 1")  # how it sounds
+        visit.page.evaluate("window.away = true")
+        send(91)
+        visit.wait_until("() => window.sounds === 2")
+        visit.wait_until("() => window.shown.length === 1")
+        assert visit.page.evaluate("window.shown") == ["Above the limit: siren 91 km/h, limit 60 km/h"]
+        send(92)  # still the same violation: one notification
+        visit.wait_until("() => document.title.includes('92 km/h')")
+        assert visit.page.evaluate("window.shown.length") == 1
+        visit.page.click("nav >> text=Trips")  # another place: the alarm goes on
+        expect(visit.page.locator("#trips-source")).to_be_visible()
+        send(50)
+        visit.wait_until("() => document.title === 'Trips – SpeedDash'")
+        send(93)
+        visit.wait_until("() => document.title === '⚠ siren 93 km/h, limit 60 km/h · Trips – SpeedDash'")
+        visit.wait_until("() => window.shown.length === 2")
+    assert visit.problems == []
+
+
 def test_jump_is_drawn_and_listed_and_left_out_of_the_maximum(context, page_server):
     drive(page_server, "jumpy", [0.0] + [50.0] * 30 + [312.0] + [50.0] * 29, until_ms=NOON)
     visit = Visit(context, page_server, f"?source=jumpy&from={NOON - 62_000}&to={NOON}", status=None)

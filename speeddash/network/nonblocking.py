@@ -88,7 +88,7 @@ class NonBlockingSocket:
         self._received = received
         self._sent = sent
         self._backlog = backlog
-        self._unsent: deque[memoryview] = deque()
+        self._unsent: deque[memoryview] | None = None  # an empty deque takes 760 bytes
         self._shut = False
         loop: Any = gevent.get_hub().loop
         self._loop = loop
@@ -140,6 +140,7 @@ class NonBlockingSocket:
             if sent == len(data):
                 return
             self._writable.start(self._send_held)
+            self._unsent = deque()
         self._unsent.append(memoryview(data[sent:]))  # a copy: a view would keep what was sent in memory
         self.unsent_bytes += len(data) - sent
         self._backlog.add(self, len(data) - sent)
@@ -165,7 +166,7 @@ class NonBlockingSocket:
 
     def _discard(self) -> None:
         size_bytes, self.unsent_bytes = self.unsent_bytes, 0
-        self._unsent.clear()
+        self._unsent = None
         self._writable.stop()
         self._backlog.remove(self, size_bytes)
 
@@ -213,16 +214,20 @@ class NonBlockingSocket:
             return len(data)  # the peer is gone, and the reading side reports it
 
     def _send_held(self) -> None:
-        data = self._unsent[0]
+        unsent = self._unsent
+        if not unsent:
+            return
+        data = unsent[0]
         sent = self._write(data)
         self.unsent_bytes -= sent
         self._backlog.remove(self, sent)
         self.sent_at = time.monotonic()
         if sent < len(data):
-            self._unsent[0] = data[sent:]
+            unsent[0] = data[sent:]
         else:
-            self._unsent.popleft()
-        if not self._unsent:
+            unsent.popleft()
+        if not unsent:
+            self._unsent = None
             self._writable.stop()
             if self._shut:
                 self.shut()

@@ -91,6 +91,7 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
                 of others is limited.
         """
         self._receive = receive
+        self.ws = None  # wsproto's half of the handshake: 4 KB
         self.sock.resume()
         try:
             self._ended.wait()
@@ -102,7 +103,6 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
     def _free(self) -> None:
         """Drop references: flask-sock creates a class for each connection, which refers to this object until the garbage collector runs."""
         self.environ: dict[str, Any] = {}
-        self.ws = None
         self._reader = FrameReader(0)
         self._receive = _ignore
         self.on_drained = _nothing

@@ -142,7 +142,7 @@ class _Load:
     def _send(self, source: int, seq: int) -> None:
         text = b'{"speed":%d,"seq":%d,"source":"%b"}' % (seq % 180, seq, self.names[source].encode())
         self.sent_at[source].append(time.perf_counter())
-        self.senders[source].sendall(encoded(text, b"\1\2\3\4"))
+        self.senders[source].sendall(encoded(text, bytes(4)))
 
     def _read(self, number: int) -> None:
         now = time.perf_counter()

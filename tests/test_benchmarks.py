@@ -27,6 +27,7 @@ def measure(port, frames, **options):
     )
 
 
+@pytest.mark.any_database
 def test_counted_readings_are_stored(server):
     found = measure(server.port, Frames(3_000, 2))
     assert found.rate > 0

@@ -16,6 +16,7 @@ def test_answers_are_those_of_the_model(store, record_property):
 
 
 @pytest.mark.any_database
+@pytest.mark.long
 def test_answers_to_known_operations_are_those_of_the_model(store, record_property):
     """Operations that found a defect get the answers of the model."""
     compare(store, FIXED_SEED, 150, record_property)

@@ -106,7 +106,7 @@ def test_help_names_options_and_variables():
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_stop_under_load_echoes_what_is_stored_and_closes_with_1012(run, database_url, number):
     server = run(database_url)
     sockets = [RawSocket(server.port, f"/ws?source=load-{at}") for at in range(20)]

@@ -303,6 +303,7 @@ def test_source_that_fails_takes_nothing_from_the_others(store, monkeypatch):
     assert len(store.events.select("good", TimeRange(), 9)) == 1
 
 
+@pytest.mark.any_database
 def test_many_events_are_stored(store):
     alerts = Alerts(store, None)
     put(store, *drive([40, 60] * 4000))
@@ -399,6 +400,7 @@ def test_events_that_ended_long_ago_are_not_delivered(store, hook):
     assert hook.got == []
 
 
+@pytest.mark.any_database
 def test_running_server_delivers_to_the_webhook(database_url, run, hook):
     server = run(database_url, SPEEDDASH_WEBHOOK_URL=hook.url)
     requests.patch(f"{server.url}/api/v1/sources/bike", json={"limit_kmh": 39}, timeout=5).raise_for_status()

@@ -25,7 +25,7 @@ def test_no_request_makes_the_server_fail_and_every_answer_is_as_described(page_
         asks = any(True for _ in operation.iter_parameters()) or len(operation.body) > 0
         for mode in [GenerationMode.POSITIVE, *([GenerationMode.NEGATIVE] if asks else [])]:
 
-            @settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+            @settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
             @given(operation.as_strategy(generation_mode=mode))
             def ask(case):
                 case.call_and_validate(checks=CHECKS)

@@ -45,11 +45,13 @@ def survive(network, database_url, record_property, fault, end=lambda: None, rou
     record_property("longest_heal_s", round(max(healed_s), 2))
 
 
+@pytest.mark.long
 def test_connections_that_are_reset(network, database_url, record_property):
     """Clients' connections are reset (RST)"""
     survive(network, database_url, record_property, lambda _: network.reset())
 
 
+@pytest.mark.long
 def test_clients_that_vanish_silently(network, database_url, record_property):
     """Clients vanish silently (half-open connections): the server closes them after a ping, the clients reconnect"""
     survive(network, database_url, record_property, lambda _: network.lose_clients())
@@ -84,6 +86,7 @@ slowly = pytest.mark.parametrize("network", [pytest.param(SLOW_PING_S, id="slow"
 
 
 @slowly
+@pytest.mark.long
 def test_one_byte_at_a_time(network, database_url, record_property):
     """The network delivers one byte at a time"""
     network.piece_bytes = 1
@@ -91,6 +94,7 @@ def test_one_byte_at_a_time(network, database_url, record_property):
 
 
 @slowly
+@pytest.mark.long
 def test_late_by_200_ms(network, database_url, record_property):
     """The network adds 200 ms in each direction"""
     network.delay_s = 0.2
@@ -98,6 +102,7 @@ def test_late_by_200_ms(network, database_url, record_property):
 
 
 @slowly
+@pytest.mark.long
 def test_10_kb_a_second(network, database_url, record_property):
     """The network carries 10 KB/s for each client"""
     network.bytes_per_s = 10_000

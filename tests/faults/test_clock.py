@@ -70,7 +70,9 @@ def clock_of(server):
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("offset_s", [HOUR_S, -HOUR_S], ids=["forward", "back"])
+@pytest.mark.parametrize(
+    "offset_s", [pytest.param(HOUR_S, id="forward"), pytest.param(-HOUR_S, id="back", marks=pytest.mark.long)]
+)
 def test_clock_that_steps_an_hour_delays_and_closes_nothing(run, url, clock, offset_s, cycles, record_property):
     """The wall clock steps by an hour, forward and back, again and again: echoes go on at their rate, no ping and no timeout is early or late"""
     server = run(url, command=clock.command, SPEEDDASH_PING_INTERVAL_S=str(PING_S))

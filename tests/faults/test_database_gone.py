@@ -53,6 +53,7 @@ def test_killed_database_has_every_reading_that_was_echoed(run, mariadb, cycles,
     end_again_and_again(run, mariadb, signal.SIGKILL, max(1, cycles // 4), chance, record_property)
 
 
+@pytest.mark.long
 def test_restarted_database_has_every_reading_that_was_echoed(run, mariadb, cycles, chance, record_property):
     """The database is restarted with SIGTERM under load"""
     end_again_and_again(run, mariadb, signal.SIGTERM, max(1, cycles // 16), chance, record_property)
@@ -98,6 +99,7 @@ def test_nothing_is_echoed_while_the_database_does_not_answer(
 
 
 @pytest.mark.alone
+@pytest.mark.long
 def test_page_says_storage_paused_and_sends_what_waited(run, mariadb, context, record_property):
     """The database does not answer while a page is open: the page shows "Storage paused", holds its readings, and sends them afterwards"""
     server = run(mariadb.create("speed"))
@@ -121,6 +123,7 @@ def test_page_says_storage_paused_and_sends_what_waited(run, mariadb, context, r
     assert visit.problems == []
 
 
+@pytest.mark.long
 def test_settings_that_are_not_durable_are_reported_everywhere(run, mariadb, context, record_property):
     """The database's settings do not make a commit durable: shown on the console, by /readyz and on the page, also when they change later"""
     server = run(mariadb.create("speed"))

@@ -104,6 +104,7 @@ def contest(admin, cursor, socket, seqs):
     return insert, socket, frame
 
 
+@pytest.mark.long
 def test_deadlock(run, mariadb, admin, record_property):
     """Deadlock (1213) with another program's transaction: the batch is retried"""
     server = run(admin.url)
@@ -121,6 +122,7 @@ def test_deadlock(run, mariadb, admin, record_property):
     assert sorted(seq for source, _, seq, _ in stored_rows(admin.url) if source == "contested") == [1, 2]
 
 
+@pytest.mark.long
 def test_lock_wait(run, mariadb, admin, record_property):
     """Lock wait (1205): another program holds a row for longer than the database waits"""
     with admin.setting("innodb_lock_wait_timeout", 1):
@@ -140,6 +142,7 @@ def test_lock_wait(run, mariadb, admin, record_property):
     assert sorted(seq for source, _, seq, _ in stored_rows(admin.url) if source == "contested") == [1, 2]
 
 
+@pytest.mark.long
 def test_connections_of_the_database_are_used_up(run, mariadb, admin, record_property):
     """max_connections is reached when SpeedDash has to reconnect (1040)"""
     with admin.setting("max_connections", 10), under_load(run, admin, record_property) as (server, fleet):
@@ -163,6 +166,7 @@ def refuses_more(mariadb, admin, occupied):
     return not admin.execute(f"SELECT id FROM information_schema.processlist WHERE user = '{USER}'")
 
 
+@pytest.mark.long
 def test_connections_that_are_killed(run, admin, record_property):
     """SpeedDash's connections are ended by KILL under load, again and again"""
     with under_load(run, admin, record_property) as (_, fleet):
@@ -182,6 +186,7 @@ def test_database_becomes_read_only(run, admin, record_property):
         assert fleet.echoed == echoed
 
 
+@pytest.mark.long
 def test_packets_become_too_large(run, admin, record_property):
     """max_allowed_packet is lowered below the size of waiting frames: they are sent in shorter statements"""
     with under_load(run, admin, record_property) as (server, _):
@@ -193,6 +198,7 @@ def test_packets_become_too_large(run, admin, record_property):
             assert len(server.readings("long")) == 2000
 
 
+@pytest.mark.long
 def test_password_becomes_wrong(run, admin, record_property):
     """The password becomes wrong while the server runs (1045): it is logged, and reconnects back off"""
     with under_load(run, admin, record_property) as (server, _):

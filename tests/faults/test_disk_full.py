@@ -102,6 +102,7 @@ def test_sqlite_disk_is_full(run, record_property):
         )
 
 
+@pytest.mark.long
 def test_mariadb_disk_is_full(run, record_property):
     """The disk is full (MariaDB on a small file system), then has space again"""
     require(shutil.which("mariadb-install-db"), "MariaDB")

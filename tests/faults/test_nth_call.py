@@ -114,7 +114,10 @@ def work(url, patch, injection):
     return echoed, counted
 
 
-@pytest.mark.parametrize("done", [False, True], ids=["before it is done", "after it was done"])
+@pytest.mark.parametrize(
+    "done",
+    [pytest.param(False, id="before it is done", marks=pytest.mark.long), pytest.param(True, id="after it was done")],
+)
 def test_nth_call_that_fails_loses_nothing(
     request, tmp_path, database_url, done, monkeypatch, cycles, chance, record_property
 ):

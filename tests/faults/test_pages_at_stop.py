@@ -73,6 +73,7 @@ def sockets_open(server):
 
 @pytest.mark.alone
 @pytest.mark.any_database
+@pytest.mark.long
 def test_stop_with_a_hundred_pages_open(run, database_url, context, record_property):
     """SIGTERM under load with 100 pages open (one in Chromium, the others imitated): the server stops, starts, and all pages reconnect"""
     server = run(database_url)

@@ -3,6 +3,8 @@
 import signal
 import time
 
+import pytest
+
 from tests.faults.fleet import Fleet
 
 
@@ -11,6 +13,7 @@ def test_killed_server_loses_nothing_it_has_echoed(run, database_url, cycles, ch
     end_again_and_again(run, database_url, signal.SIGKILL, cycles, chance, record_property)
 
 
+@pytest.mark.long
 def test_restarted_server_loses_nothing_it_has_echoed(run, database_url, cycles, chance, record_property):
     """The server is restarted with SIGTERM at random moments under load"""
     end_again_and_again(run, database_url, signal.SIGTERM, max(1, cycles // 4), chance, record_property)

@@ -26,6 +26,7 @@ def cut_again_and_again(run, mariadb, statement, moment, cycles, record_property
     record_property("longest_heal_s", round(max(healed_s), 2))
 
 
+@pytest.mark.long
 def test_connection_cut_before_the_insert(run, mariadb, cycles, record_property):
     """The connection is cut before the INSERT reaches the database"""
     cut_again_and_again(run, mariadb, INSERT, Moment.BEFORE, cycles, record_property)
@@ -36,13 +37,20 @@ def test_connection_cut_after_the_insert(run, mariadb, cycles, record_property):
     cut_again_and_again(run, mariadb, COMMIT, Moment.BEFORE, cycles, record_property, HOUR_MS)
 
 
-@pytest.mark.parametrize("moment", [Moment.SENT, Moment.UNANSWERED], ids=["while it works", "when it is done"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(Moment.SENT, id="while it works", marks=pytest.mark.long),
+        pytest.param(Moment.UNANSWERED, id="when it is done"),
+    ],
+)
 def test_connection_cut_before_the_answer_to_the_commit(run, mariadb, moment, cycles, record_property):
     """The connection is cut after the COMMIT was sent, before its answer"""
     cut_again_and_again(run, mariadb, COMMIT, moment, cycles, record_property, HOUR_MS)
 
 
 @pytest.mark.parametrize("moment", [Moment.SENT, Moment.UNANSWERED], ids=["while it works", "when it is done"])
+@pytest.mark.long
 def test_connection_cut_before_the_answer_to_an_insert_that_commits(run, mariadb, moment, cycles, record_property):
     """The connection is cut after an autocommitted INSERT was sent, before its answer"""
     cut_again_and_again(run, mariadb, INSERT, moment, cycles, record_property)

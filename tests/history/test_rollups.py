@@ -315,6 +315,7 @@ def test_hour_that_fails_holds_up_no_other(store, monkeypatch):
     assert [source for source, _ in store.rollup_maintenance.dirty_hours(grace_s=-1, limit=9)] == ["bad"]
 
 
+@pytest.mark.any_database
 def test_hour_with_very_many_readings_is_computed_minute_by_minute(store, monkeypatch):
     some = [Reading("car", START + n * 7 * SECOND_US, n, float((n * 37) % 90)) for n in range(600)]
     put(store, *some)

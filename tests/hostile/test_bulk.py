@@ -50,6 +50,7 @@ def filled(server: RunningServer) -> RunningServer:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("script", [IMPORT, EXPORTS], ids=["import of bad lines", "50 exports"])
+@pytest.mark.long
 def test_echoes_continue_beside_bulk_work(filled, script, record_property):
     rounds = []
     with RawSocket(filled.port, "/ws?source=honest", timeout_s=60) as sender:

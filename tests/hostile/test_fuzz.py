@@ -66,6 +66,7 @@ def test_reading_survives_the_wire_to_the_bit(readings):
     assert parse_frame(text, "x", 0, itertools.count(), MAX_SPEED_KMH) == readings
 
 
+@pytest.mark.long
 def test_atheris_finds_no_frame_that_is_neither(request, tmp_path, record_property):
     """atheris on `parse_frame`, guided by coverage: no exception but the package's own"""
     pytest.importorskip("atheris", reason="atheris has no wheel for this machine")

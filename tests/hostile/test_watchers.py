@@ -24,6 +24,7 @@ def send_many(server, source, count):
             assert sender.receive_text() == frame
 
 
+@pytest.mark.long
 def test_watchers_that_never_pull_share_a_bounded_buffer(server, record_property):
     send_many(server, "warm-up", 20_000)
     before_mb = memory_mb(server)

@@ -16,6 +16,7 @@ STRANGE = '{ "speed" : 50.0 ,\t"seq":1,"timestamp":"2026-01-31T12:00:00.1Z", "un
 
 
 @pytest.mark.parametrize("path", ["/", "/ws"])
+@pytest.mark.any_database
 def test_echo_is_the_same_text_byte_for_byte(server, path):
     with server.connect(f"{path}?source=same{path.replace('/', '-')}") as socket:
         for text in (STRANGE, '[{"speed":1},{"speed":2.50}]', '{"speed":0}'):
@@ -190,6 +191,7 @@ def test_connection_is_listed_from_open_to_close(server):
     wait_for(lambda: not listed())
 
 
+@pytest.mark.any_database
 def test_a_hundred_senders_at_once_lose_nothing(server):
     def drive(number, failures):
         try:

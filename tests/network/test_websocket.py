@@ -95,6 +95,7 @@ def test_two_senders_on_one_socket_do_not_mix_their_frames(server):
 
 
 @pytest.mark.alone
+@pytest.mark.long
 def test_client_that_never_reads_costs_under_a_megabyte_and_delays_no_other(server):
     def deaf(number):
         socket = RawSocket(server.port, f"/ws?source=deaf-{number}", receive_buffer=4096)

@@ -53,7 +53,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_axe_finds_nothing_in_any_place(context, page_server, theme):
     drive(page_server, "axe-car", [0.0] + [50.0] * 60 + [0.0], until_ms=1_780_333_200_000)
     found = {}
@@ -161,6 +161,7 @@ def test_every_control_is_reached_by_tab_and_seen(context, page_server):
     assert [name for name, ring in reached if not ring and name not in {None, "page", "react-entry-point"}] == []
 
 
+@pytest.mark.long
 def test_state_is_announced_at_most_every_ten_seconds(run, tmp_path, own_context):
     server = run(f"sqlite:///{tmp_path}/speed.db")
     own_context.clock.install()

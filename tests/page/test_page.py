@@ -17,6 +17,7 @@ def visit(context, page_server):
     assert visit.problems == []
 
 
+@pytest.mark.long
 def test_ten_seconds_show_about_ten_points_each_of_them_stored(visit):
     visit.page.wait_for_timeout(10_000)
     assert 8 <= len(visit.drawn()) <= 12
@@ -36,6 +37,7 @@ def test_time_is_the_readers_own(visit):
     assert local[:13] != first[:13]
 
 
+@pytest.mark.long
 def test_readings_of_a_minute_without_a_server_are_stored_once(run, mariadb, own_context):
     """The browser's clock is moved, so that the minute does not take one."""
     server = run(mariadb.create("dead"))
@@ -196,6 +198,7 @@ def test_page_shows_that_the_database_does_not_answer_and_nothing_is_lost(run, m
     visit.assert_drawn_is_stored()
 
 
+@pytest.mark.long
 def test_page_shows_that_the_database_is_not_up_yet(run, context):
     server = run("mysql://u@127.0.0.1:1/d", wait_ready=False)
     visit = Visit(context, server, status=None)  # it asks at once, and need not be "Live" before

@@ -139,6 +139,7 @@ def test_late_readings_go_where_they_belong(visit, page_server):
         page.wait_until(f"() => ({DRAWN}).slice(0, 10).every(([, speed]) => speed === 77)", 10)
 
 
+@pytest.mark.long
 def test_late_reading_changes_its_bucket(visit, page_server):
     now = time.time()
     past = [{"source": "bucketed", "timestamp": now - 80_000 + 10 * n, "seq": n, "speed": 10} for n in range(7000)]
@@ -176,6 +177,7 @@ def test_readings_without_a_source_can_be_watched(visit, sql):
     assert list(page.lines()) == ["(unnamed)"]
 
 
+@pytest.mark.long
 def test_server_that_restarts_leaves_no_hole(run, mariadb, context):
     server = run(mariadb.create("watch_restart"))
     page = Visit(context, server, "?source=car")

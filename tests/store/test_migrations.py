@@ -98,14 +98,14 @@ def _prepare_at(barrier, url):
 
 def test_processes_that_start_at_once_on_a_new_file_all_succeed(tmp_path):
     context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(6)
+    barrier = context.Barrier(4)
     url = f"sqlite:///{tmp_path}/new.db"
-    processes = [context.Process(target=_prepare_at, args=(barrier, url), daemon=True) for _ in range(6)]
+    processes = [context.Process(target=_prepare_at, args=(barrier, url), daemon=True) for _ in range(4)]
     for each in processes:
         each.start()
     for each in processes:
         each.join(90)
-    assert [each.exitcode for each in processes] == [0] * 6
+    assert [each.exitcode for each in processes] == [0] * 4
 
 
 def test_migration_that_was_interrupted_is_repeated(old):

@@ -19,7 +19,7 @@ ASSETS = ROOT / "assets"
 
 MODULES = {
     "units": "state", "buckets": "state", "track": "state", "view": "state", "link": "state", "outbox": "state", "gps": "state",
-    "drive": "state", "chart": "view", "fleet": "view", "rest": "data", "totals": "data", "upload": "data",
+    "drive": "state", "chart": "view", "fleet": "view", "rest": "data", "tracks": "data", "totals": "data", "upload": "data",
 }  # fmt: skip
 
 
@@ -61,6 +61,29 @@ def test_track_holds_each_identity_once_in_order_however_it_comes(js):
             batches,
         )
         assert held == [[each["at"], each["seq"], each["speed"]] for each in readings]
+
+
+def test_what_was_missed_while_history_was_read_is_read_again(js):
+    asked = js(
+        """async () => {
+            const answer = {
+                bucket_s: 0, t: [1], t_first: [1], t_last: [1], n: [1], moving: [1], mean: [5], min: [5], max: [5], first: [5], last: [5], seq: [0],
+            };
+            const asked = [];
+            window.fetch = () => new Promise((resolve) => asked.push(resolve));
+            const tracks = new S.tracks.Tracks({changed() {}, came() {}});
+            const look = async (n) => {
+                tracks.require(['a'], 0, null, 1000);
+                asked[n]?.(new Response(JSON.stringify(answer), {headers: {'Content-Type': 'application/json'}}));
+                await new Promise((resolve) => setTimeout(resolve, 50));
+                return asked.length;
+            };
+            tracks.require(['a'], 0, null, 1000);
+            tracks.invalidate(['a']); // the socket opened while the first answer was on its way
+            return [await look(0), await look(1), await look(2)];
+        }"""
+    )
+    assert asked == [1, 2, 2]
 
 
 def test_track_forgets_the_oldest_and_says_from_when_it_is_complete(js):

@@ -10,7 +10,7 @@ export class Tracks {
         this.changed = changed;
         this.came = came;
         this.bySource = new Map();
-        this.loads = new Map(); // source: {running, again (epoch ms), failed (why, or null)}
+        this.loads = new Map(); // source: {running, outdated, again (epoch ms), failed (why, or null)}
     }
 
     // The tracks of these sources, in their order. Others are forgotten.
@@ -30,7 +30,7 @@ export class Tracks {
     of(source) {
         if (!this.bySource.has(source)) {
             this.bySource.set(source, Track.create(source));
-            this.loads.set(source, {running: false, again: 0, failed: null});
+            this.loads.set(source, {running: false, outdated: false, again: 0, failed: null});
         }
         return this.bySource.get(source);
     }
@@ -58,7 +58,9 @@ export class Tracks {
     invalidate(sources) {
         for (const source of sources) {
             this.of(source).since = Infinity;
-            this.loads.get(source).again = 0;
+            const load = this.loads.get(source);
+            load.again = 0;
+            load.outdated = load.running; // its answer may be from before what was missed
         }
     }
 
@@ -94,7 +96,10 @@ export class Tracks {
         } catch (failure) {
             load.failed = failure.message;
         }
-        load.running = false;
+        if (load.outdated) {
+            track.since = Infinity;
+        }
+        load.running = load.outdated = false;
         // A late reading asks for its bucket anew: that must not become the page's main work, nor the server's.
         load.again = Date.now() + Math.min(10_000, Math.max(2_000, 10 * (Date.now() - began)));
         this.changed();

@@ -7,6 +7,7 @@ socket has taken the one before: a slow watcher gets larger answers and misses n
 (`SPEEDDASH_MAX_FEED_READINGS`).
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ from speeddash.live.feed import Batch, Feed, Watcher
 from speeddash.live.senders import error_frame
 from speeddash.network.websocket import Frames, ServerSocket
 from speeddash.reading import decode
+
+log = logging.getLogger(__name__)
 
 MAX_PULL = 2**53
 MAX_ANSWERS = 1_000
@@ -177,7 +180,10 @@ class Schedule:
         now = time.monotonic()
         ends = now + SLICE_S
         while self._ready and now < ends:
-            self._ready.popleft().answer(now)
+            try:
+                self._ready.popleft().answer(now)
+            except Exception:  # the others are answered all the same
+                log.exception("a watcher could not be answered")
             now = time.monotonic()
         if self._ready:
             self._next_turn.start(self._run)

@@ -3,9 +3,11 @@
 import json
 import time
 
+import gevent
 import pytest
 import requests
 
+from speeddash.live.watchers import Schedule
 from tests.running import wait_for
 
 pytestmark = pytest.mark.any_database
@@ -109,6 +111,28 @@ def test_new_pull_replaces_the_open_one(server):
         assert json.loads(watcher.recv(5))["pull"] == 2
         with pytest.raises(TimeoutError):
             watcher.recv(0.3)
+
+
+class Asked:
+    """Stands in the place of a watcher's pulls."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+
+def test_watcher_that_cannot_be_answered_stops_no_other(caplog):
+    schedule, answered = Schedule(), []
+
+    def fail(now):
+        raise RuntimeError("no answer")
+
+    schedule.add(Asked(fail), 0.0)
+    schedule.add(Asked(answered.append), 0.0)
+    schedule.add(Asked(answered.append), time.monotonic() + 0.05)
+    with gevent.Timeout(10):
+        while len(answered) < 2:
+            gevent.sleep(0.01)
+    assert "no answer" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ MAX_SOURCES: Final = 10_000
 MAX_LISTED: Final = 1_000
 #: Interval between two reads of the list, as a multiple of the time that a read takes.
 READ_INTERVAL: Final = 20.0
+#: Longest interval: a read that was slow once, on a busy machine, hides no new source for longer.
+MAX_READ_INTERVAL_S: Final = 10.0
 #: Beginning of the names under which the page's simulator stores.
 SIMULATED: Final = "simulated-"
 
@@ -63,7 +65,8 @@ class SourceList:
             self._spans = nlargest(
                 MAX_LISTED, self._store.sources.select(limit=MAX_SOURCES), key=lambda span: span.last_us
             )
-            self._read_again = time.monotonic() + READ_INTERVAL * (time.monotonic() - began)
+            took_s = time.monotonic() - began
+            self._read_again = time.monotonic() + min(MAX_READ_INTERVAL_S, READ_INTERVAL * took_s)
         # Always: a limit that was just set counts at once, and few sources have settings.
         settings = self._store.sources.all_settings()
         self._listed = [ListedSource(span, settings.get(span.source, SourceSettings())) for span in self._spans]

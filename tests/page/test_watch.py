@@ -84,10 +84,10 @@ def test_device_that_starts_to_send_appears_without_reloading(visit, page_server
     with device(page_server, "newcomer"):
         page.page.click("#watched")
         option = page.page.get_by_text("newcomer (live)")
-        expect(option).to_be_visible(timeout=15_000)
+        expect(option).to_be_visible(timeout=90_000)
         option.click()
         page.page.keyboard.press("Escape")
-        page.wait_until("() => location.search.includes('source=newcomer')", 5)
+        page.wait_until("() => location.search.includes('source=newcomer')")
         page.wait_until(
             "() => document.querySelector('#live-graph .js-plotly-plot').data.some(({name, x}) => name === 'newcomer' && x.length > 3)"
         )
@@ -105,7 +105,7 @@ def test_watch_alone_shows_what_sent_last(context, run, tmp_path):
     page = Visit(context, server, "?mode=watch", status="Nothing watched")
     expect(page.page.locator("#message-text")).to_contain_text("Nothing stored yet.", timeout=10_000)
     with device(server, "only"):
-        page.wait_until_drawn(3)
+        page.wait_until_drawn(3, 90)  # two lists that are read every 10 s
         assert "source=only" in page.page.url
     assert page.problems == []
 

@@ -52,11 +52,10 @@ class HistoryApi:
         A range of more than 2,000 readings counts with the means of short buckets: ask for one trip to measure an acceleration.
         """
         points = self._history.curve(query.source, query.time)
-        best = [each._asdict() for each in best_accelerations(points, query.acceleration)]
         return jsonify(
             width_kmh=query.width_kmh,
             seconds_at=time_at_speeds(points, query.width_kmh),
-            accelerations=[{**each, "start": rfc3339(each.pop("start_us"))} for each in best],
+            accelerations=[each.as_dict() for each in best_accelerations(points, query.acceleration)],
         )
 
     def events(self, query: EventsQuery) -> Response:

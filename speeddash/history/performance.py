@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from speeddash.reading import rfc3339
 from speeddash.segment import GAP_US
 
 QUARTER_MILE_KM: Final = 0.402336
@@ -35,6 +36,11 @@ class Acceleration(NamedTuple):
     seconds: float
     error_s: float
     start_us: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as it is sent, with its beginning as RFC 3339 in UTC."""
+        rest = self._asdict()
+        return {"start": rfc3339(rest.pop("start_us")), **rest}
 
 
 def time_at_speeds(points: Sequence[Point], width_kmh: float) -> list[float]:

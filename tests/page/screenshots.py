@@ -3,6 +3,7 @@
 Those that README and docs show are written to `docs/`; all of them, in three widths, light and dark, to FOLDER if it is given.
 """
 
+import json
 import math
 import random
 import sys
@@ -83,12 +84,19 @@ def fill(store: Store) -> None:
     store.events.replace("car", TimeRange(), [], limit_kmh=100, limited_us=0, checked_us=time.time_ns() // 1000)
 
 
-def device(server: RunningServer, source: str, stop: threading.Event) -> None:
+def device(server: RunningServer, source: str, full: threading.Barrier, stop: threading.Event) -> None:
+    """Send what it measured in the last minute, so that the charts are full, and then two readings a second."""
+
+    def reading(at_s: float) -> dict[str, float]:
+        return {"speed": round(speed(source, at_s), 2), "timestamp": round(at_s, 3), "seq": 0}
+
     with server.connect(f"/ws?source={source}") as socket:
-        seq = 0
+        began = time.time()
+        socket.send(json.dumps([reading(began - n / 2) for n in range(2 * LIVE_S)]))
+        socket.recv(10)
+        full.wait(10)
         while not stop.wait(0.5):
-            seq += 1
-            socket.send(f'{{"speed": {speed(source, time.time()):.2f}, "timestamp": {time.time():.3f}, "seq": {seq}}}')
+            socket.send(json.dumps(reading(time.time())))
             socket.recv(10)
 
 
@@ -97,7 +105,7 @@ def prepare(page: Page, what: str) -> None:
     page.wait_for_timeout(4_000)
     if what == "settings":
         page.click("#settings summary")
-    for n in {"one": (1,), "two": (0, 1)}.get(what, ()):
+    for n in {"one": (1,), "two": (1, 2)}.get(what, ()):
         page.locator(f'#trips-grid .ag-row[row-index="{n}"] input').first.click()
         page.wait_for_timeout(1_500)
 
@@ -112,11 +120,12 @@ def main(folder: Path | None) -> None:
         fill(store)
         store.close()
         server = RunningServer(url)
-        devices = [threading.Thread(target=device, args=(server, source, stop)) for source in DEVICES]
+        full = threading.Barrier(len(DEVICES) + 1)
+        devices = [threading.Thread(target=device, args=(server, source, full, stop)) for source in DEVICES]
         for each in devices:
             each.start()
+        full.wait(10)
         browser = playwright.chromium.launch(**CHROMIUM_OPTIONS)
-        time.sleep(LIVE_S)  # so that the last minute of the charts is full
 
         def picture(path: Path, state: str, width: int, height: int, theme: str) -> None:
             options: dict[str, Any] = {"viewport": {"width": width, "height": height}, "color_scheme": theme}

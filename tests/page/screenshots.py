@@ -46,7 +46,6 @@ STATES = {
 }
 #: Pictures in docs/: state, width, height, theme.
 DOCS = {
-    "page-light": ("live", 1440, 810, "light"),
     "watch-dark": ("live-three", 1440, 810, "dark"),
     "day-light": ("live-day", 1440, 810, "light"),
     "trips": ("trips-one", 1440, 900, "light"),
@@ -54,6 +53,7 @@ DOCS = {
     "wall": ("wall", 1440, 810, "dark"),
     "page-phone": ("live", 390, 844, "dark"),
     "driving": ("driving", 844, 390, "dark"),
+    "page-light": ("live", 1440, 810, "light"),
 }
 
 

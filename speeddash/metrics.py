@@ -1,5 +1,6 @@
 """Metrics of `GET /metrics`, collected from counters of the parts when they are requested."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from prometheus_client import Metric
@@ -55,5 +56,14 @@ class Metrics(Collector):
         webhooks.add_metric(["delivered"], webhook.delivered if webhook else 0)
         webhooks.add_metric(["failed"], webhook.failed if webhook else 0)
         yield webhooks
+        if ingest.durability and ingest.durability.group:
+            servers = GaugeMetricFamily(
+                "speeddash_database_members",
+                "Servers of the database's group, by state, when /readyz was asked last",
+                labels=["state"],
+            )
+            for state, count in Counter(each.state for each in ingest.durability.group.members).items():
+                servers.add_metric([state], count)
+            yield servers
         yield from ingest.batch_readings.collect()
         yield from ingest.commit_seconds.collect()

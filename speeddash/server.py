@@ -22,6 +22,7 @@ from speeddash.errors import SettingsError, StoreMisconfigured
 from speeddash.network.address import ip_of, parts_of
 from speeddash.network.http import Server
 from speeddash.settings import Settings
+from speeddash.store.primary import hosts_of
 
 #: How long the start waits for the database before it serves without it.
 FIRST_TRY_S = 1.5
@@ -45,7 +46,8 @@ log = logging.getLogger(__name__)
 @click.option("--port", help="Port to listen on. [SPEEDDASH_PORT; default 8765]")
 @click.option(
     "--database-url",
-    help="sqlite:///FILE or mysql://USER:PASSWORD@HOST:3306/DATABASE. [SPEEDDASH_DATABASE_URL; default sqlite:///speeddash.db]",
+    help="sqlite:///FILE or mysql://USER:PASSWORD@HOST:3306/DATABASE, also with several hosts, HOST,HOST:3307. "
+    "[SPEEDDASH_DATABASE_URL; default sqlite:///speeddash.db]",
 )
 def main(host: str | None, port: str | None, database_url: str | None) -> None:
     """Serve SpeedDash: the page, the WebSocket and the REST interface, on one port."""
@@ -116,7 +118,7 @@ def serve(app: SpeedDash, listener: socket.socket, made_token: str | None) -> No
 
 def _hide_password(database_url: str | None) -> None:
     """Restart with the password in the environment: every user of the machine can read a command line."""
-    parts = parts_of(database_url or "")
+    parts = parts_of(hosts_of(database_url or "")[0])
     if database_url and parts and parts.password:
         os.environ[DATABASE_SETTING] = database_url
         at = next(at for at, word in enumerate(sys.orig_argv) if word.startswith("--database-url"))

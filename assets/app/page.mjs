@@ -71,6 +71,7 @@ export class Page {
         this.storage = null; // why the server cannot store, in its words
         this.signedOut = false; // the server does not know this browser any more
         this.notDurable = null; // the settings with which a commit is not durable
+        this.group = null; // {online, members} of the database's servers; null for a single one
         this.askedAttempt = 0; // which try to connect the server was last asked about
         this.asking = false;
         this.askedAt = -Infinity;
@@ -378,13 +379,14 @@ export class Page {
         this.storage = answer && !answer.ok && !this.signedOut ? told.detail ?? null : null;
         if (answer?.ok) {
             this.notDurable = told.durable === false ? told.durability : null;
+            this.group = told.group ?? null;
         }
     }
 
     // -- what is said
 
     showState() {
-        const {sender, storage, signedOut, notDurable, frozen, view} = this;
+        const {sender, storage, signedOut, notDurable, group, frozen, view} = this;
         const now = Date.now();
         const idle = this.watcher.sources.length === 0 && (view.mode === 'watch' || this.place === '/fleet');
         const state = Link.describe(this.link, {storage, frozen, idle, online: navigator.onLine, now});
@@ -392,7 +394,7 @@ export class Page {
         const waiting = sender.outbox?.waiting.length ?? 0;
         const problems = [...this.problems, view.mode === 'gps' && this.gps.problem];
         const notice = Words.notice({
-            problems, storage, signedOut, notDurable, refused: sender.refused, overflow: sender.overflow, waiting,
+            problems, storage, signedOut, notDurable, group, refused: sender.refused, overflow: sender.overflow, waiting,
         });
         this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', notice, this.alarm.words, now);
         this.screen.fixed(this.isFixed, this.fresh);

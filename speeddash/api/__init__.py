@@ -111,9 +111,10 @@ class Api:
         return jsonify(status="alive")
 
     def readyz(self) -> Response:
-        """A write is possible now; 503 with the reason where it is not."""
+        """A write is possible now; 503 with the reason where it is not. `group` names the servers of MySQL Group Replication."""
         durability = self._readiness.check()
-        return jsonify(status="ready", durable=durability.durable, durability=durability.detail)
+        group = {"group": durability.group.as_dict()} if durability.group else {}
+        return jsonify(status="ready", durable=durability.durable, durability=durability.detail, **group)
 
     def metrics(self) -> Response:
         """All metrics, in the text format of Prometheus."""

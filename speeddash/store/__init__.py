@@ -9,6 +9,7 @@ from speeddash.errors import SettingsError
 from speeddash.store.database import Durability
 from speeddash.store.events import Event
 from speeddash.store.mysql import MySQL
+from speeddash.store.primary import SETTING, hosts_of
 from speeddash.store.sources import SourceSettings
 from speeddash.store.sqlite import SQLite
 from speeddash.store.store import Queries, Store
@@ -21,7 +22,6 @@ __all__ = [
     "TripNote", "open_store",
 ]  # fmt: skip
 
-SETTING = "SPEEDDASH_DATABASE_URL"
 MYSQL_SCHEMES = {"mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"}
 
 
@@ -29,14 +29,16 @@ def open_store(url: str, *, timeout_s: float = 10.0) -> Store:
     """Return the store of a database URL, not connected yet.
 
     Args:
-        url: `sqlite:///FILE`, or `mysql://USER:PASSWORD@HOST:PORT/DATABASE` (`mariadb://` and `+pymysql` are the same).
+        url: `sqlite:///FILE`, or `mysql://USER:PASSWORD@HOST:PORT/DATABASE` (`mariadb://` and `+pymysql` are the same). Of several
+            hosts, `HOST:PORT,HOST:PORT`, the one that takes writes is used.
         timeout_s: Longest time that the database may take to answer a statement.
 
     Raises:
         SettingsError: The URL has another form. The message does not contain its password.
     """
+    first, hosts = hosts_of(url)
     try:
-        parsed = make_url(url)
+        parsed = make_url(first)
     except (ArgumentError, ValueError):
         raise SettingsError(
             SETTING, "not a database URL; allowed are sqlite:///FILE or mysql://USER:PASSWORD@HOST/DATABASE"
@@ -44,7 +46,7 @@ def open_store(url: str, *, timeout_s: float = 10.0) -> Store:
     if parsed.drivername == "sqlite":
         return Store(SQLite(_sqlite_url(parsed), timeout_s))
     if parsed.drivername in MYSQL_SCHEMES:
-        return Store(MySQL(_mysql_url(parsed), timeout_s))
+        return Store(MySQL(_mysql_url(parsed), timeout_s, hosts))
     raise SettingsError(SETTING, f"SpeedDash stores its readings in sqlite or mysql, not in {parsed.drivername}")
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.store import migrations
+from speeddash.store.primary import Group
 from speeddash.store.tables import KEY_COLUMNS, TABLES, speed_data, speed_dirty, speed_schema
 
 P = ParamSpec("P")
@@ -31,10 +32,12 @@ class Durability:
     Attributes:
         durable: An echo is a receipt.
         detail: The settings that decide it, as an operator would check them.
+        group: The servers that hold the data; None for a single one.
     """
 
     durable: bool
     detail: str
+    group: Group | None = None
 
 
 class Database(ABC):

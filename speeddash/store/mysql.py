@@ -17,6 +17,7 @@ from speeddash.errors import ReadingsRefused, SettingsError, StoreError, StoreMi
 from speeddash.files import shipped
 from speeddash.reading import Reading, rfc3339_second
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
+from speeddash.store.primary import ANSWER_S, Host, Primary, state_of
 from speeddash.store.writer import Chunk, Hour, Statement, WritableDatabase, hours_of
 
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -65,7 +66,17 @@ class MySQL(WritableDatabase):
     rows_per_statement = MIN_PACKET_BYTES // ROW_BYTES - 1
     now_us: ColumnElement[int] = literal_column(NOW_US)
 
-    def __init__(self, url: URL, timeout_s: float) -> None:
+    def __init__(self, url: URL, timeout_s: float, hosts: Sequence[Host] = ()) -> None:
+        """Remember the URL, without connecting.
+
+        Args:
+            url: With one host.
+            timeout_s: Longest time that the database may take to answer a statement.
+            hosts: All hosts, if there are several.
+
+        Raises:
+            SettingsError: The driver knows no such option as the URL has.
+        """
         # By default PyMySQL waits for a stopped database for ever.
         options: dict[str, Any] = {
             "connect_timeout": min(CONNECT_TIMEOUT_S, timeout_s),
@@ -75,7 +86,11 @@ class MySQL(WritableDatabase):
             "init_command": "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES'",
         }
         self._options = options
+        self._primary = Primary(hosts, self._connect_briefly, self.errors_translated) if hosts else None
         super().__init__(url)
+        if hosts:
+            shown = url._replace(drivername="mysql", host="HOSTS", port=None).render_as_string(hide_password=True)
+            self.shown_url = shown.replace("@HOSTS/", f"@{','.join(map(str, hosts))}/")
         given = self.engine.dialect.create_connect_args(url)[1]
         unknown = set(given) - set(inspect.signature(pymysql.Connection).parameters)
         if unknown:
@@ -83,9 +98,18 @@ class MySQL(WritableDatabase):
 
     def _new_engine(self) -> Engine:
         timeout_s = self._options["read_timeout"]
-        return create_engine(
+        engine = create_engine(
             self._url, connect_args=self._options, pool_recycle=1800, pool_pre_ping=True, pool_timeout=timeout_s
         )
+        if self._primary is not None:
+            self._primary.choose_for(engine)
+        return engine
+
+    def _connect_briefly(self, host: Host) -> "pymysql.Connection[Any]":
+        """Open a connection that says what the host is. In autocommit mode, so that each answer is of now."""
+        options = dict(self.engine.dialect.create_connect_args(self._url)[1]) | self._options
+        options |= dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), ANSWER_S)
+        return pymysql.connect(**options | {"host": host.name, "port": host.port, "autocommit": True})
 
     def _schema(self) -> list[str]:
         lines = shipped("schema.sql").read_text(encoding="utf-8").splitlines()
@@ -152,7 +176,13 @@ class MySQL(WritableDatabase):
         detail = f"engine={engine}, innodb_flush_log_at_trx_commit={flush}"
         if log_bin:
             detail += f", sync_binlog={sync_binlog}"
-        return Durability(engine == "InnoDB" and flush == 1 and (not log_bin or sync_binlog == 1), detail)
+        state = state_of(cursor)
+        if state.problem:
+            raise StoreUnavailable(state.problem)
+        if state.group:
+            detail += f"; {state.group}"
+        durable = engine == "InnoDB" and flush == 1 and (not log_bin or sync_binlog == 1)
+        return Durability(durable, detail, state.group)
 
     def read_limits(self, connection: PoolProxiedConnection) -> None:
         """See `Database.read_limits`."""
@@ -165,7 +195,7 @@ class MySQL(WritableDatabase):
         """See `Database.translate`."""
         code = error.args[0] if error.args else 0
         message = str(error.args[1] if len(error.args) > 1 else error)
-        if self._url.host and self._url.host not in message:
+        if self._primary is None and self._url.host and self._url.host not in message:
             message = f"{self._url.host}: {message}"
         unresolved = isinstance(getattr(error, "original_exception", None), socket.gaierror)
         if code in OPERATOR_CODES or unresolved:

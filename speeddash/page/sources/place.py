@@ -48,12 +48,18 @@ def layout(chosen: str | None, reader: Reader, visitor: Visitor) -> Component:
                             html.H2("Sources"),
                             html.Span(f"Times in {reader.zone}", className="quiet"),
                             button("open-import-here", "Import recordings", hidden=not visitor.may_send),
-                            button("delete-simulated", "Delete simulated sources", hidden=not visitor.may_change),
+                            # Enabled with the first rows: a click before them could be lost.
+                            button(
+                                "delete-simulated",
+                                "Delete simulated sources",
+                                disabled=True,
+                                hidden=not visitor.may_change,
+                            ),
                         ],
                     ),
                     dag.AgGrid(
                         id="sources-grid",
-                        rowData=[],
+                        rowData=None,  # until the first rows have come it says so
                         columnDefs=COLUMNS,
                         defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True},
                         getRowId="params.data.source || '~'",
@@ -67,7 +73,8 @@ def layout(chosen: str | None, reader: Reader, visitor: Visitor) -> Component:
                             "animateRows": False,
                             "suppressMovableColumns": True,
                             "localeText": {
-                                "noRowsToShow": "Nothing stored yet. A source appears here as soon as it sends."
+                                "loadingOoo": "Loading",
+                                "noRowsToShow": "Nothing stored yet. A source appears here as soon as it sends.",
                             },
                         },
                         className="grid",

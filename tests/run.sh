@@ -54,14 +54,14 @@ fi
 together=(--numprocesses 3 --dist worksteal)
 status=0
 if [ -z "$long" ]; then
-  "$run/pytest" "${together[@]}" -m "not alone and not long" || status=1
+  "$run/pytest" "${together[@]}" -m "not alone and not long and not cluster" || status=1
   "$run/pytest" -m "alone and not long" || status=1
   exit "$status"
 fi
 # Coverage slows a server down, so faults, hostile input and the page are run without it.
 slow=(tests/page tests/faults tests/hostile)
 rm -f .coverage .coverage.*
-"$run/pytest" "${together[@]}" -m "not alone" "${slow[@]/#/--ignore=}" --cov --cov-report=term || status=1
-"$run/pytest" "${together[@]}" -m "not alone" "${slow[@]}" || status=1
+"$run/pytest" "${together[@]}" -m "not alone and not cluster" "${slow[@]/#/--ignore=}" --cov --cov-report=term || status=1
+"$run/pytest" "${together[@]}" -m "not alone and not cluster" "${slow[@]}" || status=1
 "$run/pytest" -m alone || status=1
 exit "$status"

@@ -71,7 +71,7 @@ export class Page {
         this.storage = null; // why the server cannot store, in its words
         this.signedOut = false; // the server does not know this browser any more
         this.notDurable = null; // the settings with which a commit is not durable
-        this.group = null; // {online, members} of the database's servers; null for a single one
+        this.group = null; // {online, servers} of the database's servers; null for a single one
         this.askedAttempt = 0; // which try to connect the server was last asked about
         this.asking = false;
         this.askedAt = -Infinity;

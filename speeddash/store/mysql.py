@@ -23,6 +23,8 @@ from speeddash.store.writer import Chunk, Hour, Statement, WritableDatabase, hou
 CONNECT_TIMEOUT_S: Final = 5.0
 #: Longest time that a server waits at start for another one that changes the schema.
 SCHEMA_LOCK_S: Final = 5
+#: Name of that lock, one for each database. MySQL 9.7 has no MD5() any more.
+LOCK_NAME: Final = "CONCAT('speeddash ', LEFT(SHA2(DATABASE(), 256), 40))"
 #: Longest row: a source of 64 characters, a time, a seq of 20 digits, a speed of 24 characters, quotes and commas.
 ROW_BYTES: Final = 160
 #: Longest statement until max_allowed_packet is known: it is 16 MiB or more by default, and 1 MiB on old servers.
@@ -119,11 +121,11 @@ class MySQL(WritableDatabase):
     @contextmanager
     def _schema_lock(self, connection: Connection) -> Iterator[None]:
         # Migrations can be repeated: if a cluster gives the lock to two servers, only time is lost.
-        connection.exec_driver_sql("SELECT GET_LOCK(CONCAT('speeddash ', MD5(DATABASE())), %s)", (SCHEMA_LOCK_S,))
+        connection.exec_driver_sql(f"SELECT GET_LOCK({LOCK_NAME}, %s)", (SCHEMA_LOCK_S,))
         try:
             yield
         finally:
-            connection.exec_driver_sql("SELECT RELEASE_LOCK(CONCAT('speeddash ', MD5(DATABASE())))")
+            connection.exec_driver_sql(f"SELECT RELEASE_LOCK({LOCK_NAME})")
 
     def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
         """Return rows as SQL text."""
@@ -176,7 +178,7 @@ class MySQL(WritableDatabase):
         detail = f"engine={engine}, innodb_flush_log_at_trx_commit={flush}"
         if log_bin:
             detail += f", sync_binlog={sync_binlog}"
-        state = state_of(cursor)
+        state = state_of(cursor, len(self._primary.hosts) if self._primary else 1)
         if state.problem:
             raise StoreUnavailable(state.problem)
         if state.group:

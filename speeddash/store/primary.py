@@ -87,10 +87,12 @@ class Group(NamedTuple):
     """The servers of MySQL Group Replication.
 
     Attributes:
-        members: All of them.
+        members: Its members now. The group removes one that does not answer.
+        servers: Number of servers that it should have: hosts of the URL, or members if they are more.
     """
 
     members: tuple[Member, ...]
+    servers: int
 
     @property
     def online(self) -> int:
@@ -105,12 +107,12 @@ class Group(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """Return the `group` member of `/readyz`."""
         members = [{"host": str(each.host), "state": each.state, "role": each.role} for each in self.members]
-        return {"online": self.online, "members": members}
+        return {"online": self.online, "servers": self.servers, "members": members}
 
     def __str__(self) -> str:
         others = [f"{each.host} {each.state}" for each in self.members if each.state != "ONLINE"]
         primary = [str(each.host) for each in self.members if each.role == "PRIMARY"]
-        text = f"group: {self.online} of {len(self.members)} ONLINE"
+        text = f"group: {self.online} of {self.servers} ONLINE"
         text += f", primary {' and '.join(primary)}" if primary else ""
         return text + (f", {', '.join(others)}" if others else "")
 
@@ -127,8 +129,12 @@ class State(NamedTuple):
     group: Group | None
 
 
-def state_of(cursor: Any) -> State:
+def state_of(cursor: Any, hosts: int) -> State:
     """Ask a server whether it takes writes.
+
+    Args:
+        cursor: Of a connection to it.
+        hosts: Number of hosts in the URL.
 
     Raises:
         StoreMisconfigured: It is in a group, and the user may not read the group's members.
@@ -150,7 +156,8 @@ def state_of(cursor: Any) -> State:
             "GRANT SELECT ON performance_schema.replication_group_members TO that user"
         ) from None
     rows = cursor.fetchall()
-    group = Group(tuple(Member(Host(name, port), state, role) for _, name, port, state, role in rows))
+    members = tuple(Member(Host(name, port), state, role) for _, name, port, state, role in rows)
+    group = Group(members, max(hosts, len(members)))
     own = next((row for row in rows if row[0] == variables.get("server_uuid")), None)
     _, _, _, state, role = own or ("", "", 0, "OFFLINE", "")
     if state != "ONLINE":
@@ -244,7 +251,7 @@ class Primary:
             if self._connection is None or host != self.found:
                 self._disconnect()
                 self._connection = self._connect(host)
-            problem = state_of(self._connection.cursor()).problem
+            problem = state_of(self._connection.cursor(), len(self.hosts)).problem
         if problem:
             raise StoreUnavailable(problem)
 

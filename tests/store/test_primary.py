@@ -157,7 +157,8 @@ def test_group_needs_more_than_half_of_its_members():
             tuple(
                 Member(Host(f"db{n}", 3306), state, role)
                 for n, (state, role) in enumerate(zip(states, roles, strict=True))
-            )
+            ),
+            servers=3,
         )
 
     assert group("ONLINE", "ONLINE", "UNREACHABLE").has_majority

@@ -32,7 +32,7 @@ export const empty = ({mode, fixed, sources, listed, failed, loading, gpsProblem
 //   storage     why the server cannot store, or null
 //   signedOut   the server asks for a token
 //   notDurable  the database's settings with which a commit is not durable, or null
-//   group       {online, members} of the database's servers, or null
+//   group       {online, servers} of the database's servers, or null
 //   refused     {count, why} of readings that the server would never take, or null
 //   overflow    the browser's memory is full; waiting: so many readings have no receipt
 export const notice = ({problems, storage, signedOut, notDurable, group, refused, overflow, waiting}) =>
@@ -41,7 +41,7 @@ export const notice = ({problems, storage, signedOut, notDurable, group, refused
         signedOut && 'You are signed out. Reload the page to sign in; readings wait here until then.',
         storage && `The server cannot store: ${storage.replace(/\.?$/, '.')} Readings wait here until it can.`,
         notDurable && `The database’s settings do not make a commit durable: an echo is no receipt (${notDurable}).`,
-        group && group.online < group.members.length && `${group.online} of ${group.members.length} database servers are online.`,
+        group && group.online < group.servers && `${group.online} of ${group.servers} database servers are online.`,
         refused && `${refused.count} refused: ${refused.why}`,
         overflow && `This browser’s memory is full: ${waiting} readings wait in this tab alone. Leave it open.`,
     ].filter(Boolean).join(' · ');

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Playwright, expect, syn
 
 from speeddash.store import Store, open_store
 from tests.mariadb import MariaDB, private_mariadb
+from tests.mysql import MySQL, private_mysql
 from tests.running import RunningServer
 
 # The system's own browser: the shell without a user interface takes half as much of a core. The switches keep it off the network.
@@ -29,6 +30,9 @@ CHROMIUM_OPTIONS = {
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--cycles", type=int, default=2, help="how often the faults kill the server; the database a quarter of it"
+    )
+    parser.addoption(
+        "--real-mysql", action="store_true", help="MySQL in the place of MariaDB; see tests/cluster/run.sh"
     )
     parser.addoption("--seed", type=int, help="the random moments of an earlier run of the faults")
 
@@ -51,7 +55,11 @@ def require(program: str | None, name: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def mariadb() -> Iterator[MariaDB]:
+def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaDB | MySQL]:
+    if request.config.getoption("--real-mysql"):
+        with private_mysql() as server:
+            yield server
+        return
     require(shutil.which("mariadb-install-db"), "MariaDB")
     with private_mariadb() as server:
         yield server

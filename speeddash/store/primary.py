@@ -225,7 +225,10 @@ class Primary:
                 else:
                     self.found, self._asked = host, time.monotonic()
                     return host
-        text = "no host takes writes: " + "; ".join(f"{host}: {problem}" for host, problem in problems.items())
+        hosts: dict[str, list[str]] = {}
+        for host, each in problems.items():
+            hosts.setdefault(str(each), []).append(str(host))
+        text = "no host takes writes: " + "; ".join(f"{', '.join(names)}: {why}" for why, names in hosts.items())
         misconfigured = all(isinstance(each, StoreMisconfigured) for each in problems.values())
         raise StoreMisconfigured(text) if misconfigured else StoreUnavailable(text)
 

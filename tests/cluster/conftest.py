@@ -1,27 +1,22 @@
 """A group of three MySQL servers, whole again before each test."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
-from tests.cluster.group import ROOT, ReplicationGroup
+from tests.cluster.group import ReplicationGroup
 from tests.faults.conftest import chance, cycles  # noqa: F401 - fixtures
+from tests.mysql import ROOT, folder_in_root
 
 
 @pytest.fixture(scope="session")
 def running_group() -> Iterator[ReplicationGroup]:
     if not (ROOT / "usr/sbin/mysqld").exists():
         pytest.skip("there is no MySQL in a folder; `bash tests/cluster/run.sh` makes it")
-    folder = Path(mkdtemp(prefix="group-", dir=ROOT))
-    try:
+    with folder_in_root() as folder:
         group = ReplicationGroup(folder)
         yield group
         group.stop()
-    finally:
-        shutil.rmtree(folder)
 
 
 @pytest.fixture

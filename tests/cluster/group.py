@@ -1,23 +1,17 @@
 """MySQL Group Replication: real servers of one group on this machine, each of which can be killed, stopped and brought back."""
 
-import os
-import shutil
 import signal
-import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pymysql
 
-from tests.mariadb import free_port
+from tests.mariadb import PASSWORD, USER, free_port
+from tests.mysql import START_DEADLINE_S, MySQL
 from tests.running import wait_for
 
-#: A root folder with MySQL's server, as `tests/cluster/run.sh` makes it.
-ROOT = Path(os.environ.get("SPEEDDASH_TEST_MYSQL", Path(__file__).parent.parent.parent / ".mysql-test"))
 GROUP_NAME = "5d0f3f9e-6a51-4d0b-9f0a-5a1f0c3d2e11"
-USER, PASSWORD = "speed", "p@ss/word #1"
-START_DEADLINE_S = 120
 #: Without them a killed primary is replaced after 22 s instead of 7; docs/cluster.md says why.
 RECOMMENDED = (
     "--loose-group_replication_member_expel_timeout=0",
@@ -27,60 +21,26 @@ RECOMMENDED = (
 )
 
 
-class Node:
-    """One MySQL server of the group. Its data folder lies below `ROOT`, because the server runs with that as its root folder."""
+class Node(MySQL):
+    """One server of the group."""
 
-    def __init__(self, number: int, folder: Path, port: int, group_port: int, group_ports: Sequence[int]) -> None:
-        self.number, self.folder, self.port = number, folder, port
-        inside = "/" + str(folder.relative_to(ROOT))
-        self._command = [
-            "chroot", str(ROOT), "mysqld", "--no-defaults", f"--datadir={inside}/data", f"--port={port}", f"--server-id={number}",
-            f"--socket={inside}/socket", f"--pid-file={inside}/pid", f"--log-error={inside}/log.err", "--bind-address=127.0.0.1",
-            "--user=root", "--mysqlx=OFF", "--secure-file-priv=NULL", "--report-host=127.0.0.1", "--gtid-mode=ON",
-            "--enforce-gtid-consistency=ON", "--innodb-buffer-pool-size=64M", "--plugin-load-add=group_replication.so",
-            f"--loose-group_replication_group_name={GROUP_NAME}", f"--loose-group_replication_local_address=127.0.0.1:{group_port}",
+    def __init__(self, number: int, folder: Path, group_ports: Sequence[int]) -> None:
+        super().__init__(
+            folder, f"--server-id={number}", "--report-host=127.0.0.1", "--gtid-mode=ON", "--enforce-gtid-consistency=ON",
+            "--plugin-load-add=group_replication.so", f"--loose-group_replication_group_name={GROUP_NAME}",
+            f"--loose-group_replication_local_address=127.0.0.1:{group_ports[number - 1]}",
             f"--loose-group_replication_group_seeds={','.join(f'127.0.0.1:{each}' for each in group_ports)}",
             "--loose-group_replication_ip_allowlist=127.0.0.1/8", "--loose-group_replication_recovery_get_public_key=ON",
             "--loose-group_replication_start_on_boot=OFF", *RECOMMENDED,
-        ]  # fmt: skip
-
-    def start(self) -> None:
-        """Start the server, not yet as a member of the group."""
-        log = self.folder / "log.err"
-        before = log.stat().st_size if log.exists() else 0
-        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-        def said() -> str:
-            return log.read_text()[before:] if log.exists() else ""
-
-        wait_for(lambda: "ready for connections" in said() or self.process.poll() is not None, START_DEADLINE_S)
-        if self.process.poll() is not None:
-            raise RuntimeError(said())
-
-    def connect(self, user: str = USER, password: str = PASSWORD, *, timeout_s: float = 60) -> pymysql.Connection:
-        unix_socket = str(self.folder / "socket") if user == "root" else None
-        return pymysql.connect(
-            host="127.0.0.1", port=self.port, unix_socket=unix_socket, user=user, password=password, autocommit=True,
-            connect_timeout=5, read_timeout=timeout_s, init_command="SET time_zone = '+00:00'",
         )  # fmt: skip
-
-    def execute(self, *statements: str, timeout_s: float = 60) -> list[tuple]:
-        """Execute statements as an administrator over one connection; the rows of the last one."""
-        with self.connect("root", "", timeout_s=timeout_s) as connection, connection.cursor() as cursor:
-            for each in statements:
-                cursor.execute(each)
-            return list(cursor.fetchall())
+        self.number = number
 
     def send(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def kill(self) -> None:
-        self.send(signal.SIGKILL)
-        self.process.wait(30)
-
     def state(self) -> str:
         """Its own member's state and role; empty if it does not answer."""
-        if self.process.poll() is not None:
+        if not self.runs:
             return ""
         try:
             rows = self.execute(
@@ -107,12 +67,9 @@ class ReplicationGroup:
     """A group of three with one primary."""
 
     def __init__(self, folder: Path, count: int = 3) -> None:
-        """Install and start the servers. `folder` lies below `ROOT`."""
+        """Install and start the servers. `folder` lies below `tests.mysql.ROOT`."""
         group_ports = [free_port() for _ in range(count)]
-        self.nodes = [
-            Node(number, folder / str(number), free_port(), group_ports[number - 1], group_ports)
-            for number in range(1, count + 1)
-        ]
+        self.nodes = [Node(number, folder / str(number), group_ports) for number in range(1, count + 1)]
         try:
             self._install()
         except BaseException:
@@ -121,24 +78,9 @@ class ReplicationGroup:
 
     def _install(self) -> None:
         first, *others = self.nodes
-        first.folder.mkdir(parents=True)
-        inside = "/" + str((first.folder / "data").relative_to(ROOT))
-        command = [
-            "chroot",
-            str(ROOT),
-            "mysqld",
-            "--no-defaults",
-            "--initialize-insecure",
-            f"--datadir={inside}",
-            "--user=root",
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"mysqld --initialize failed:\n{done.stdout}\n{done.stderr}")
-        for each in others:
+        for each in self.nodes:
             each.folder.mkdir(parents=True)
-            shutil.copytree(first.folder / "data", each.folder / "data")
-            (each.folder / "data" / "auto.cnf").unlink(missing_ok=True)  # the identity of a server
+            each.install(first if each is not first else None)
         for each in self.nodes:
             each.start()
             each.execute(
@@ -181,8 +123,9 @@ class ReplicationGroup:
     def restore(self) -> None:
         """Bring every node back into the group, whatever was done to it."""
         for each in self.nodes:
-            each.send(signal.SIGCONT)
-            if each.process.poll() is not None:
+            if each.runs:
+                each.send(signal.SIGCONT)
+            else:
                 each.start()
         if not any(each.state().startswith("ONLINE") for each in self.nodes):
             self.restart_group()
@@ -220,7 +163,7 @@ class ReplicationGroup:
         """Wait until every node that runs has applied what the primary has."""
         executed = self.primary().execute("SELECT @@GLOBAL.gtid_executed")[0][0]
         for each in self.nodes:
-            if each.process.poll() is None:
+            if each.runs:
                 each.execute(f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{executed}', 60)")
 
     def logs(self) -> str:
@@ -232,6 +175,4 @@ class ReplicationGroup:
 
     def stop(self) -> None:
         for each in self.nodes:
-            if getattr(each, "process", None) and each.process.poll() is None:
-                each.send(signal.SIGCONT)
-                each.kill()
+            each.end()

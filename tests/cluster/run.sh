@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Run the tests of a cluster, after making what they need: MySQL's current server in a folder, .mysql-test (700 MB), from Debian unstable.
-# For Debian and Ubuntu, as root; `bash tests/run.sh` makes the rest.
+# Run the tests that need a real MySQL: of a replication group, and those of the store, the sockets and the REST interface again.
+# They need MySQL's current server in a folder, .mysql-test (700 MB), which is made from Debian unstable. For Debian and Ubuntu, as root,
+# after `bash tests/run.sh`, which installs the rest.
 #
 #   bash tests/cluster/run.sh              every fault, once or twice
-#   bash tests/cluster/run.sh ARGUMENT...  pytest with these arguments; --cycles 50 for the long run
+#   bash tests/cluster/run.sh ARGUMENT...  pytest with these arguments; `-m cluster --cycles 50` for the long run
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -25,4 +26,12 @@ fi
 export SPEEDDASH_TEST_MYSQL="$PWD/$root" PATH="$PATH:/usr/sbin"
 [ "$root" = "${root#/}" ] || SPEEDDASH_TEST_MYSQL=$root
 # A server that joins the group may take minutes on a busy machine.
-exec .venv-test/bin/pytest tests/cluster -m cluster -o faulthandler_timeout=600 "$@"
+patient=(-o faulthandler_timeout=600)
+if [ "$#" -gt 0 ]; then
+  exec .venv-test/bin/pytest "${patient[@]}" "$@"
+fi
+status=0
+.venv-test/bin/pytest "${patient[@]}" tests/cluster -m cluster || status=1
+.venv-test/bin/pytest --numprocesses 2 --real-mysql -k mysql -m "not long and not alone" \
+  tests/store tests/live tests/api tests/alerts tests/history tests/network || status=1
+exit "$status"

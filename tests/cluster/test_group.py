@@ -13,8 +13,10 @@ from tests.page.visit import Visit
 from tests.running import wait_for
 
 pytestmark = pytest.mark.cluster
-#: From the fault to the next echo of every sender.
-ECHOES_AGAIN_S = 15.0
+#: From the fault to an echo of all that was sent until then. On two cores it takes 7 s; the second number is for a busy machine.
+ECHOES_AGAIN_S, LATEST_S = 15.0, 60.0
+#: From so many cycles on, times are results.
+LONG = 20
 
 
 @contextlib.contextmanager
@@ -40,13 +42,14 @@ def readiness(server):
     return answer.status_code, answer.json()
 
 
-def echoes_again(fleet, record_property, name):
-    again_s = fleet.heal(60)
+def echoes_again(fleet, record_property, name, cycles=0):
+    again_s = fleet.heal(LATEST_S)
     record_property(f"{name}_echoes_again_s", round(again_s, 1))
-    assert again_s < ECHOES_AGAIN_S
+    assert cycles < LONG or again_s < ECHOES_AGAIN_S
 
 
 def test_members_are_shown_by_readyz_the_metrics_the_console_and_the_page(run, group, context):
+    """A secondary is killed while nobody sends: /readyz, the metrics and the page say that one is missing"""
     server = run(group.url())
     status, told = readiness(server)
     assert (status, told["durable"]) == (200, True)
@@ -54,7 +57,7 @@ def test_members_are_shown_by_readyz_the_metrics_the_console_and_the_page(run, g
     assert sorted(each["role"] for each in told["group"]["members"]) == ["PRIMARY", "SECONDARY", "SECONDARY"]
     assert "group: 3 of 3 ONLINE, primary 127.0.0.1:" in server.output
     assert 'speeddash_database_members{state="ONLINE"} 3.0' in requests.get(f"{server.url}/metrics", timeout=5).text
-    group.secondaries()[0].kill()
+    group.secondaries()[0].stop(signal.SIGKILL)
     wait_for(lambda: readiness(server)[1]["group"]["online"] == 2, 60)
     visit = Visit(context, server)
     wait_for(lambda: "2 of 3 database servers are online." in visit.page.inner_text("#notice"), 30)
@@ -66,8 +69,8 @@ def test_killed_primary_is_replaced_and_nothing_is_lost(run, group, cycles, reco
     with load(run, group, record_property) as (_, fleet):
         for cycle in range(max(1, cycles // 2)):
             fleet.under_way()
-            group.primary().kill()
-            echoes_again(fleet, record_property, f"cycle_{cycle}")
+            group.primary().stop(signal.SIGKILL)
+            echoes_again(fleet, record_property, f"cycle_{cycle}", cycles)
             group.restore()
 
 
@@ -81,7 +84,7 @@ def test_stopped_primary_is_replaced_and_nothing_is_lost(run, group, record_prop
 def test_killed_secondary_delays_little_and_nothing_is_lost(run, group, record_property):
     """A secondary of the group is killed with SIGKILL under load"""
     with load(run, group, record_property) as (_, fleet):
-        group.secondaries()[0].kill()
+        group.secondaries()[0].stop(signal.SIGKILL)
         echoes_again(fleet, record_property, "killed")
 
 
@@ -91,7 +94,7 @@ def test_planned_switch_of_the_primary_loses_nothing(run, group, cycles, record_
         for cycle in range(max(2, cycles)):
             fleet.under_way()
             group.switch_to(group.secondaries()[0])
-            echoes_again(fleet, record_property, f"cycle_{cycle}")
+            echoes_again(fleet, record_property, f"cycle_{cycle}", cycles)
             # Reads come from the new primary too: the last echoed reading is there at once.
             last = fleet.senders[0].echoed[-1]
             assert last[2] <= max(each["seq"] for each in server.readings(last[0]))
@@ -130,16 +133,15 @@ def test_all_members_killed_at_once_and_started_again(run, group, record_propert
 
 
 def test_user_who_may_not_read_the_members_is_told_the_grant(run, group):
+    """The database's user may not read the group's members: the start fails with the GRANT that is missing"""
     group.primary().execute(
         "DROP USER IF EXISTS less@'%'",
         "CREATE USER less@'%' IDENTIFIED BY 'secret'",
         "GRANT ALL ON speed.* TO less@'%'",
     )
     url = group.url().replace("//speed:p%40ss%2Fword%20%231@", "//less:secret@")
-    server = run(url, wait_ready=False)
-    status, told = readiness(server)
-    assert status == 503
-    assert "GRANT SELECT ON performance_schema.replication_group_members" in told["detail"]
+    with pytest.raises(AssertionError, match=r"GRANT SELECT ON performance_schema\.replication_group_members"):
+        run(url)  # it ends at once: an operator must act
 
 
 def cpu_s(server):

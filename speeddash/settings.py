@@ -32,7 +32,8 @@ class Settings(BaseSettings):
     port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free port")
     database_url: SecretStr = Field(
         SecretStr("sqlite:///speeddash.db"),
-        description="Database that stores the readings: `sqlite:///FILE` or `mysql://USER:PASSWORD@HOST:3306/DATABASE`",
+        description="Database that stores the readings: `sqlite:///FILE` or `mysql://USER:PASSWORD@HOST:3306/DATABASE`. Of several hosts, "
+        "`HOST,HOST:PORT`, the one that takes writes is used",
     )
     database_timeout_s: float = Field(
         10.0, gt=0, le=3600, description="Longest time the database may take to answer a statement"

@@ -84,6 +84,16 @@ CREATE TABLE IF NOT EXISTS speed_trip (
     PRIMARY KEY (source, start_us)
 ) ENGINE = InnoDB;
 
+-- Servers that use this database together: a random name, the address at which the others reach it, the number of readings that it has
+-- committed, and when it counts as gone.
+CREATE TABLE IF NOT EXISTS speed_node (
+    node       CHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    url        VARCHAR(200) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    committed  BIGINT NOT NULL,
+    expires_us BIGINT NOT NULL,
+    PRIMARY KEY (node)
+) ENGINE = InnoDB;
+
 -- Versions of this schema that were applied. A change of a table that exists is a migration: speeddash/store/migrations.py.
 CREATE TABLE IF NOT EXISTS speed_schema (
     version INT UNSIGNED NOT NULL,

@@ -8,6 +8,7 @@ from speeddash.alerts.alerts import Alerts
 from speeddash.api import Api
 from speeddash.auth.access import Access
 from speeddash.auth.guard import Guard
+from speeddash.cluster.node import Node
 from speeddash.history.history import History
 from speeddash.history.worker import RollupWorker
 from speeddash.live.connections import Connections
@@ -39,6 +40,7 @@ class SpeedDash:
     rollups: RollupWorker
     alerts: Alerts
     page: Page
+    node: Node | None
 
     def start(self) -> None:
         """Start the background work. Requests may arrive already."""
@@ -46,6 +48,8 @@ class SpeedDash:
         self.connections.keep_alive(self.settings.ping_interval_s)
         self.rollups.start()
         self.alerts.start()
+        if self.node:
+            self.node.start()
 
     def stop(self) -> None:
         """Commit, echo, and close every socket with 1012, within 2 s whatever the database does."""
@@ -55,6 +59,8 @@ class SpeedDash:
         self.connections.wait_until_empty(DRAIN_S)
         self.ingest.stop(FLUSH_S)  # frames that still wait are acknowledged as not stored, which closes their sockets
         self.connections.wait_until_empty(FLUSH_S / 2)
+        if self.node:
+            self.node.stop()
 
     def close(self) -> None:
         """Close every connection to the database."""
@@ -76,6 +82,7 @@ def create_app(settings: Settings) -> SpeedDash:
     history = History(store)
     feed = Feed(settings.max_feed_readings)
     ingest = Ingest(background, feed)
+    node = _node(settings, background, feed, ingest)
     connections = Connections()
     webhook = settings.webhook_url
     alerts = Alerts(background, webhook.get_secret_value() if webhook else None)
@@ -91,8 +98,18 @@ def create_app(settings: Settings) -> SpeedDash:
     guard.register(server)
     sock = SenderSockets(settings, ingest, connections, rates).register(server)
     WatcherSockets(feed, connections).register(sock)
-    metrics = Metrics(ingest, connections, feed, rollups, alerts)
+    metrics = Metrics(ingest, connections, feed, rollups, alerts, node)
     Api(settings, store, background, history, ingest, connections, alerts, metrics, rates).register(server)
     page = Page(store, history, alerts.limits)
     guard.allow_scripts(page.register(server))
-    return SpeedDash(settings, server, store, background, ingest, connections, rollups, alerts, page)
+    return SpeedDash(settings, server, store, background, ingest, connections, rollups, alerts, page, node)
+
+
+def _node(settings: Settings, store: Store, feed: Feed, ingest: Ingest) -> Node | None:
+    if settings.node_url is None or settings.token is None:
+        return None
+    bus_url = settings.bus_url.get_secret_value() if settings.bus_url else None
+    secret = settings.token.get_secret_value()
+    node = Node(store, feed, settings.node_url, bus_url, secret, lambda: ingest.durability is not None)
+    ingest.announce = node.announce
+    return node

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from speeddash.alerts.alerts import Alerts
+from speeddash.cluster.node import Node
 from speeddash.history.worker import RollupWorker
 from speeddash.live.connections import Connections
 from speeddash.live.feed import Feed
@@ -18,13 +19,20 @@ class Metrics(Collector):
     """The metrics of one SpeedDash."""
 
     def __init__(
-        self, ingest: Ingest, connections: Connections, feed: Feed, rollups: RollupWorker, alerts: Alerts
+        self,
+        ingest: Ingest,
+        connections: Connections,
+        feed: Feed,
+        rollups: RollupWorker,
+        alerts: Alerts,
+        node: Node | None = None,
     ) -> None:
         self._ingest = ingest
         self._rollups = rollups
         self._alerts = alerts
         self._connections = connections
         self._feed = feed
+        self._node = node
 
     def collect(self) -> Iterable[Metric]:
         """Called by prometheus-client for each request."""
@@ -65,5 +73,16 @@ class Metrics(Collector):
             for state, count in Counter(each.state for each in ingest.durability.group.members).items():
                 servers.add_metric([state], count)
             yield servers
+        if self._node:
+            yield CounterMetricFamily(
+                "speeddash_node_gaps",
+                "Times that watchers were told to read again, for readings of other servers",
+                self._node.gaps,
+            )
+            if bus := self._node.bus:
+                yield GaugeMetricFamily("speeddash_bus_connected", "The bus answers", int(bus.connected))
+                yield CounterMetricFamily(
+                    "speeddash_bus_dropped", "Readings not sent to other servers at once", bus.dropped
+                )
         yield from ingest.batch_readings.collect()
         yield from ingest.commit_seconds.collect()

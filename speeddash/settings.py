@@ -66,6 +66,18 @@ class Settings(BaseSettings):
     )
     max_import_bytes: int = Field(1 << 30, ge=1024, description="Largest file accepted by `POST /api/v1/import`")
 
+    node_url: str | None = Field(
+        None,
+        max_length=200,
+        description="Address at which other servers on the same database reach this one: `http://HOST:PORT`. With it set, watchers of this "
+        "server get the readings of the others",
+    )
+    bus_url: SecretStr | None = Field(
+        None,
+        description="Redis or Valkey that brings readings from server to server at once: `redis://:PASSWORD@HOST:6379/0`, or "
+        "`rediss://`. Without it watchers read again once a second while other servers commit",
+    )
+
     token: SecretStr | None = Field(
         None, description="Token that permits everything. With it set, every request needs a token"
     )
@@ -157,6 +169,19 @@ class Settings(BaseSettings):
                 raise ValueError(f"{each!r} is not an origin, such as https://speed.example.com")
         return origins
 
+    @field_validator("node_url")
+    @classmethod
+    def _is_node(cls, url: str | None) -> str | None:
+        if url is not None:
+            parts = urlsplit(url)
+            if (
+                parts.scheme not in {"http", "https"}
+                or not parts.hostname
+                or url.rstrip("/") != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ValueError("must be an address such as http://10.0.0.1:8765")
+        return url and url.rstrip("/")
+
     @field_validator("webhook_url")
     @classmethod
     def _is_web(cls, url: SecretStr | None) -> SecretStr | None:
@@ -188,7 +213,21 @@ class Settings(BaseSettings):
             why = first["msg"].removeprefix("Value error, ")
             raise SettingsError(key, why[:1].lower() + why[1:] + shown) from None
         settings._check_tokens()
+        settings._check_node()
         return settings
+
+    def _check_node(self) -> None:
+        """Reject settings of several servers that cannot work."""
+        if self.node_url is None:
+            if self.bus_url is not None:
+                raise SettingsError(
+                    PREFIX + "BUS_URL", f"set {PREFIX}NODE_URL too: the address at which other servers reach this one"
+                )
+            return
+        if self.database_url.get_secret_value().startswith("sqlite"):
+            raise SettingsError(PREFIX + "NODE_URL", "several servers need MySQL or MariaDB; an SQLite file is for one")
+        if self.token is None:
+            raise SettingsError(PREFIX + "NODE_URL", f"set {PREFIX}TOKEN too, the same on all servers")
 
     def _check_tokens(self) -> None:
         """Reject equal tokens (a token identifies a role), and lesser tokens without one that permits everything."""

@@ -108,15 +108,22 @@ class Watcher:
     Attributes:
         positions: For each channel the position of the next reading to take.
         pending: Channels that have something to take.
-        missed: Readings that were removed before `take` reached them, during its last call.
+        missed: Readings that were removed before `take` reached them, during its last call; at least 1 after `Feed.invalidate`.
+        outdated: The next call of `take` says that something was missed.
     """
 
     def __init__(self, feed: "Feed", channels: Collection[Channel], notify: Callable[[], object]) -> None:
         self.positions = {each: each.end for each in channels}
         self.missed = 0
+        self.outdated = False
         self.notify = notify
         self.pending: dict[Channel, None] = {}
         self._feed = feed
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self.pending) or self.outdated
 
     def take(self, most: int) -> list[Batch]:
         """Return new batches, the oldest of each channel first.
@@ -141,6 +148,9 @@ class Watcher:
                 del self.pending[channel]
                 channel.idle.add(self)
         self._feed.missed += self.missed
+        if self.outdated:
+            self.outdated = False
+            self.missed = max(1, self.missed)
         return taken
 
     def close(self) -> None:
@@ -217,6 +227,14 @@ class Feed:
         self._trim()
         for watcher in notified:
             watcher.notify()
+
+    def invalidate(self) -> None:
+        """Tell every watcher that it may have missed readings, and should read its sources again from the database."""
+        everyone = {watcher for channel in self._channels.values() for watcher in channel.watchers}
+        for watcher in everyone:
+            if not watcher.outdated:
+                watcher.outdated = True
+                watcher.notify()
 
     def _trim(self) -> None:
         """Keep the bound: remove the oldest readings of the longest buffer."""

@@ -46,6 +46,7 @@ class Ingest:
         durability: How durable a commit is; None until the database was reached.
         seqs: Numbers for readings without `seq`. They begin at random, so that two servers on one database differ, and stay below 2^53,
             which JavaScript represents exactly.
+        announce: Called with the readings of each commit, for other servers; None without them. It must not wait.
     """
 
     def __init__(self, store: Store, feed: Feed) -> None:
@@ -72,6 +73,7 @@ class Ingest:
             buckets=COMMIT_BUCKETS_S,
             registry=None,
         )
+        self.announce: Callable[[Sequence[Reading]], object] | None = None
         self.tried = threading.Event()
         self.problem: StoreError | None = None
         self.durability: Durability | None = None
@@ -178,11 +180,13 @@ class Ingest:
                     write.acknowledge(write)
                 except Exception:
                     log.exception("a commit could not be acknowledged")
-                if self._feed.watchers and not write.error:
+                if (self._feed.watchers or self.announce) and not write.error:
                     frames = [frame for at, frame in enumerate(write.frames) if at not in write.refused]
                     stored += chain.from_iterable(frames)
             try:
                 self._feed.publish(stored)
+                if self.announce and stored:
+                    self.announce(stored)
             except Exception:
                 log.exception("readings could not be published to watchers")
 

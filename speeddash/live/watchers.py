@@ -113,7 +113,7 @@ class Pulls:
 
     def queue(self) -> None:
         """See to it that the open pull is answered, if there is one, something for it, and room in the socket."""
-        if self._left and self.watcher.pending and not self._is_queued and not self._socket.sock.unsent_bytes:
+        if self._left and self.watcher.has_news and not self._is_queued and not self._socket.sock.unsent_bytes:
             self._is_queued = True
             self._schedule.add(self, self._due_at)
 

@@ -73,6 +73,12 @@ CREATE TABLE IF NOT EXISTS speed_trip (
     PRIMARY KEY (source, start_us)
 ) STRICT, WITHOUT ROWID
 """,
+    """
+CREATE TABLE IF NOT EXISTS speed_node (
+    node TEXT NOT NULL, url TEXT NOT NULL, committed INTEGER NOT NULL, expires_us INTEGER NOT NULL,
+    PRIMARY KEY (node)
+) STRICT, WITHOUT ROWID
+""",
     "CREATE INDEX IF NOT EXISTS speed_event_delivery ON speed_event (tell, ongoing, try_us)",
 )
 #: A reading has 4 variables; SQLite takes 32,766 per statement.

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from speeddash.store.database import Durability
 from speeddash.store.events import Events
 from speeddash.store.maintenance import SourceMaintenance
+from speeddash.store.nodes import Nodes
 from speeddash.store.readings import Readings
 from speeddash.store.rollup_maintenance import RollupMaintenance
 from speeddash.store.rollups import Rollups
@@ -46,6 +47,7 @@ class Store(Queries):
     Attributes:
         writer: Stores readings; for one thread or greenlet at a time.
         events: Events above limits, and their deliveries.
+        nodes: The servers that use the database together.
         trip_notes: Names, notes and tags of trips.
         rollup_maintenance: Marks and computes rollups.
         source_maintenance: Removes and renames.
@@ -64,6 +66,7 @@ class Store(Queries):
         self._whole_source = whole_source or threading.Lock()
         self.writer = ReadingWriter(database)
         self.events = Events(database)
+        self.nodes = Nodes(database)
         self.trip_notes = TripNotes(database)
         self.rollup_maintenance = RollupMaintenance(database, self._whole_source)
         self.source_maintenance = SourceMaintenance(database, self._whole_source)

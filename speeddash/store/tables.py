@@ -90,9 +90,17 @@ speed_trip: Final = table(
     column("note", String),
     column("tag", String),
 )
+#: Servers that use the database together; see `store.nodes`.
+speed_node: Final = table(
+    "speed_node",
+    column("node", String),
+    column("url", String),
+    column("committed", BigInteger),
+    column("expires_us", BigInteger),
+)
 #: Versions of the schema that were applied; see `store.migrations`.
 speed_schema: Final = table("speed_schema", column("version", Integer))
-TABLES: Final = (speed_data, speed_rollup, speed_dirty, speed_source, speed_event, speed_trip, speed_schema)
+TABLES: Final = (speed_data, speed_rollup, speed_dirty, speed_source, speed_event, speed_trip, speed_node, speed_schema)
 
 
 class Micros(FunctionElement[int]):

@@ -66,11 +66,18 @@ class Sender(threading.Thread):
     """One client: makes a frame every `pace_s`, and keeps it until its echo is there. Sends again, in order, on a new connection."""
 
     def __init__(
-        self, source: str, port: int, pace_s: float, step_ms: int, echo_deadline_s: float, habits: Habits
+        self,
+        source: str,
+        port: int,
+        pace_s: float,
+        step_ms: int,
+        echo_deadline_s: float,
+        habits: Habits,
+        headers: str = "",
     ) -> None:
         super().__init__(name=source, daemon=True)
         self.source, self._port, self._pace_s, self._step_ms = source, port, pace_s, step_ms
-        self._echo_deadline_s, self._habits = echo_deadline_s, habits
+        self._echo_deadline_s, self._habits, self._headers = echo_deadline_s, habits, headers
         self._random = random.Random(source)
         self._first_ms = int(time.time() * 1000) // MINUTE_MS * MINUTE_MS
         self.outbox: deque[Frame] = deque()
@@ -91,7 +98,9 @@ class Sender(threading.Thread):
             before = len(self.echoed)
             try:
                 # A network that swallows an echo swallows a handshake.
-                self._socket = RawSocket(self._port, f"/ws?source={self.source}", timeout_s=self._echo_deadline_s)
+                self._socket = RawSocket(
+                    self._port, f"/ws?source={self.source}", self._headers, timeout_s=self._echo_deadline_s
+                )
             except (OSError, EOFError):
                 pass
             else:
@@ -183,8 +192,12 @@ class Fleet:
         echo_deadline_s: float = 30.0,
         habits: Habits = DEVICE,
         name: str = "fleet",
+        token: str = "",
     ) -> None:
-        self.senders = [Sender(f"{name}-{at}", port, pace_s, step_ms, echo_deadline_s, habits) for at in range(senders)]
+        headers = f"Authorization: Bearer {token}\r\n" if token else ""
+        self.senders = [
+            Sender(f"{name}-{at}", port, pace_s, step_ms, echo_deadline_s, habits, headers) for at in range(senders)
+        ]
 
     def __enter__(self) -> "Fleet":
         for each in self.senders:

@@ -1,0 +1,1 @@
+"""Several servers on one database: which there are, and what one of them commits, for the watchers of the others."""

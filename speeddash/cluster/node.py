@@ -1,0 +1,120 @@
+"""This server among the others on one database."""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from speeddash.cluster.bus import Bus
+from speeddash.cluster.gaps import Gaps
+from speeddash.errors import StoreError
+from speeddash.live.feed import Feed
+from speeddash.reading import Reading
+from speeddash.store import Store
+from speeddash.store.nodes import NodeRow
+
+log = logging.getLogger(__name__)
+
+ROUND_S: Final = 1.0
+
+
+class Node:
+    """Says once a second that this server lives and how far it is, and finds out what its watchers miss of the others.
+
+    Attributes:
+        id: Random name, another one after each start.
+        committed: Readings committed since the start.
+        gaps: How often watchers were told to read again.
+        others: The other servers, as of the last round with a watcher.
+        bus: Brings readings of other servers at once; None: watchers read again once a second while others commit.
+    """
+
+    def __init__(
+        self, store: Store, feed: Feed, url: str, bus_url: str | None, secret: str, prepared: Callable[[], bool]
+    ) -> None:
+        """Prepare, without connecting.
+
+        Args:
+            store: Holds the table of servers.
+            feed: This server's watchers.
+            url: Address at which the others reach this server.
+            bus_url: Address of the bus; None without one.
+            secret: What all servers have in common.
+            prepared: Whether the tables exist.
+
+        Raises:
+            SettingsError: The bus cannot be used.
+        """
+        self._store = store
+        self._feed = feed
+        self._url = url
+        self._prepared = prepared
+        self._gaps = Gaps()
+        self._gap = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="node", daemon=True)
+        self.id = secrets.token_hex(8)
+        self.bus = Bus(bus_url, secret, self.id, self._arrived) if bus_url else None
+        self.committed = 0
+        self.gaps = 0
+        self.others: list[NodeRow] = []
+
+    def start(self) -> None:
+        """Begin in the background."""
+        self._thread.start()
+        if self.bus:
+            self.bus.start()
+
+    def stop(self) -> None:
+        """Send what the others do not have yet, and leave."""
+        self._stopping.set()
+        if self.bus:
+            self.bus.stop()
+        self._thread.join(ROUND_S / 2)
+
+    def announce(self, readings: Sequence[Reading]) -> None:
+        """Take note of readings that were committed here. It does not wait."""
+        if self.bus:
+            self.bus.publish(self.committed, readings)
+        self.committed += len(readings)
+
+    def _arrived(self, node: str, first: int, readings: list[Reading]) -> None:
+        if self._gaps.message(node, first, len(readings)):
+            self._gap = True
+        self._feed.publish(readings)
+
+    def _run(self) -> None:
+        problem = ""
+        while not self._stopping.is_set():
+            try:
+                if self._prepared():
+                    self._round()
+                problem = ""
+            except StoreError as error:
+                if str(error) != problem:
+                    problem = str(error)
+                    log.warning("the other servers are not known: %s", problem)
+            except Exception:
+                log.exception("the other servers are not known")
+            self._stopping.wait(ROUND_S)
+        try:
+            self._store.nodes.leave(self.id)
+        except StoreError as error:
+            log.warning("this server could not sign off; the others notice within 15 s: %s", error)
+
+    def _round(self) -> None:
+        self._store.nodes.beat(NodeRow(self.id, self._url, self.committed))
+        watched = self._feed.watchers > 0
+        if self.bus:
+            self.bus.listen(on=watched)
+        if not watched:
+            self._gaps.forget()
+            self._gap = False
+            return
+        self.others = self._store.nodes.others(self.id)
+        # With the first watcher every other server is new, and a gap: the watcher has read its sources before messages arrive here.
+        if self._gaps.look(self.others, bus=self.bus is not None) or self._gap:
+            self._gap = False
+            self.gaps += 1
+            self._feed.invalidate()

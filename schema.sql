@@ -94,6 +94,15 @@ CREATE TABLE IF NOT EXISTS speed_node (
     PRIMARY KEY (node)
 ) ENGINE = InnoDB;
 
+-- What one server at a time may do: which one does it, the term, which grows when it passes to another, and when another may take it.
+CREATE TABLE IF NOT EXISTS speed_lease (
+    name       VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    node       CHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    term       BIGINT NOT NULL,
+    expires_us BIGINT NOT NULL,
+    PRIMARY KEY (name)
+) ENGINE = InnoDB;
+
 -- Versions of this schema that were applied. A change of a table that exists is a migration: speeddash/store/migrations.py.
 CREATE TABLE IF NOT EXISTS speed_schema (
     version INT UNSIGNED NOT NULL,

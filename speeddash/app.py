@@ -85,12 +85,14 @@ def create_app(settings: Settings) -> SpeedDash:
     node = _node(settings, background, feed, ingest)
     connections = Connections()
     webhook = settings.webhook_url
-    alerts = Alerts(background, webhook.get_secret_value() if webhook else None)
+    turn = {"turn": node.turn} if node else {}
+    alerts = Alerts(background, webhook.get_secret_value() if webhook else None, **turn)
     rollups = RollupWorker(
         background,
         keep_raw_days=settings.keep_raw_days,
         received=lambda: ingest.received,
         recheck=alerts.limits.recheck,
+        **turn,
     )
     rates = RateLimits(settings.max_readings_per_s, settings.max_address_readings_per_s)
     guard = Guard(settings, Access.of(settings))

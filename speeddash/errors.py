@@ -5,6 +5,7 @@
     ├── InvalidInput          a frame, query, row or option of a client is invalid
     ├── StoreError            the database did not execute a statement
     │   ├── StoreUnavailable    it may succeed later
+    │   │   └── LeaseLost         another server does this work now
     │   ├── StoreMisconfigured  an operator must act
     │   ├── ReadingsRefused     the database rejects these readings
     │   └── ChunksTooLong       encode the readings again, in shorter statements
@@ -62,6 +63,13 @@ class StoreError(SpeedDashError):
 
 class StoreUnavailable(StoreError):
     """The database is unavailable or busy; the same statement may succeed later."""
+
+
+class LeaseLost(StoreUnavailable):
+    """Another server on this database does this work now, or has changed a source meanwhile; nothing was written."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"another server has taken over ({name})")
 
 
 class StoreMisconfigured(StoreError):

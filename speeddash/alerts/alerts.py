@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from speeddash.alerts.limits import Limits
@@ -26,16 +27,23 @@ class Alerts:
         webhook: Delivers events; None without a webhook.
     """
 
-    def __init__(self, store: Store, webhook_url: str | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        webhook_url: str | None,
+        turn: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True),
+    ) -> None:
         """Prepare to work.
 
         Args:
             store: Holds readings, limits and events.
             webhook_url: Receives a POST for each event; None for no deliveries.
+            turn: Says within its block whether this server does the background work; see `cluster.node`.
         """
         lock = threading.Lock()
         self.limits = Limits(store, lock, deliver=webhook_url is not None)
         self.webhook = None if webhook_url is None else Webhook(store, lock, webhook_url)
+        self._turn = turn
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -59,7 +67,9 @@ class Alerts:
         while not self._stopping.wait(pause_s):
             began = time.monotonic()
             try:
-                work(time.time_ns() // 1000)
+                with self._turn() as mine:
+                    if mine:
+                        work(time.time_ns() // 1000)
                 failing = False
             except StoreError as error:
                 if not failing:

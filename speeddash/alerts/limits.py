@@ -53,7 +53,7 @@ class Limits:
         Raises:
             StoreError: The limit is unchanged.
         """
-        with self._lock:
+        with self._store.source_lock.everywhere(), self._lock:
             if self._store.sources.settings(source).limit_kmh != limit_kmh:
                 values = {"limit_kmh": limit_kmh, "limited_us": now_us, "checked_us": None}
                 self._store.events.replace(source, TimeRange(), [], **values)

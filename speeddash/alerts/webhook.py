@@ -94,9 +94,13 @@ class Webhook:
             "peak_kmh": event.peak,
             "limit_kmh": event.limit_kmh,
         }
+        # The same for each try: a receiver can tell a repetition from another event.
+        headers = {"Idempotency-Key": f"{event.source}/{event.start_us}"}
         try:
             # Streamed: only the status matters, and the body may be endless.
-            with requests.post(self._url, json=body, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as answer:
+            with requests.post(
+                self._url, json=body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, stream=True
+            ) as answer:
                 return None if answer.status_code // 100 == 2 else f"it answered {answer.status_code}"
         except requests.RequestException as failure:
             return type(failure).__name__  # its text holds the address, which may hold a secret

@@ -3,7 +3,8 @@
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from speeddash.cluster.bus import Bus
@@ -12,6 +13,7 @@ from speeddash.errors import StoreError
 from speeddash.live.feed import Feed
 from speeddash.reading import Reading
 from speeddash.store import Store
+from speeddash.store.fences import BACKGROUND, Fence, fenced
 from speeddash.store.nodes import NodeRow
 
 log = logging.getLogger(__name__)
@@ -52,9 +54,11 @@ class Node:
         self._prepared = prepared
         self._gaps = Gaps()
         self._gap = False
+        self._term: int | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="node", daemon=True)
         self.id = secrets.token_hex(8)
+        store.source_lock.share(store.leases, self.id)
         self.bus = Bus(bus_url, secret, self.id, self._arrived) if bus_url else None
         self.committed = 0
         self.gaps = 0
@@ -79,6 +83,19 @@ class Node:
             self.bus.publish(self.committed, readings)
         self.committed += len(readings)
 
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Say whether the background work of all servers is this one's now.
+
+        What it changes within the block is refused when the work has passed to another server meanwhile.
+        """
+        term = self._term
+        if term is None:
+            yield False
+            return
+        with fenced(Fence(BACKGROUND, self.id, term)):
+            yield True
+
     def _arrived(self, node: str, first: int, readings: list[Reading]) -> None:
         if self._gaps.message(node, first, len(readings)):
             self._gap = True
@@ -99,12 +116,14 @@ class Node:
                 log.exception("the other servers are not known")
             self._stopping.wait(ROUND_S)
         try:
+            self._store.leases.release(BACKGROUND, self.id)
             self._store.nodes.leave(self.id)
         except StoreError as error:
             log.warning("this server could not sign off; the others notice within 15 s: %s", error)
 
     def _round(self) -> None:
         self._store.nodes.beat(NodeRow(self.id, self._url, self.committed))
+        self._term = self._store.leases.take(BACKGROUND, self.id)
         watched = self._feed.watchers > 0
         if self.bus:
             self.bus.listen(on=watched)

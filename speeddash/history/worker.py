@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final
 
 from speeddash.errors import SourceTaken, StoreError
@@ -45,6 +45,7 @@ class RollupWorker:
         keep_raw_days: int | None = None,
         received: Callable[[], int] = lambda: 0,
         recheck: Callable[[str, int], object],
+        turn: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True),
     ) -> None:
         """Prepare to work.
 
@@ -53,6 +54,7 @@ class RollupWorker:
             keep_raw_days: Age at which readings are removed; None keeps all.
             received: Returns how many readings the process has received. While it grows, pauses are longer.
             recheck: Called with source and beginning of each hour before it is computed.
+            turn: Says within its block whether this server does the background work; see `cluster.node`.
         """
         self._store = store
         self._keep_raw_days = keep_raw_days
@@ -61,6 +63,7 @@ class RollupWorker:
         self._rolled_up_at = time.monotonic()
         self._searched_at = -SEARCH_S
         self._recheck = recheck
+        self._turn = turn
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rollups", daemon=True)
         #: Store error that ended the last round; None without one.
@@ -160,13 +163,18 @@ class RollupWorker:
 
     def _run(self) -> None:
         while not self._stopping.wait(ROUND_S):
-            problem = self._problem_of(self.roll_up)
-            if time.monotonic() - self._searched_at >= SEARCH_S:
-                found = self._problem_of(self._search_and_retain)
-                problem = problem or found
-            if problem and self.problem is None:
-                log.warning("rollups are delayed: %s", problem)
-            self.problem = problem
+            with self._turn() as mine:
+                if mine:
+                    self._round()
+
+    def _round(self) -> None:
+        problem = self._problem_of(self.roll_up)
+        if time.monotonic() - self._searched_at >= SEARCH_S:
+            found = self._problem_of(self._search_and_retain)
+            problem = problem or found
+        if problem and self.problem is None:
+            log.warning("rollups are delayed: %s", problem)
+        self.problem = problem
 
     def _search_and_retain(self) -> None:
         self.search()

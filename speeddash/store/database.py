@@ -16,6 +16,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.store import migrations
+from speeddash.store.fences import check_fence
 from speeddash.store.primary import Group
 from speeddash.store.tables import KEY_COLUMNS, TABLES, speed_data, speed_dirty, speed_schema
 
@@ -78,10 +79,11 @@ class Database(ABC):
         return self.call(asked)
 
     def change(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a change in one transaction, and commit it."""
+        """Run a change in one transaction, and commit it, if the fence of the caller allows it (`store.fences`)."""
 
         def changed() -> T:
             with self.errors_translated(), self.engine.begin() as connection:
+                check_fence(connection)
                 return change(connection, *args, **kwargs)
 
         return self.call(changed)

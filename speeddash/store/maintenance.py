@@ -1,12 +1,12 @@
 """Removes and renames what is stored, in steps that hold the database for a moment each. An interrupted step is repeated."""
 
-import threading
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, literal, select, update
 
 from speeddash.errors import MergeRefused, RenameUnderWay, SourceTaken
 from speeddash.store.database import Database
+from speeddash.store.leases import SourceLock
 from speeddash.store.readings import oldest_keys, up_to
 from speeddash.store.sources import settings, span
 from speeddash.store.tables import (
@@ -30,9 +30,9 @@ SETTINGS_TABLES: Final = (speed_event, speed_trip, speed_source)
 class SourceMaintenance:
     """Removes readings, deletes and renames sources. Any thread or greenlet may call it."""
 
-    def __init__(self, database: Database, whole_source: threading.Lock) -> None:
+    def __init__(self, database: Database, source_lock: SourceLock) -> None:
         self._database = database
-        self._whole_source = whole_source
+        self._source_lock = source_lock
 
     def remove(self, source: str, time: TimeRange) -> int:
         """Remove some of the readings in a range, the oldest first.
@@ -50,7 +50,7 @@ class SourceMaintenance:
 
     def delete(self, source: str) -> None:
         """Remove a source with everything that is stored of it."""
-        with self._whole_source:
+        with self._source_lock.here, self._source_lock.everywhere():
             while self.remove(source, TimeRange()):
                 pass
             self._database.change(_forget, source)
@@ -63,7 +63,7 @@ class SourceMaintenance:
             RenameUnderWay: A rename of the source to another name has begun and not ended.
         """
         change = self._database.change
-        with self._whole_source:
+        with self._source_lock.here, self._source_lock.everywhere():
             change(_begin_rename, self._database, source, name)
             while change(_move_rollups, source, name):
                 pass
@@ -86,7 +86,7 @@ class SourceMaintenance:
             RenameUnderWay: One of them is being renamed.
         """
         change = self._database.change
-        with self._whole_source:
+        with self._source_lock.here, self._source_lock.everywhere():
             change(_check_merge, source, into)
             while change(_move_and_mark, self._database, source, into):
                 pass

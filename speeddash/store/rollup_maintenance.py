@@ -1,6 +1,5 @@
 """Keeps rollups valid: finds dirty hours, computes them from their readings, and removes old readings whose rollups stay."""
 
-import threading
 from collections.abc import Callable, Collection, Sequence
 from functools import reduce
 
@@ -8,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
 
 from speeddash.segment import Segment, merge
 from speeddash.store.database import ROWS_PER_STATEMENT, Database
+from speeddash.store.leases import SourceLock
 from speeddash.store.maintenance import remove_oldest
 from speeddash.store.rollups import minutes_of
 from speeddash.store.sources import settings
@@ -20,9 +20,9 @@ from speeddash.timerange import EVER_US, HOUR_US, MINUTE_US, TimeRange, hour_of
 class RollupMaintenance:
     """Marks and computes rollups. Any thread or greenlet may call it."""
 
-    def __init__(self, database: Database, whole_source: threading.Lock) -> None:
+    def __init__(self, database: Database, source_lock: SourceLock) -> None:
         self._database = database
-        self._whole_source = whole_source
+        self._source_lock = source_lock
 
     def dirty_hours(self, *, grace_s: float = GRACE_PERIOD_S, limit: int) -> list[Hour]:
         """Return hours that got or lost readings since they were rolled up, whose mark is older than `grace_s`."""
@@ -62,7 +62,7 @@ class RollupMaintenance:
             grace_s: The mark of the hour is removed if it is older.
             before: Called first, with source and hour. If it raises, the mark stays.
         """
-        with self._whole_source:
+        with self._source_lock.here:
             if before:
                 before(source, hour_us)
             missing, minutes = self._database.ask(_compute, source, hour_us)

@@ -79,6 +79,12 @@ CREATE TABLE IF NOT EXISTS speed_node (
     PRIMARY KEY (node)
 ) STRICT, WITHOUT ROWID
 """,
+    """
+CREATE TABLE IF NOT EXISTS speed_lease (
+    name TEXT NOT NULL, node TEXT NOT NULL, term INTEGER NOT NULL, expires_us INTEGER NOT NULL,
+    PRIMARY KEY (name)
+) STRICT, WITHOUT ROWID
+""",
     "CREATE INDEX IF NOT EXISTS speed_event_delivery ON speed_event (tell, ongoing, try_us)",
 )
 #: A reading has 4 variables; SQLite takes 32,766 per statement.

@@ -1,6 +1,5 @@
 """The store: one database, and the objects that read and write it, by noun."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, Self, TypeVar
@@ -9,6 +8,7 @@ from sqlalchemy import Connection
 
 from speeddash.store.database import Durability
 from speeddash.store.events import Events
+from speeddash.store.leases import Leases, SourceLock
 from speeddash.store.maintenance import SourceMaintenance
 from speeddash.store.nodes import Nodes
 from speeddash.store.readings import Readings
@@ -48,28 +48,30 @@ class Store(Queries):
         writer: Stores readings; for one thread or greenlet at a time.
         events: Events above limits, and their deliveries.
         nodes: The servers that use the database together.
+        leases: What one of them at a time may do.
+        source_lock: Protects a source that is being changed as a whole.
         trip_notes: Names, notes and tags of trips.
         rollup_maintenance: Marks and computes rollups.
         source_maintenance: Removes and renames.
     """
 
-    def __init__(self, database: WritableDatabase, whole_source: "threading.Lock | None" = None) -> None:
+    def __init__(self, database: WritableDatabase, source_lock: SourceLock | None = None) -> None:
         """Wrap a database, without connecting.
 
         Args:
             database: Its connections.
-            whole_source: Held while a source is renamed or deleted, and while an hour is rolled up, so that neither sees half of the
-                other's work; None creates one.
+            source_lock: Protects a source that is being changed as a whole; None creates one.
         """
         super().__init__(database)
         self.database = database
-        self._whole_source = whole_source or threading.Lock()
+        self.source_lock = source_lock or SourceLock()
         self.writer = ReadingWriter(database)
         self.events = Events(database)
         self.nodes = Nodes(database)
+        self.leases = Leases(database)
         self.trip_notes = TripNotes(database)
-        self.rollup_maintenance = RollupMaintenance(database, self._whole_source)
-        self.source_maintenance = SourceMaintenance(database, self._whole_source)
+        self.rollup_maintenance = RollupMaintenance(database, self.source_lock)
+        self.source_maintenance = SourceMaintenance(database, self.source_lock)
 
     @property
     def shown_url(self) -> str:
@@ -78,7 +80,7 @@ class Store(Queries):
 
     def with_own_connections(self) -> Self:
         """Return the same store with a connection pool of its own, which requests cannot use up."""
-        return type(self)(self.database.with_own_connections(), self._whole_source)
+        return type(self)(self.database.with_own_connections(), self.source_lock)
 
     @contextmanager
     def snapshot(self) -> Iterator[Queries]:

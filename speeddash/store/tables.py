@@ -98,9 +98,19 @@ speed_node: Final = table(
     column("committed", BigInteger),
     column("expires_us", BigInteger),
 )
+#: What one server at a time may do; see `store.leases`.
+speed_lease: Final = table(
+    "speed_lease",
+    column("name", String),
+    column("node", String),
+    column("term", BigInteger),
+    column("expires_us", BigInteger),
+)
 #: Versions of the schema that were applied; see `store.migrations`.
 speed_schema: Final = table("speed_schema", column("version", Integer))
-TABLES: Final = (speed_data, speed_rollup, speed_dirty, speed_source, speed_event, speed_trip, speed_node, speed_schema)
+TABLES: Final = (
+    speed_data, speed_rollup, speed_dirty, speed_source, speed_event, speed_trip, speed_node, speed_lease, speed_schema,
+)  # fmt: skip
 
 
 class Micros(FunctionElement[int]):

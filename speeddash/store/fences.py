@@ -1,0 +1,69 @@
+"""Conditions that every change of a piece of work must meet: it still has the lease that protects it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, select, update
+
+from speeddash.errors import LeaseLost
+from speeddash.store.tables import speed_lease
+
+#: Held by the server that rolls up, checks limits and delivers events.
+BACKGROUND: Final = "background"
+#: Held while a source is renamed, merged, deleted or limited.
+SOURCES: Final = "sources"
+
+
+class Fence(NamedTuple):
+    """A lease as it was when the work began.
+
+    Attributes:
+        name: `BACKGROUND` or `SOURCES`.
+        node: The server that held it.
+        term: Its term.
+    """
+
+    name: str
+    node: str
+    term: int
+
+    def check(self, connection: Connection) -> None:
+        """Keep the lease from being taken until the transaction ends.
+
+        A change of a source also raises the term of the background work, so that what that has read before is not written after.
+
+        Raises:
+            LeaseLost: Another server has it, or has changed a source meanwhile.
+        """
+        lease = speed_lease.c
+        mine = (lease.name == self.name, lease.node == self.node, lease.term == self.term)
+        if connection.execute(select(lease.term).where(*mine).with_for_update(read=True)).scalar() is None:
+            raise LeaseLost(self.name)
+        if self.name == SOURCES:
+            connection.execute(update(speed_lease).where(lease.name == BACKGROUND).values(term=lease.term + 1))
+
+
+_fence: ContextVar[Fence | None] = ContextVar("fence", default=None)
+
+
+@contextmanager
+def fenced(fence: Fence) -> Iterator[None]:
+    """Let every change of this thread or greenlet meet a condition within the block, and no other one."""
+    token = _fence.set(fence)
+    try:
+        yield
+    finally:
+        _fence.reset(token)
+
+
+def check_fence(connection: Connection) -> None:
+    """Check the condition of the current thread or greenlet; without one no statement is executed.
+
+    Raises:
+        LeaseLost: Nothing may be written.
+    """
+    fence = _fence.get()
+    if fence is not None:
+        fence.check(connection)

@@ -1,0 +1,113 @@
+"""One server of several does a piece of work, and what another one wrote too late is refused."""
+
+import threading
+
+import pytest
+from sqlalchemy import update
+
+from speeddash.errors import LeaseLost, StoreUnavailable
+from speeddash.reading import Reading
+from speeddash.store import leases, open_store
+from speeddash.store.fences import BACKGROUND, SOURCES, Fence, fenced
+from speeddash.store.nodes import NodeRow
+from speeddash.store.tables import speed_lease, speed_node
+
+AT_US = 1_800_000_000_000_000
+
+
+def expire(store, table=speed_lease):
+    store.database.change(lambda connection: connection.execute(update(table).values(expires_us=0)))
+
+
+def write(store, name="x"):
+    store.source_maintenance.set_display_name("car", name)
+
+
+def test_lease_is_held_by_one_and_passes_when_it_expires(store):
+    assert store.leases.take("work", "a") == 1
+    assert store.leases.take("work", "b") is None
+    assert store.leases.take("work", "a") == 1  # renewed
+    expire(store)
+    assert store.leases.take("work", "b") == 2
+    assert store.leases.take("work", "a") is None
+
+
+def test_released_lease_passes_at_once(store):
+    store.leases.take("work", "a")
+    store.leases.release("work", "b")  # not its own
+    assert store.leases.take("work", "b") is None
+    store.leases.release("work", "a")
+    assert store.leases.take("work", "b") == 2
+
+
+def test_what_a_holder_writes_after_its_lease_passed_is_refused(store):
+    term = store.leases.take(BACKGROUND, "a")
+    with fenced(Fence(BACKGROUND, "a", term)):
+        write(store, "in time")
+        expire(store)
+        write(store, "still its own")  # nobody else has taken it
+    store.leases.take(BACKGROUND, "b")
+    with fenced(Fence(BACKGROUND, "a", term)), pytest.raises(LeaseLost):
+        write(store, "too late")
+    assert store.sources.settings("car").display_name == "still its own"
+
+
+def test_change_of_a_source_refuses_background_work_that_began_before(store):
+    term = store.leases.take(BACKGROUND, "a")
+    store.source_lock.share(store.leases, "b")
+    store.source_maintenance.delete("car")
+    with fenced(Fence(BACKGROUND, "a", term)), pytest.raises(LeaseLost):
+        write(store)
+    new = store.leases.take(BACKGROUND, "a")
+    assert new > term
+    with fenced(Fence(BACKGROUND, "a", new)):
+        write(store)
+
+
+def test_two_servers_change_a_source_one_after_the_other(database_url, store):
+    other = open_store(database_url)
+    store.source_lock.share(store.leases, "a")
+    other.source_lock.share(other.leases, "b")
+    store.writer.insert(store.writer.encode([Reading("car", AT_US + n, n, 1.0) for n in range(3000)]))
+    outcomes = []
+
+    def rename(of, name):
+        try:
+            of.source_maintenance.rename("car", name)
+            outcomes.append(name)
+        except Exception as problem:
+            outcomes.append(type(problem).__name__)
+
+    threads = [threading.Thread(target=rename, args=each) for each in ((store, "bike"), (other, "boat"))]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    names = {each.source for each in store.sources.select(after=None, limit=10)}
+    assert len(names) == 1, (
+        names,
+        outcomes,
+    )  # all of it has one name: one rename, then the other found nothing, or failed
+    (name,) = names
+    assert len(store.readings.select(source=name, limit=10_000)) == 3000
+    other.close()
+
+
+def test_source_that_another_server_changes_for_too_long_may_be_changed_later(store, monkeypatch):
+    monkeypatch.setattr(leases, "WAIT_S", 0.3)
+    store.leases.take(SOURCES, "a")
+    store.source_lock.share(store.leases, "b")
+    with pytest.raises(StoreUnavailable, match="another server is changing a source"):
+        store.source_maintenance.delete("car")
+
+
+def test_servers_are_known_until_they_leave_or_say_nothing(store):
+    store.nodes.beat(NodeRow("a", "http://a", 1))
+    store.nodes.beat(NodeRow("b", "http://b", 2))
+    store.nodes.beat(NodeRow("b", "http://b", 3))
+    assert store.nodes.others("a") == [NodeRow("b", "http://b", 3)]
+    store.nodes.leave("b")
+    assert store.nodes.others("a") == []
+    assert store.nodes.others("b") == [NodeRow("a", "http://a", 1)]
+    expire(store, speed_node)
+    assert store.nodes.others("b") == []

@@ -9,6 +9,7 @@ from speeddash.api import Api
 from speeddash.auth.access import Access
 from speeddash.auth.guard import Guard
 from speeddash.cluster.node import Node
+from speeddash.cluster.peers import Peers
 from speeddash.history.history import History
 from speeddash.history.worker import RollupWorker
 from speeddash.live.connections import Connections
@@ -25,6 +26,8 @@ from speeddash.store import Store, open_store
 #: Longest times of a stop: for the answers of sockets, then for the last commit.
 DRAIN_S = 0.8
 FLUSH_S = 0.4
+#: Time for the way to another server and back, beside its commit.
+ANSWER_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,10 @@ def create_app(settings: Settings) -> SpeedDash:
     sock = SenderSockets(settings, ingest, connections, rates).register(server)
     WatcherSockets(feed, connections).register(sock)
     metrics = Metrics(ingest, connections, feed, rollups, alerts, node)
-    Api(settings, store, background, history, ingest, connections, alerts, metrics, rates).register(server)
+    peers = _peers(settings, store, node)
+    if peers:
+        connections.prefix = peers.prefix
+    Api(settings, store, background, history, ingest, connections, alerts, metrics, rates, peers).register(server)
     page = Page(store, history, alerts.limits)
     guard.allow_scripts(page.register(server))
     return SpeedDash(settings, server, store, background, ingest, connections, rollups, alerts, page, node)
@@ -115,3 +121,10 @@ def _node(settings: Settings, store: Store, feed: Feed, ingest: Ingest) -> Node 
     node = Node(store, feed, settings.node_url, bus_url, secret, lambda: ingest.durability is not None)
     ingest.announce = node.announce
     return node
+
+
+def _peers(settings: Settings, store: Store, node: Node | None) -> Peers | None:
+    if node is None or settings.token is None:
+        return None
+    # A server that waits for its commit answers 503 by itself.
+    return Peers(store, node.id, settings.token.get_secret_value(), settings.store_timeout_s + ANSWER_S)

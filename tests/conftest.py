@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
 from speeddash.store import Store, open_store
+from tests.hook import Hook
 from tests.mariadb import MariaDB, private_mariadb
 from tests.mysql import MySQL, private_mysql
 from tests.running import RunningServer
@@ -113,6 +114,13 @@ def page_server(mariadb: MariaDB) -> Iterator[RunningServer]:
     running = RunningServer(mariadb.create("page"))
     yield running
     running.stop()
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    hook = Hook()
+    yield hook
+    hook.close()
 
 
 CONTEXT_OPTIONS = {

@@ -55,7 +55,7 @@ class RunningServer:
             **{name: value for name, value in os.environ.items() if not name.startswith(hidden)},
             "SPEEDDASH_DATABASE_URL": database_url,
             "SPEEDDASH_PORT": str(self.port),
-            **settings,
+            **{name: value.replace("{port}", str(self.port)) for name, value in settings.items()},
         }
         self.start(wait_ready=wait_ready)
 

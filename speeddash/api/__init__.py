@@ -19,6 +19,7 @@ from speeddash.api.schemas import PROBLEM, Problem
 from speeddash.api.sources import SourcesApi
 from speeddash.api.trips import TripsApi
 from speeddash.auth.access import FOREIGN_SOURCE, Permission, allow, allow_all
+from speeddash.cluster.peers import Peers
 from speeddash.errors import InvalidInput, MergeRefused, NotStored, RenameUnderWay, SourceTaken, StoreError
 from speeddash.files import shipped
 from speeddash.history.history import History
@@ -55,6 +56,7 @@ class Api:
         alerts: Alerts,
         metrics: Metrics,
         rates: RateLimits,
+        peers: Peers | None,
     ) -> None:
         self._settings = settings
         self._ingest = ingest
@@ -62,8 +64,8 @@ class Api:
         self._registry = CollectorRegistry()
         self._registry.register(metrics)
         self._parts = (
-            ReadingsApi(settings, store, ingest, connections, rates),
-            SourcesApi(store, connections, alerts.limits),
+            ReadingsApi(settings, store, ingest, connections, rates, peers),
+            SourcesApi(store, connections, alerts.limits, peers),
             HistoryApi(history, store),
             TripsApi(history),
             FilesApi(settings, store, ingest, rates),

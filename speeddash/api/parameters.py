@@ -126,6 +126,12 @@ class Page(Query):
     limit: Limit
 
 
+class ConnectionsQuery(Page):
+    """One page of the connected senders."""
+
+    local: bool = Field(False, description="Only those of this server, where several use one database.")
+
+
 class Range(Query):
     """A range of time, open where an end is not given."""
 

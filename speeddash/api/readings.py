@@ -1,15 +1,19 @@
 """Endpoints of single readings, and of connections."""
 
 import json
+import logging
 import time
+from typing import Any
 
+import requests
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 from simple_websocket import ConnectionClosed
 
-from speeddash.api.parameters import Page, ReadingsQuery, SourceOnly, SourceRange, encode_cursor
+from speeddash.api.parameters import ConnectionsQuery, ReadingsQuery, SourceOnly, SourceRange, encode_cursor
 from speeddash.api.schemas import ConnectionsOut, Readings, ReadingsIn, Removed, SendIn, Sent, Stored
 from speeddash.auth.access import Permission, allow, current_role
+from speeddash.cluster.peers import Peers
 from speeddash.errors import InvalidInput
 from speeddash.live.connections import Connections
 from speeddash.live.ingest import Ingest
@@ -20,6 +24,10 @@ from speeddash.reading import Reading, decode, parse_frame, parse_reading, rfc33
 from speeddash.settings import Settings
 from speeddash.store import Store
 
+log = logging.getLogger(__name__)
+
+NO_CONNECTION = "there is no such connection; GET /api/v1/connections lists those open"
+AGAIN = "Sending it again with the same timestamp and seq is safe"
 #: Source of readings over HTTP that name none.
 HTTP_SOURCE = "http"
 TAGS = [Tag(name="readings", description="Single readings, and the connections they may be sent to.")]
@@ -29,13 +37,20 @@ class ReadingsApi:
     """Endpoints of single readings."""
 
     def __init__(
-        self, settings: Settings, store: Store, ingest: Ingest, connections: Connections, rates: RateLimits
+        self,
+        settings: Settings,
+        store: Store,
+        ingest: Ingest,
+        connections: Connections,
+        rates: RateLimits,
+        peers: Peers | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._ingest = ingest
         self._connections = connections
         self._rates = rates
+        self._peers = peers
 
     def register(self, api: APIBlueprint) -> None:
         """Add the endpoints."""
@@ -49,14 +64,17 @@ class ReadingsApi:
             allow(Permission.ADMIN, self.remove_readings)
         )
 
-    def list_connections(self, query: Page) -> Response:
+    def list_connections(self, query: ConnectionsQuery) -> Response:
         """The connected senders, the oldest first."""
-        return jsonify(
-            connections=[
-                {"id": each.id, "source": each.source, "opened_at": rfc3339(each.opened_us), "readings": each.readings}
-                for each in self._connections.all()[: query.limit]
-            ]
-        )
+        found: list[dict[str, Any]] = [
+            {"id": each.id, "source": each.source, "opened_at": rfc3339(each.opened_us), "readings": each.readings}
+            for each in self._connections.all()[: query.limit]
+        ]
+        if self._peers is None or query.local:
+            return jsonify(connections=found)
+        elsewhere, missing = self._peers.connections()
+        found = sorted(found + elsewhere, key=lambda each: each["opened_at"])
+        return jsonify(connections=found[: query.limit], missing=missing)
 
     def send(self, body: SendIn) -> Response:  # noqa: ARG002 - it documents what `json_text` reads
         """Store a reading and send it to one connection."""
@@ -65,7 +83,7 @@ class ReadingsApi:
             raise InvalidInput("bad_connection_id", "the body must be an object with a connection_id")
         connection = self._connections.get(sent["connection_id"])
         if connection is None:
-            return problem(404, "there is no such connection; GET /api/v1/connections lists those open")
+            return self._send_elsewhere(sent["connection_id"]) or problem(404, NO_CONNECTION)
         reading = parse_reading(sent, connection.source, _now_us(), self._ingest.seqs, self._settings.max_speed_kmh)
         self._commit([reading])
         try:
@@ -110,6 +128,21 @@ class ReadingsApi:
         while removed := self._store.source_maintenance.remove(query.source, query.time):
             count += removed
         return jsonify(removed=count)
+
+    def _send_elsewhere(self, connection_id: str) -> Response | None:
+        """Let the server that holds a connection store and send; return its answer, or None if no server holds it."""
+        if self._peers is None or connection_id.startswith(self._peers.prefix):
+            return None
+        try:
+            answer = self._peers.send(connection_id, json_text())
+        except requests.RequestException as failure:
+            log.warning("the server of a connection did not answer: %s", type(failure).__name__)
+            return problem(
+                503, "the server that holds the connection did not answer; the reading may be stored. " + AGAIN
+            )
+        if answer is None:
+            return None
+        return Response(answer.content, answer.status_code, content_type=answer.headers.get("Content-Type"))
 
     def _commit(self, readings: list[Reading]) -> None:
         refused = self._ingest.commit([readings], self._settings.store_timeout_s)

@@ -118,9 +118,10 @@ class ConnectionOut(BaseModel):
 
 
 class ConnectionsOut(BaseModel):
-    """The senders that are connected."""
+    """The senders that are connected; `missing` names servers that did not answer, where several use one database."""
 
     connections: list[ConnectionOut]
+    missing: list[str] | None = None
 
 
 class SourceOut(BaseModel):

@@ -12,6 +12,7 @@ from speeddash.api.parameters import SourcePath, SourcesQuery
 from speeddash.api.readings import json_text
 from speeddash.api.schemas import SourceIn, SourcesOut, SourceWhole
 from speeddash.auth.access import Permission, allow
+from speeddash.cluster.peers import Peers
 from speeddash.errors import InvalidInput
 from speeddash.live.connections import Connections
 from speeddash.problem import problem
@@ -25,9 +26,10 @@ TAGS = [Tag(name="sources", description="Names and limits of sources.")]
 class SourcesApi:
     """Endpoints of sources."""
 
-    def __init__(self, store: Store, connections: Connections, limits: Limits) -> None:
+    def __init__(self, store: Store, connections: Connections, limits: Limits, peers: Peers | None = None) -> None:
         self._store = store
         self._connections = connections
+        self._peers = peers
         self._limits = limits
 
     def register(self, api: APIBlueprint) -> None:
@@ -46,7 +48,7 @@ class SourcesApi:
     def list_sources(self, query: SourcesQuery) -> Response:
         """The sources that have readings, by name. `after` continues after a name."""
         spans = self._store.sources.select(after=query.after, limit=query.limit)
-        connected = Counter(each.source for each in self._connections.all())
+        connected = self._connected()
         return jsonify(
             sources=[
                 {
@@ -95,6 +97,11 @@ class SourcesApi:
         self._store.source_maintenance.delete(path.source)
         return Response(status=204)
 
+    def _connected(self) -> Counter[str]:
+        """Return the number of connections of each source, at all servers."""
+        here = Counter(each.source for each in self._connections.all())
+        return here + self._peers.counts() if self._peers else here
+
     def _whole(self, source: str) -> dict[str, Any]:
         span = self._store.sources.span(source)
         settings = self._store.sources.settings(source)
@@ -102,7 +109,7 @@ class SourcesApi:
             "source": source,
             "first": rfc3339(span.first_us) if span else None,
             "last": rfc3339(span.last_us) if span else None,
-            "connections": sum(each.source == source for each in self._connections.all()),
+            "connections": self._connected()[source],
             "limit_kmh": settings.limit_kmh,
             "display_name": settings.display_name,
         }

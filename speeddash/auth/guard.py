@@ -44,6 +44,7 @@ class Guard:
             settings.host.lower(),
             socket.gethostname().lower(),
             *(urlsplit(each).hostname for each in self._origins),
+            urlsplit(settings.node_url or "").hostname,
         }
         self._policy = POLICY.format(scripts="")
 

@@ -46,10 +46,12 @@ class Connections:
 
     Attributes:
         watchers: Sockets of watchers, and the address of each.
+        prefix: Beginning of every id; several servers have different ones.
     """
 
     def __init__(self) -> None:
         self.watchers: dict[ServerSocket, str] = {}
+        self.prefix = ""
         self._by_id: dict[str, Connection] = {}
         self._by_network: Counter[str] = Counter()
         self._closed = 0

@@ -90,7 +90,7 @@ class SenderSockets:
 
     def serve(self, socket: ServerSocket) -> None:
         """Echo one sender's frames after their commit until either side closes."""
-        identity = secrets.token_hex(8)
+        identity = self._connections.prefix + secrets.token_hex(8)
         role = current_role()
         address = request.remote_addr or ""
         source = request.args.get("source") or role.source or identity

@@ -1,8 +1,6 @@
 """Limits: events found from readings, stored, and delivered once to a webhook that may be down."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
@@ -19,41 +17,6 @@ from tests.running import wait_for
 
 EVER = 2**60
 NOW = START + 3 * HOUR_US
-
-
-class Hook:
-    """A web server that takes events, or not."""
-
-    def __init__(self):
-        self.got, self.answers = [], []
-        hook = self
-
-        class Taker(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.got.append(json.loads(body))
-                self.send_response(hook.answers.pop(0) if hook.answers else 200)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?key=secret"
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-
-@pytest.fixture
-def hook():
-    hook = Hook()
-    yield hook
-    hook.close()
 
 
 def events(store):

@@ -114,17 +114,18 @@ def create_app(settings: Settings) -> SpeedDash:
 
 
 def _node(settings: Settings, store: Store, feed: Feed, ingest: Ingest) -> Node | None:
-    if settings.node_url is None or settings.token is None:
+    if settings.node_url is None:
         return None
     bus_url = settings.bus_url.get_secret_value() if settings.bus_url else None
-    secret = settings.token.get_secret_value()
-    node = Node(store, feed, settings.node_url, bus_url, secret, lambda: ingest.durability is not None)
+    node = Node(store, feed, settings.node_url, bus_url, _token(settings), lambda: ingest.durability is not None)
     ingest.announce = node.announce
     return node
 
 
 def _peers(settings: Settings, store: Store, node: Node | None) -> Peers | None:
-    if node is None or settings.token is None:
-        return None
     # A server that waits for its commit answers 503 by itself.
-    return Peers(store, node.id, settings.token.get_secret_value(), settings.store_timeout_s + ANSWER_S)
+    return Peers(store, node.id, _token(settings), settings.store_timeout_s + ANSWER_S) if node else None
+
+
+def _token(settings: Settings) -> str:
+    return settings.token.get_secret_value() if settings.token else ""

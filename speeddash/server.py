@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -23,10 +24,12 @@ from speeddash.network.address import ip_of, parts_of
 from speeddash.network.http import Server
 from speeddash.settings import Settings
 from speeddash.store.primary import hosts_of
+from speeddash.supervisor import bound, inherited, supervise
 
 #: How long the start waits for the database before it serves without it.
 FIRST_TRY_S = 1.5
 BACKLOG = 4096
+PARENT_CHECK_S = 1.0
 #: Connections accepted above the limits of sockets, so that clients get an HTTP error and other requests are served.
 EXTRA_CONNECTIONS = 100
 #: A WebSocket duplicates the file descriptor of its request.
@@ -49,21 +52,36 @@ log = logging.getLogger(__name__)
     help="sqlite:///FILE or mysql://USER:PASSWORD@HOST:3306/DATABASE, also with several hosts, HOST,HOST:3307. "
     "[SPEEDDASH_DATABASE_URL; default sqlite:///speeddash.db]",
 )
-def main(host: str | None, port: str | None, database_url: str | None) -> None:
+@click.option(
+    "--workers", help="Processes that serve the port together, with MySQL or MariaDB. [SPEEDDASH_WORKERS; default 1]"
+)
+@click.option("--worker", hidden=True)  # the sockets of one of several workers
+@click.option("--shows", hidden=True, default="addresses")
+def main(
+    host: str | None, port: str | None, database_url: str | None, workers: str | None, worker: str | None, shows: str
+) -> None:
     """Serve SpeedDash: the page, the WebSocket and the REST interface, on one port."""
     log_to_console()
     try:
         _hide_password(database_url)
-        settings = Settings.load(host=host, port=port, database_url=database_url)
+        settings = Settings.load(host=host, port=None if worker else port, database_url=database_url, workers=workers)
         made = None
         if settings.token is None and not _is_loopback(settings.host):
             # A server that other machines can reach needs a token.
             made = secrets.token_urlsafe(24)
             settings = settings.model_copy(update={"token": SecretStr(made)})
+        if settings.workers > 1:
+            listener = _bind(settings.host, settings.port, reuse=True)
+            _exit(supervise(settings, listener, "token" if made else shows))
         app = create_app(settings)
     except SettingsError as wrong:
         _fail(str(wrong))
-    serve(app, _listen(settings.host, settings.port), made)
+    listeners = inherited(worker) if worker else [_bind(settings.host, settings.port)]
+    for each in listeners:
+        each.listen(BACKLOG)
+    if shows == "token" and settings.token:
+        made = settings.token.get_secret_value()
+    serve(app, listeners, made, quiet=shows == "quiet", parent=os.getppid() if worker else None)
 
 
 def wsgi() -> Flask:
@@ -79,41 +97,60 @@ def wsgi() -> Flask:
     return app.server
 
 
-def serve(app: SpeedDash, listener: socket.socket, made_token: str | None) -> None:
+def serve(
+    app: SpeedDash, listeners: Sequence[socket.socket], made_token: str | None, *, quiet: bool, parent: int | None
+) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
         app: Not started yet.
-        listener: Bound and listening.
+        listeners: Bound and listening; the address of the first one is printed.
         made_token: Token created for this run, which the printed address contains; None if one is set.
+        quiet: Print no addresses.
+        parent: Process without which this one ends too; None without one.
     """
     max_connections = _raise_file_limit(app.settings) + EXTRA_CONNECTIONS
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stopping.set)
+    if parent:
+        gevent.spawn(_stop_with, parent, stopping)
     max_per_network = None if app.settings.proxies else app.settings.max_address_connections + EXTRA_CONNECTIONS
-    http = Server(
-        listener,
-        app.server,
-        log,
-        timeout_s=app.settings.request_timeout_s,
-        max_connections=max_connections,
-        max_per_network=max_per_network,
-    )
-    http.start()
+    servers = [
+        Server(
+            listener,
+            app.server,
+            log,
+            timeout_s=app.settings.request_timeout_s,
+            max_connections=max_connections,
+            max_per_network=max_per_network,
+        )
+        for listener in listeners
+    ]
+    for each in servers:
+        each.start()
     app.start()
     app.ingest.tried.wait(FIRST_TRY_S)
     if isinstance(app.ingest.problem, StoreMisconfigured):
         _fail(f"the database cannot be used: {app.ingest.problem}")
-    _print_addresses(app, listener.getsockname()[1], f"?token={made_token}" if made_token else "")
+    if not quiet:
+        _print_addresses(app, listeners[0].getsockname()[1], f"?token={made_token}" if made_token else "")
     _configure_gc()
     stopping.wait()
-    http.close()
+    for each in servers:
+        each.close()
     app.stop()
     if app.ingest.stuck:
         # Closing would wait for the database. Readings that the writer holds have no echo, so their senders send them again.
         _exit(0)
     app.close()
+
+
+def _stop_with(parent: int, stopping: Event) -> None:
+    """Stop when the process that started this one is gone."""
+    while os.getppid() == parent:
+        gevent.sleep(PARENT_CHECK_S)
+    stopping.set()
 
 
 def _hide_password(database_url: str | None) -> None:
@@ -130,23 +167,16 @@ def _is_loopback(host: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
-        return False  # `_listen` reports the error
+        return False  # `_bind` reports the error
     addresses = [ip_of(str(address[0])) for *_, address in found]
     return all(address is not None and address.is_loopback for address in addresses)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, *, reuse: bool = False) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
+        return bound(None, host, port, reuse=reuse)
     except OSError as wrong:
         _fail(f"cannot listen on {host} port {port}: {(wrong.strerror or str(wrong)).lower()}")
-    return listener
 
 
 def _print_addresses(app: SpeedDash, port: int, query: str) -> None:

@@ -30,6 +30,13 @@ class Settings(BaseSettings):
         description="Address to listen on; the default accepts connections from this machine alone",
     )
     port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free port")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that serve the port together, with MySQL or MariaDB. `SPEEDDASH_NODE_URL` is the address of the first of "
+        "them then, and the others get the ports after it; by default they get free ports of this machine",
+    )
     database_url: SecretStr = Field(
         SecretStr("sqlite:///speeddash.db"),
         description="Database that stores the readings: `sqlite:///FILE` or `mysql://USER:PASSWORD@HOST:3306/DATABASE`. Of several hosts, "
@@ -219,14 +226,14 @@ class Settings(BaseSettings):
     def _check_node(self) -> None:
         """Reject settings of several servers that cannot work."""
         if self.node_url is None:
-            if self.bus_url is not None:
+            if self.bus_url is not None and self.workers == 1:
                 raise SettingsError(
                     PREFIX + "BUS_URL", f"set {PREFIX}NODE_URL too: the address at which other servers reach this one"
                 )
             return
         if self.database_url.get_secret_value().startswith("sqlite"):
             raise SettingsError(PREFIX + "NODE_URL", "several servers need MySQL or MariaDB; an SQLite file is for one")
-        if self.token is None:
+        if self.token is None and urlsplit(self.node_url).hostname != "127.0.0.1":
             raise SettingsError(PREFIX + "NODE_URL", f"set {PREFIX}TOKEN too, the same on all servers")
 
     def _check_tokens(self) -> None:

@@ -52,3 +52,26 @@ def test_documentation_lists_every_setting_with_its_default():
         default = field.default.get_secret_value() if name == "database_url" else field.default
         shown = f"{default:g}" if isinstance(default, float) else str(default)
         assert f"| `{shown}` |" in listed[PREFIX + name.upper()]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"BUS_URL": "redis://127.0.0.1"}, "SPEEDDASH_BUS_URL: set SPEEDDASH_NODE_URL too"),
+        ({"NODE_URL": "http://10.0.0.1:8765"}, "SPEEDDASH_NODE_URL: several servers need MySQL or MariaDB"),
+        (
+            {"NODE_URL": "http://10.0.0.1:8765", "DATABASE_URL": "mysql://u:p@db/speed"},
+            "SPEEDDASH_NODE_URL: set SPEEDDASH_TOKEN too",
+        ),
+        (
+            {"NODE_URL": "10.0.0.1:8765", "DATABASE_URL": "mysql://u:p@db/speed"},
+            "SPEEDDASH_NODE_URL: must be an address",
+        ),
+    ],
+)
+def test_settings_of_several_servers_that_cannot_work_are_refused(monkeypatch, settings, error):
+    for name, value in settings.items():
+        monkeypatch.setenv(f"SPEEDDASH_{name}", value)
+    with pytest.raises(SettingsError) as problem:
+        Settings.load()
+    assert str(problem.value).startswith(error)

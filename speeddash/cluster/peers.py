@@ -34,12 +34,12 @@ class Peers:
         Args:
             store: Holds the table of servers.
             node: Name of this server.
-            token: Permits everything on all servers.
+            token: Permits everything on all servers; empty if they need none.
             send_s: Longest time that a server takes to answer `POST /send`.
         """
         self._store = store
         self._node = node
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._send_s = send_s
         # Protects what follows: of several callers one asks.
         self._lock = threading.Lock()

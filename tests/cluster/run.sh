@@ -1,23 +1,26 @@
 #!/usr/bin/env bash
-# Run the tests that need a real MySQL: of a replication group, and those of the store, the sockets and the REST interface again.
-# They need MySQL's current server in a folder, .mysql-test (700 MB), which is made from Debian unstable. For Debian and Ubuntu, as root,
-# after `bash tests/run.sh`, which installs the rest.
+# Run the tests of several servers: of a MySQL replication group, of several SpeedDash servers and workers with and without Redis; and those
+# of the store, the sockets and the REST interface again, on a real MySQL. They need Redis, and MySQL's current server in a folder,
+# .mysql-test (700 MB), which is made from Debian unstable. For Debian and Ubuntu, as root, after `bash tests/run.sh`, which installs the rest.
 #
 #   bash tests/cluster/run.sh              every fault, once or twice
 #   bash tests/cluster/run.sh ARGUMENT...  pytest with these arguments; `-m cluster --cycles 50` for the long run
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+if [ "$(id -u)" -ne 0 ]; then
+  echo "The tests of a cluster run MySQL in a root folder of its own, which needs root." >&2
+  exit 2
+fi
+missing=()
+command -v redis-server >/dev/null || missing+=(redis-server)
+command -v debootstrap >/dev/null || missing+=(debootstrap)
+if [ "${#missing[@]}" -gt 0 ]; then
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
 root=${SPEEDDASH_TEST_MYSQL:-.mysql-test}
 if [ ! -x "$root/usr/sbin/mysqld" ]; then
-  if [ "$(id -u)" -ne 0 ]; then
-    echo "The tests of a cluster run MySQL in a root folder of its own, which needs root." >&2
-    exit 2
-  fi
-  if ! command -v debootstrap >/dev/null; then
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
-  fi
   # From the mirror that this machine uses for its own packages.
   mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep '/debian/*$' | head -n 1)
   rm -rf "$root"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import dense, fanout, faults, history, ingest, latency, model, page, sockets, trips
+from benchmarks import cluster, dense, fanout, faults, history, ingest, latency, model, page, sockets, trips
 from benchmarks.report import Report, machine
 
 runs = click.option(
@@ -61,6 +61,17 @@ def fanout_command(runs: int, path: Path | None, only: str | None) -> None:
     """Thousands of watchers, beside a bare broadcast of Node."""
     report = Report("fanout: from a sender to all who watch", machine())
     fanout.run(report, runs, only)
+    _finish(report, path)
+
+
+@main.command("cluster")
+@runs
+@to_file
+@click.option("--seconds", type=click.FloatRange(1), default=4.0, show_default=True, help="Length of each measurement.")
+def cluster_command(runs: int, path: Path | None, seconds: float) -> None:
+    """Several processes on one database: what each reading costs, and its way to a watcher elsewhere."""
+    report = Report("cluster: 100 clients, readings echoed a second", machine())
+    cluster.run(report, runs, seconds)
     _finish(report, path)
 
 

@@ -80,7 +80,7 @@ class Metrics(Collector):
                 self._node.gaps,
             )
             if bus := self._node.bus:
-                yield GaugeMetricFamily("speeddash_bus_connected", "The bus answers", int(bus.connected))
+                yield GaugeMetricFamily("speeddash_bus_connected", "The bus answers", int(bus.connected is True))
                 yield CounterMetricFamily(
                     "speeddash_bus_dropped", "Readings not sent to other servers at once", bus.dropped
                 )

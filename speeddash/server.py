@@ -174,7 +174,7 @@ def _is_loopback(host: str) -> bool:
 
 def _bind(host: str, port: int, *, reuse: bool = False) -> socket.socket:
     try:
-        return bound(None, host, port, reuse=reuse)
+        return bound(host, port, reuse=reuse)
     except OSError as wrong:
         _fail(f"cannot listen on {host} port {port}: {(wrong.strerror or str(wrong)).lower()}")
 

@@ -38,6 +38,7 @@ class Worker:
 
     Attributes:
         url: Address at which the others reach it.
+        replaced: It is not the first process in its place.
     """
 
     def __init__(self, common: socket.socket, own: socket.socket, scheme_and_host: str, command: Sequence[str]) -> None:
@@ -47,6 +48,7 @@ class Worker:
         self._started = 0.0
         self._retry_s = FIRST_RETRY_S
         self._retry_at = 0.0
+        self.replaced = False
         self.url = f"{scheme_and_host}:{own.getsockname()[1]}"
 
     def start(self, env: dict[str, str], shows: str) -> None:
@@ -71,6 +73,7 @@ class Worker:
             log.warning("a worker ended (exit code %s); another one takes its place", self.ended())
         if now >= self._retry_at:
             self._retry_at = 0.0
+            self.replaced = True
             self.start(env, "quiet")
 
     def stop(self, number: int) -> None:
@@ -97,7 +100,7 @@ def supervise(settings: Settings, listener: socket.socket, shows: str) -> int:
     command = _command(sys.orig_argv)
     workers = []
     for number in range(settings.workers):
-        own = bound(listener.family if host == "127.0.0.1" else None, host, parts.port + number if parts.port else 0)
+        own = _own(host, parts.port + number if parts.port else 0)
         workers.append(Worker(_like(listener), own, shown, command))
     secret = {"SPEEDDASH_TOKEN": settings.token.get_secret_value()} if settings.token else {}
     env = os.environ | secret | {"SPEEDDASH_WORKERS": "1", "SPEEDDASH_PORT": str(listener.getsockname()[1])}
@@ -111,7 +114,7 @@ def supervise(settings: Settings, listener: socket.socket, shows: str) -> int:
         time.sleep(POLL_S)
         for worker in workers:
             ended = worker.ended()
-            if ended == WRONG:
+            if ended == WRONG and not worker.replaced:
                 code = WRONG
             elif ended is not None and not stopping:
                 worker.replace(env)
@@ -125,13 +128,13 @@ def check(settings: Settings) -> None:
         raise SettingsError(SETTING, "several workers need MySQL or MariaDB; an SQLite file is for one process")
 
 
-def bound(family: int | None, host: str, port: int, *, reuse: bool = False) -> socket.socket:
+def bound(host: str, port: int, *, reuse: bool = False) -> socket.socket:
     """Return a socket that is bound to an address.
 
     Raises:
         OSError: The address cannot be used.
     """
-    found = socket.getaddrinfo(host, port, family or 0, socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listener = socket.socket(*found[:3])
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if reuse:
@@ -140,10 +143,19 @@ def bound(family: int | None, host: str, port: int, *, reuse: bool = False) -> s
     return listener
 
 
+def _own(host: str, port: int) -> socket.socket:
+    """Return the socket at which the other workers reach one."""
+    try:
+        return bound(host, port)
+    except OSError as wrong:
+        why = (wrong.strerror or str(wrong)).lower()
+        raise SettingsError("SPEEDDASH_NODE_URL", f"cannot listen on {host} port {port}: {why}") from None
+
+
 def _like(listener: socket.socket) -> socket.socket:
     """Return another socket of the same port."""
     host, port, *_ = listener.getsockname()
-    return bound(listener.family, host, port, reuse=True)
+    return bound(host, port, reuse=True)
 
 
 def _command(words: Sequence[str]) -> list[str]:

@@ -33,7 +33,7 @@ class Bus:
 
     Attributes:
         dropped: Readings that were not sent.
-        connected: The last message was sent, or received, without an error.
+        connected: The last message was sent, or received, without an error; None before the first one.
     """
 
     def __init__(self, url: str, secret: str, node: str, receive: Callable[[str, int, list[Reading]], object]) -> None:
@@ -74,7 +74,7 @@ class Bus:
             threading.Thread(target=self._listen, name="bus-receiver", daemon=True),
         ]
         self.dropped = 0
-        self.connected = False
+        self.connected: bool | None = None
 
     def start(self) -> None:
         """Begin in the background."""
@@ -166,13 +166,13 @@ class Bus:
             self._receive(node, first, readings)
 
     def _failed(self, what: str, problem: Exception) -> None:
-        if self.connected:
+        if self.connected is not False:
             log.warning("%s, until the bus answers: %s", what, problem)
         self.connected = False
 
     def _worked(self) -> None:
-        if not self.connected:
-            log.info("the bus answers")
+        if self.connected is False:
+            log.warning("the bus answers again")
         self.connected = True
 
 

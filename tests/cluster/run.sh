@@ -14,6 +14,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
+command -v haproxy >/dev/null || missing+=(haproxy)
 command -v debootstrap >/dev/null || missing+=(debootstrap)
 if [ "${#missing[@]}" -gt 0 ]; then
   apt-get update -qq

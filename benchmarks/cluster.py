@@ -1,0 +1,156 @@
+"""What several processes cost: CPU time for each echoed reading, and the way from a sender at one process to a watcher at another."""
+
+import json
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from websockets.sync.client import connect
+
+from benchmarks import servers
+from benchmarks.load import Frames, throughput
+from benchmarks.progress import Progress
+from benchmarks.report import Report, Target
+from tests.cluster.bus import private_redis
+from tests.mariadb import MariaDB, free_port
+
+CLIENTS = 100
+WARM_UP_S = 1.0
+ALONE = "one process"
+NODE = "one process that knows of others"
+BUS = "the same, with the bus and a watcher at another"
+PACE = 1_000
+#: The clock of today as a speed, which is at most 2,000.
+OFFSET_S = time.time() - 1_000
+
+
+def run(report: Report, runs: int, seconds: float) -> None:
+    """Run everything `runs` times, one after the other.
+
+    Raises:
+        AssertionError: An echo was wrong, or rows in the database are not the readings echoed.
+    """
+    frames = Frames(9_000, 1)
+    with servers.mariadb() as database, private_redis() as bus:
+        for _ in range(runs):
+            _measure(report, database, frames, seconds, ALONE)
+            _measure(report, database, frames, seconds, NODE, SPEEDDASH_NODE_URL=_url(free_port()))
+            _beside_a_watcher(report, database, frames, seconds, bus.url)
+            for count in (2, 4):
+                _measure(
+                    report,
+                    database,
+                    frames,
+                    seconds,
+                    f"{count} workers",
+                    SPEEDDASH_WORKERS=str(count),
+                    SPEEDDASH_BUS_URL=bus.url,
+                )
+            _way(report, database, bus.url, seconds)
+    for name, other, at_least in ((NODE, ALONE, 0.97), (BUS, ALONE, 0.9)):
+        report.targets.append(Target(f"{name} against {other}", at_least=at_least, runs=report.ratios(name, other)))
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _measure(report: Report, database: MariaDB, frames: Frames, seconds: float, name: str, **settings: str) -> None:
+    with servers.speeddash(database.create("speeddash"), **settings) as (port, pid):
+        _load(report, database, frames, seconds, name, port, pid)
+
+
+def _load(report: Report, database: MariaDB, frames: Frames, seconds: float, name: str, port: int, pid: int) -> None:
+    """Measure the rate, and the CPU time of SpeedDash and of the database for each reading."""
+    time.sleep(1.5)  # until several workers listen, and know each other
+    before = [sum(map(servers.cpu_s, each)) for each in ((*_children(pid), pid), (database.process.pid,))]
+    progress = Progress(name, seconds + WARM_UP_S)
+    found = throughput(
+        port,
+        lambda at: f"/ws?source=car-{at}",
+        clients=CLIENTS,
+        in_flight=1,
+        frames=frames,
+        warm_up_s=WARM_UP_S,
+        seconds=seconds,
+        progress=progress,
+    )
+    progress.done()
+    after = [sum(map(servers.cpu_s, each)) for each in ((*_children(pid), pid), (database.process.pid,))]
+    if (stored := servers.rows(database, "speeddash")) != found.total:
+        raise AssertionError(f"{name}: {stored} rows for {found.total} readings echoed")
+    report.add(name, found.rate)
+    for what, begun, ended in zip(("SpeedDash", "MariaDB"), before, after, strict=True):
+        report.add(f"{name}, CPU µs a reading, {what}", 1e6 * (ended - begun) / found.total)
+
+
+def _beside_a_watcher(report: Report, database: MariaDB, frames: Frames, seconds: float, bus_url: str) -> None:
+    url = database.create("speeddash")
+    with ExitStack() as stack:
+        (port, pid), (other, _) = (
+            stack.enter_context(servers.speeddash(url, SPEEDDASH_NODE_URL=_url(free_port()), SPEEDDASH_BUS_URL=bus_url))
+            for _ in range(2)
+        )
+        watcher = Watcher(other, [f"car-{at}" for at in range(CLIENTS)])
+        _load(report, database, frames, seconds, BUS, port, pid)
+        watcher.end()
+
+
+def _way(report: Report, database: MariaDB, bus_url: str, seconds: float) -> None:
+    """From the echo of a source with `PACE` readings a second at one process to a watcher at another."""
+    url = database.create("speeddash")
+    with ExitStack() as stack:
+        (first, _), (second, _) = (
+            stack.enter_context(servers.speeddash(url, SPEEDDASH_NODE_URL=_url(free_port()), SPEEDDASH_BUS_URL=bus_url))
+            for _ in range(2)
+        )
+        watcher = Watcher(second, ["fast"])
+        time.sleep(3)  # until both know each other
+        with connect(f"ws://127.0.0.1:{first}/ws?source=fast", compression=None) as socket:
+            began = time.monotonic()
+            for at in range(int(seconds * PACE / 10)):
+                frame = [{"speed": time.time() - OFFSET_S, "seq": 10 * at + n} for n in range(10)]
+                socket.send(json.dumps(frame))
+                socket.recv(timeout=30)
+                time.sleep(max(0.0, began + (at + 1) * 10 / PACE - time.monotonic()))
+        watcher.end()
+        report.add(
+            f"{PACE:,} readings/s, send to watcher elsewhere, p50 ms", statistics.median(watcher.delays_s) * 1000
+        )
+        p99 = statistics.quantiles(watcher.delays_s, n=100)[98] * 1000
+        report.add(f"{PACE:,} readings/s, send to watcher elsewhere, p99 ms", p99)
+
+
+class Watcher(threading.Thread):
+    """Pulls all that comes, until its end."""
+
+    def __init__(self, port: int, sources: Sequence[str]) -> None:
+        super().__init__(daemon=True)
+        query = "&".join(f"source={each}" for each in sources)
+        self._socket = connect(f"ws://127.0.0.1:{port}/ws/live?{query}", compression=None, max_size=None)
+        self._ending = False
+        self.delays_s: list[float] = []
+        self.start()
+
+    def run(self) -> None:
+        """Ask again after each answer."""
+        with self._socket as socket:
+            while not self._ending:
+                socket.send('{"pull": 1, "answers": 1, "interval_ms": 0}')
+                try:
+                    answer = json.loads(socket.recv(timeout=2))
+                except TimeoutError:
+                    continue
+                self.delays_s += [time.time() - OFFSET_S - speed for speed in answer["speed"]]
+
+    def end(self) -> None:
+        """Stop, and wait until it has."""
+        self._ending = True
+        self.join(10)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -1,0 +1,116 @@
+"""Two servers behind HAProxy, as docs/cluster.md configures it, restarted one after the other under load."""
+
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+import requests
+
+from tests.cluster.bus import private_redis
+from tests.cluster.test_nodes import NODE_URL, TOKEN, Watcher, made
+from tests.conftest import require
+from tests.faults.fleet import Fleet
+from tests.mariadb import free_port
+from tests.running import ROOT, RunningServer, wait_for
+
+pytestmark = pytest.mark.cluster
+#: From the restart of a server to the next answer of each watcher.
+RECONNECTED_S = 10.0
+FRONT = """
+global
+    maxconn 5000
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 1h
+    timeout server 30s
+frontend front
+    bind 127.0.0.1:{port}
+    default_backend speeddash
+"""
+
+
+class Balancer:
+    """HAProxy with the backend of the documentation, before servers on this machine."""
+
+    connect, readings = RunningServer.connect, RunningServer.readings
+
+    def __init__(self, folder, servers):
+        text = (ROOT / "docs/cluster.md").read_text()
+        backend = re.search(r"HAProxy:\n\n((?: {4}.*\n)+)", text)[1]
+        for at, server in enumerate(servers, 1):
+            backend = backend.replace(f"10.0.0.{at}:8765", f"127.0.0.1:{server.port}")
+        assert "10.0.0" not in backend
+        self.port = free_port()
+        self.url, self.headers = f"http://localhost:{self.port}", servers[0].headers
+        path = folder / "haproxy.cfg"
+        path.write_text(FRONT.format(port=self.port) + backend.replace("\n    ", "\n").removeprefix("    "))
+        self.process = subprocess.Popen(
+            ["haproxy", "-db", "-f", str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        wait_for(self._answers, 20)
+
+    def _answers(self):
+        assert self.process.poll() is None, self.process.stdout.read().decode()
+        try:
+            return requests.get(f"{self.url}/readyz", headers=self.headers, timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def bus():
+    with private_redis() as redis:
+        yield redis
+
+
+def test_servers_are_restarted_one_after_the_other_and_nothing_is_lost(
+    run, mariadb, bus, tmp_path, cycles, record_property
+):
+    """Rolling restart of all servers behind a load balancer, then of the bus, under load with watchers"""
+    require(shutil.which("haproxy"), "HAProxy")
+    url = mariadb.create("speed")
+    settings = {"SPEEDDASH_TOKEN": TOKEN, "SPEEDDASH_BUS_URL": bus.url, "SPEEDDASH_PROXIES": "1"}
+    servers = [run(url, SPEEDDASH_NODE_URL=NODE_URL, **settings) for _ in range(2)]
+    balancer = Balancer(tmp_path, servers)
+    watchers = []
+    try:
+        with Fleet(balancer.port, senders=8, pace_s=0.05, token=TOKEN, name="rolling") as fleet:
+            sources = [each.source for each in fleet.senders]
+            watchers = [Watcher(balancer, sources) for _ in range(100 if cycles >= 20 else 10)]
+            fleet.under_way(20)
+            slowest_s = 0.0
+            for restart in (*[server_restart(each) for each in servers], lambda: (bus.stop(), bus.start())):
+                restart()
+                began = time.monotonic()
+                counts = [len(each.held) for each in watchers]
+                wait_for(lambda: all(len(each.held) > count for each, count in zip(watchers, counts, strict=True)), 60)  # noqa: B023
+                slowest_s = max(slowest_s, time.monotonic() - began)
+                fleet.heal(60)
+            record_property("watchers_again_after_s", round(slowest_s, 1))
+            assert cycles < 20 or slowest_s < RECONNECTED_S
+            fleet.settle(url, record_property, 60)
+            for each in watchers:
+                wait_for(lambda: each.held >= made(fleet), 30)  # noqa: B023
+    finally:
+        for each in watchers:
+            each.ending = True
+        balancer.stop()
+        for each in watchers:
+            each.end()
+
+
+def server_restart(server):
+    def restart():
+        assert server.stop(signal.SIGTERM) == 0
+        server.start()
+
+    return restart

@@ -123,7 +123,12 @@ class Node:
 
     def _round(self) -> None:
         self._store.nodes.beat(NodeRow(self.id, self._url, self.committed))
+        self._look()
+        # Last: it may wait for a server that stands still.
         self._term = self._store.leases.take(BACKGROUND, self.id)
+
+    def _look(self) -> None:
+        """Find out what this server's watchers miss."""
         watched = self._feed.watchers > 0
         if self.bus:
             self.bus.listen(on=watched)

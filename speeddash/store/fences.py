@@ -16,6 +16,21 @@ BACKGROUND: Final = "background"
 SOURCES: Final = "sources"
 
 
+#: A server that stands still within a transaction holds its locks for so long; the database rolls it back then.
+IDLE_S: Final = 20
+#: Longest wait for such a lock; it is tried again.
+LOCK_WAIT_S: Final = 1
+
+
+def limit_locks(connection: Connection) -> None:
+    """Let the database end the transactions of a connection when its server stands still: a stopped process keeps its connection open."""
+    if connection.dialect.name == "mysql" and connection.info.get("idle_s") != IDLE_S:
+        connection.exec_driver_sql(
+            f"SET SESSION wait_timeout = {IDLE_S}, SESSION innodb_lock_wait_timeout = {LOCK_WAIT_S}"
+        )
+        connection.info["idle_s"] = IDLE_S
+
+
 class Fence(NamedTuple):
     """A lease as it was when the work began.
 
@@ -37,6 +52,7 @@ class Fence(NamedTuple):
         Raises:
             LeaseLost: Another server has it, or has changed a source meanwhile.
         """
+        limit_locks(connection)
         lease = speed_lease.c
         mine = (lease.name == self.name, lease.node == self.node, lease.term == self.term)
         if connection.execute(select(lease.term).where(*mine).with_for_update(read=True)).scalar() is None:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, case, insert, or_, select, upd
 
 from speeddash.errors import StoreUnavailable
 from speeddash.store.database import Database
-from speeddash.store.fences import SOURCES, Fence, fenced
+from speeddash.store.fences import SOURCES, Fence, fenced, limit_locks
 from speeddash.store.tables import speed_lease
 
 #: Time after which a lease that was not renewed can be taken by another server.
@@ -41,6 +41,7 @@ class Leases:
 
 
 def _take(connection: Connection, database: Database, name: str, node: str) -> int | None:
+    limit_locks(connection)
     lease, now_us = speed_lease.c, database.now_us
     free_or_mine = or_(lease.node == node, lease.expires_us <= now_us)
     # MySQL assigns in this order, and the term depends on the node before.

@@ -7,16 +7,21 @@ from sqlalchemy import update
 
 from speeddash.errors import LeaseLost, StoreUnavailable
 from speeddash.reading import Reading
-from speeddash.store import leases, open_store
+from speeddash.store import fences, leases, open_store
 from speeddash.store.fences import BACKGROUND, SOURCES, Fence, fenced
 from speeddash.store.nodes import NodeRow
 from speeddash.store.tables import speed_lease, speed_node
+from tests.running import wait_for
 
 AT_US = 1_800_000_000_000_000
 
 
 def expire(store, table=speed_lease):
-    store.database.change(lambda connection: connection.execute(update(table).values(expires_us=0)))
+    def step(connection):
+        fences.limit_locks(connection)
+        connection.execute(update(table).values(expires_us=0))
+
+    store.database.change(step)
 
 
 def write(store, name="x"):
@@ -99,6 +104,31 @@ def test_source_that_another_server_changes_for_too_long_may_be_changed_later(st
     store.source_lock.share(store.leases, "b")
     with pytest.raises(StoreUnavailable, match="another server is changing a source"):
         store.source_maintenance.delete("car")
+
+
+def test_server_that_stands_still_within_a_transaction_does_not_keep_its_lease(mariadb, monkeypatch):
+    monkeypatch.setattr(fences, "IDLE_S", 2)
+    database_url = mariadb.create("speed")
+    store = open_store(database_url)
+    store.prepare()
+    term = store.leases.take(BACKGROUND, "a")
+    with store.database.engine.connect() as connection:
+        Fence(BACKGROUND, "a", term).check(connection)  # and nothing follows
+        other = open_store(database_url)
+        with pytest.raises(StoreUnavailable):
+            expire(other)
+
+        def taken():
+            try:
+                expire(other)
+                return other.leases.take(BACKGROUND, "b")
+            except StoreUnavailable:
+                return None
+
+        assert wait_for(taken, 60) == term + 1
+        other.close()
+        connection.invalidate()
+    store.close()
 
 
 def test_servers_are_known_until_they_leave_or_say_nothing(store):

@@ -56,9 +56,16 @@ log = logging.getLogger(__name__)
     "--workers", help="Processes that serve the port together, with MySQL or MariaDB. [SPEEDDASH_WORKERS; default 1]"
 )
 @click.option("--worker", hidden=True)  # the sockets of one of several workers
+@click.option("--parent", hidden=True, type=int)
 @click.option("--shows", hidden=True, default="addresses")
 def main(
-    host: str | None, port: str | None, database_url: str | None, workers: str | None, worker: str | None, shows: str
+    host: str | None,
+    port: str | None,
+    database_url: str | None,
+    workers: str | None,
+    worker: str | None,
+    parent: int | None,
+    shows: str,
 ) -> None:
     """Serve SpeedDash: the page, the WebSocket and the REST interface, on one port."""
     log_to_console()
@@ -81,7 +88,7 @@ def main(
         each.listen(BACKLOG)
     if shows == "token" and settings.token:
         made = settings.token.get_secret_value()
-    serve(app, listeners, made, quiet=shows == "quiet", parent=os.getppid() if worker else None)
+    serve(app, listeners, made, quiet=shows == "quiet", parent=parent)
 
 
 def wsgi() -> Flask:

@@ -54,7 +54,8 @@ class Worker:
     def start(self, env: dict[str, str], shows: str) -> None:
         """Start the process. `shows` says what it prints: "quiet", "addresses", or "token" for the addresses with the token."""
         files = [each.fileno() for each in self._sockets]
-        words = ["--worker", ",".join(map(str, files)), "--shows", shows]
+        # Not asked for by the worker itself: this process may end before that has begun.
+        words = ["--worker", ",".join(map(str, files)), "--parent", str(os.getpid()), "--shows", shows]
         env = env | {"SPEEDDASH_NODE_URL": self.url}
         self._process = subprocess.Popen([*self._command, *words], env=env, pass_fds=files)  # noqa: S603 - this program
         self._started = time.monotonic()

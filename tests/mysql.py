@@ -14,8 +14,8 @@ import pymysql
 from tests.mariadb import PASSWORD, USER, free_port
 from tests.running import wait_for
 
-#: The root folder, as `tests/cluster/run.sh` makes it.
-ROOT = Path(os.environ.get("SPEEDDASH_TEST_MYSQL", Path(__file__).parent.parent / ".mysql-test"))
+#: The root folder, as `tests/cluster/run.sh` makes it. The variable is none of SpeedDash, which refuses unknown ones of its own.
+ROOT = Path(os.environ.get("TEST_MYSQL_ROOT", Path(__file__).parent.parent / ".mysql-test"))
 START_DEADLINE_S = 120
 
 

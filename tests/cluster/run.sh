@@ -20,15 +20,15 @@ if [ "${#missing[@]}" -gt 0 ]; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
-root=${SPEEDDASH_TEST_MYSQL:-.mysql-test}
+root=${TEST_MYSQL_ROOT:-.mysql-test}
 if [ ! -x "$root/usr/sbin/mysqld" ]; then
   # From the mirror that this machine uses for its own packages.
   mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep '/debian/*$' | head -n 1)
   rm -rf "$root"
   debootstrap --variant=minbase --include=mysql-server-core,mysql-client-core sid "$root" ${mirror:+"$mirror"} >/dev/null
 fi
-export SPEEDDASH_TEST_MYSQL="$PWD/$root" PATH="$PATH:/usr/sbin"
-[ "$root" = "${root#/}" ] || SPEEDDASH_TEST_MYSQL=$root
+export TEST_MYSQL_ROOT="$PWD/$root" PATH="$PATH:/usr/sbin"
+[ "$root" = "${root#/}" ] || TEST_MYSQL_ROOT=$root
 # A server that joins the group may take minutes on a busy machine.
 patient=(-o faulthandler_timeout=600)
 if [ "$#" -gt 0 ]; then

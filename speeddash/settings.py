@@ -225,13 +225,18 @@ class Settings(BaseSettings):
 
     def _check_node(self) -> None:
         """Reject settings of several servers that cannot work."""
+        is_file = self.database_url.get_secret_value().startswith("sqlite")
+        if self.workers > 1 and is_file:
+            raise SettingsError(
+                PREFIX + "WORKERS", "several workers need MySQL or MariaDB; an SQLite file is for one process"
+            )
         if self.node_url is None:
             if self.bus_url is not None and self.workers == 1:
                 raise SettingsError(
                     PREFIX + "BUS_URL", f"set {PREFIX}NODE_URL too: the address at which other servers reach this one"
                 )
             return
-        if self.database_url.get_secret_value().startswith("sqlite"):
+        if is_file:
             raise SettingsError(PREFIX + "NODE_URL", "several servers need MySQL or MariaDB; an SQLite file is for one")
         if self.token is None and urlsplit(self.node_url).hostname != "127.0.0.1":
             raise SettingsError(PREFIX + "NODE_URL", f"set {PREFIX}TOKEN too, the same on all servers")

@@ -21,7 +21,6 @@ from speeddash.settings import Settings
 
 log = logging.getLogger(__name__)
 
-SETTING: Final = "SPEEDDASH_WORKERS"
 #: A worker that ends sooner is replaced after that time.
 SHORT_LIFE_S: Final = 5.0
 FIRST_RETRY_S: Final = 0.2
@@ -92,9 +91,8 @@ def supervise(settings: Settings, listener: socket.socket, shows: str) -> int:
         shows: What the first worker prints; see `Worker.start`.
 
     Raises:
-        SettingsError: Several workers cannot use these settings.
+        SettingsError: The address of a worker cannot be used.
     """
-    check(settings)
     parts = urlsplit(settings.node_url or "http://127.0.0.1")
     host = parts.hostname or "127.0.0.1"
     shown = f"{parts.scheme}://[{host}]" if ":" in host else f"{parts.scheme}://{host}"
@@ -121,12 +119,6 @@ def supervise(settings: Settings, listener: socket.socket, shows: str) -> int:
                 worker.replace(env)
     _stop(workers)
     return code
-
-
-def check(settings: Settings) -> None:
-    """Raise `SettingsError` if several workers cannot use the settings."""
-    if settings.database_url.get_secret_value().startswith("sqlite"):
-        raise SettingsError(SETTING, "several workers need MySQL or MariaDB; an SQLite file is for one process")
 
 
 def bound(host: str, port: int, *, reuse: bool = False) -> socket.socket:

@@ -11,7 +11,7 @@ from tempfile import mkdtemp
 
 import pymysql
 
-from tests.mariadb import PASSWORD, USER, free_port
+from tests.mariadb import PASSWORD, USER, MariaDB, free_port
 from tests.running import wait_for
 
 #: The root folder, as `tests/cluster/run.sh` makes it. The variable is none of SpeedDash, which refuses unknown ones of its own.
@@ -45,6 +45,8 @@ def private_mysql(*options: str) -> "Iterator[MySQL]":
 
 class MySQL:
     """One server; databases in it are made and dropped by name. It can be used in the place of `tests.mariadb.MariaDB`."""
+
+    url, stop = MariaDB.url, MariaDB.stop
 
     def __init__(self, folder: Path, *options: str) -> None:
         """Remember the options, without starting. `folder` lies below `ROOT`."""
@@ -105,13 +107,6 @@ class MySQL:
         """Make an empty database; its URL for SpeedDash."""
         self.execute(f"DROP DATABASE IF EXISTS {database}", f"CREATE DATABASE {database}")
         return self.url(database)
-
-    def url(self, database: str, password: str = "p%40ss%2Fword%20%231", port: int | None = None) -> str:
-        return f"mysql://{USER}:{password}@127.0.0.1:{port or self.port}/{database}"
-
-    def stop(self, number: int = signal.SIGTERM) -> None:
-        self.process.send_signal(number)
-        self.process.wait(60)
 
     def end(self) -> None:
         """Kill it if it runs, also when it does not answer."""

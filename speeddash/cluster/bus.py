@@ -56,8 +56,7 @@ class Bus:
         retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
         options = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "retry": retry}
         try:
-            self._sender = redis.Redis.from_url(url, **options)
-            self._receiver = redis.Redis.from_url(url, **options)
+            self._redis = redis.Redis.from_url(url, **options)
         except ValueError as wrong:
             raise SettingsError(SETTING, f"not the URL of a Redis: {wrong}") from None
         self._errors = (redis.RedisError, OSError)
@@ -115,7 +114,7 @@ class Bus:
                 continue
             first, readings = self._take()
             try:
-                self._sender.publish(self._channel, encode(self._node, first, readings))
+                self._redis.publish(self._channel, encode(self._node, first, readings))
             except self._errors as problem:
                 self._failed("readings do not reach the other servers' watchers at once", problem)
                 self.dropped += len(readings)
@@ -142,7 +141,7 @@ class Bus:
             self._to_receive.wait()
             if self._stopping.is_set():
                 return
-            subscription = self._receiver.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+            subscription = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
             try:
                 subscription.subscribe(self._channel)
                 while self._to_receive.is_set() and not self._stopping.is_set():

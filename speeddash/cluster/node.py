@@ -28,7 +28,6 @@ class Node:
         id: Random name, another one after each start.
         committed: Readings committed since the start.
         gaps: How often watchers were told to read again.
-        others: The other servers, as of the last round with a watcher.
         bus: Brings readings of other servers at once; None: watchers read again once a second while others commit.
     """
 
@@ -62,7 +61,6 @@ class Node:
         self.bus = Bus(bus_url, secret, self.id, self._arrived) if bus_url else None
         self.committed = 0
         self.gaps = 0
-        self.others: list[NodeRow] = []
 
     def start(self) -> None:
         """Begin in the background."""
@@ -136,9 +134,9 @@ class Node:
             self._gaps.forget()
             self._gap = False
             return
-        self.others = self._store.nodes.others(self.id)
+        others = self._store.nodes.others(self.id)
         # With the first watcher every other server is new, and a gap: the watcher has read its sources before messages arrive here.
-        if self._gaps.look(self.others, bus=self.bus is not None) or self._gap:
+        if self._gaps.look(others, bus=self.bus is not None) or self._gap:
             self._gap = False
             self.gaps += 1
             self._feed.invalidate()

@@ -47,6 +47,7 @@ class Watcher(threading.Thread):
         self.held: set[tuple[str, int]] = set()
         self.delays_s: list[float] = []
         self.again = 0
+        self._again_at = time.monotonic()
         self.ending = False
         self.start()
 
@@ -73,12 +74,17 @@ class Watcher(threading.Thread):
                     self.delays_s.append(now - speed)  # `send_marked` sends its own clock as the speed
                 if answer["dropped"]:
                     self.again += 1
+                    self._again_at = time.monotonic()
                     self._read_again()
                 socket.send(json.dumps({"pull": 1, "answers": 1000}))
 
     def _read_again(self) -> None:
         for source in self._sources:
             self.held |= {(source, each["seq"]) for each in self._server.readings(source)}
+
+    def wait_until_pushed(self) -> None:
+        """Wait until it was not told to read again for four rounds of a server: all that comes is pushed."""
+        wait_for(lambda: time.monotonic() - self._again_at > 4, 60)
 
     def end(self) -> None:
         self.ending = True
@@ -120,7 +126,7 @@ def test_watcher_of_one_server_gets_what_arrives_at_another(nodes, bus, with_bus
         fleet.rest()
         wait_for(lambda: watcher.held >= made(fleet), 15)
         if with_bus:  # from now on nothing is read again
-            time.sleep(3)  # until both servers know each other
+            watcher.wait_until_pushed()
             again = watcher.again
             fleet.resume()
             fleet.under_way(60)
@@ -165,7 +171,7 @@ def test_bus_that_is_away_delays_watchers_and_no_echo(nodes, bus, fault, record_
             ),
             30,
         )
-        time.sleep(4)  # until what the bus missed is known
+        watcher.wait_until_pushed()
         again = watcher.again
         fleet.under_way(40)
         fleet.rest()

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -48,16 +48,23 @@ class MySQL:
 
     url, stop = MariaDB.url, MariaDB.stop
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        """Remember the options, without starting. `folder` lies below `ROOT`."""
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, *options: str, address: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
+        """Remember the options, without starting.
+
+        Args:
+            folder: Below `ROOT`.
+            options: Of mysqld.
+            address: On which it listens.
+            prefix: Of the command, for a server in a network of its own.
+        """
+        self.folder, self.port, self.address = folder, free_port(), address
         self.socket = folder / "socket"
         self.process: subprocess.Popen[bytes] | None = None
         self._inside = "/" + str(folder.relative_to(ROOT))
         self._command = [
-            "chroot", str(ROOT), "mysqld", "--no-defaults", f"--datadir={self._inside}/data", f"--port={self.port}",
+            *prefix, "chroot", str(ROOT), "mysqld", "--no-defaults", f"--datadir={self._inside}/data", f"--port={self.port}",
             f"--socket={self._inside}/socket", f"--pid-file={self._inside}/pid", f"--log-error={self._inside}/log.err",
-            "--bind-address=127.0.0.1", "--user=root", "--mysqlx=OFF", "--secure-file-priv=NULL", "--innodb-buffer-pool-size=64M", *options,
+            f"--bind-address={address}", "--user=root", "--mysqlx=OFF", "--secure-file-priv=NULL", "--innodb-buffer-pool-size=64M", *options,
         ]  # fmt: skip
 
     def install(self, other: "MySQL | None" = None) -> None:
@@ -92,7 +99,7 @@ class MySQL:
     ) -> pymysql.Connection:
         unix_socket = str(self.socket) if user == "root" else None
         return pymysql.connect(
-            host="127.0.0.1", port=self.port, unix_socket=unix_socket, user=user, password=password, database=database, autocommit=True,
+            host=self.address, port=self.port, unix_socket=unix_socket, user=user, password=password, database=database, autocommit=True,
             connect_timeout=5, read_timeout=timeout_s, init_command="SET time_zone = '+00:00'",
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ that is slow, full or away never holds up a commit.
 import hashlib
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -20,6 +21,10 @@ log = logging.getLogger(__name__)
 
 SETTING: Final = "SPEEDDASH_BUS_URL"
 TIMEOUT_S: Final = 1.0
+#: After so long without a message a subscription asks whether the bus is there, and after so long without any answer it is made anew.
+#: A subscriber that sends nothing would never notice a network that lost its connection.
+PING_AFTER_S: Final = 2.0
+MAX_SILENCE_S: Final = 5.0
 FIRST_RETRY_S: Final = 0.1
 MAX_RETRY_S: Final = 2.0
 #: Readings that wait to be sent; further ones are dropped, which the other servers notice.
@@ -144,16 +149,33 @@ class Bus:
             subscription = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
             try:
                 subscription.subscribe(self._channel)
-                while self._to_receive.is_set() and not self._stopping.is_set():
-                    message = subscription.get_message(timeout=TIMEOUT_S / 2)
-                    if message is not None:
-                        self._received(message["data"])
-                    self._worked()
+                self._follow(subscription)
             except self._errors as problem:
                 self._failed("readings of other servers arrive late", problem)
                 self._stopping.wait(MAX_RETRY_S)
             finally:
                 subscription.close()
+
+    def _follow(self, subscription: Any) -> None:
+        """Receive until nobody watches.
+
+        Raises:
+            TimeoutError: The bus is silent; also an error of the package's own.
+        """
+        heard_at = asked_at = time.monotonic()
+        while self._to_receive.is_set() and not self._stopping.is_set():
+            message = subscription.get_message(timeout=TIMEOUT_S / 2)
+            now = time.monotonic()
+            if message is not None:
+                heard_at = now
+                self._worked()
+                if message["type"] == "message":
+                    self._received(message["data"])
+            elif now - heard_at > MAX_SILENCE_S:
+                raise TimeoutError(f"no answer for {MAX_SILENCE_S:g} s")
+            elif now - max(heard_at, asked_at) > PING_AFTER_S:
+                asked_at = now
+                subscription.ping()
 
     def _received(self, data: bytes) -> None:
         try:

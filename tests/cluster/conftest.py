@@ -1,10 +1,12 @@
-"""A group of three MySQL servers, whole again before each test."""
+"""A group of three MySQL servers, whole again before each test; a bus; several SpeedDash servers on one database."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.bus import private_redis
 from tests.cluster.group import ReplicationGroup
+from tests.cluster.watcher import NODE_URL, TOKEN
 from tests.faults.conftest import chance, cycles  # noqa: F401 - fixtures
 from tests.mysql import ROOT, folder_in_root
 
@@ -27,3 +29,23 @@ def group(running_group: ReplicationGroup, request: pytest.FixtureRequest) -> It
     yield running_group
     if request.session.testsfailed > failed:
         print(running_group.logs())
+
+
+@pytest.fixture(scope="module")
+def bus():
+    with private_redis() as redis:
+        yield redis
+
+
+@pytest.fixture
+def nodes(mariadb, run):
+    """Starts two servers on one database, with or without a bus, each with a URL of its own where they are given."""
+
+    def start(bus=None, urls=None):
+        url = mariadb.create("speed")
+        return [
+            run(url, SPEEDDASH_TOKEN=TOKEN, SPEEDDASH_NODE_URL=NODE_URL, SPEEDDASH_BUS_URL=each)
+            for each in urls or [bus.url if bus else ""] * 2
+        ]
+
+    return start

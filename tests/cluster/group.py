@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pymysql
@@ -21,17 +21,33 @@ RECOMMENDED = (
 )
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a server of the group runs.
+
+    Attributes:
+        address: For its clients.
+        group_address: For the other members.
+        prefix: Of its command.
+    """
+
+    address: str = "127.0.0.1"
+    group_address: str = "127.0.0.1"
+    prefix: tuple[str, ...] = ()
+
+
 class Node(MySQL):
     """One server of the group."""
 
-    def __init__(self, number: int, folder: Path, group_ports: Sequence[int]) -> None:
+    def __init__(self, number: int, folder: Path, places: Sequence[Place], group_ports: Sequence[int]) -> None:
+        place = places[number - 1]
+        seeds = [f"{each.group_address}:{port}" for each, port in zip(places, group_ports, strict=True)]
         super().__init__(
-            folder, f"--server-id={number}", "--report-host=127.0.0.1", "--gtid-mode=ON", "--enforce-gtid-consistency=ON",
+            folder, f"--server-id={number}", f"--report-host={place.address}", "--gtid-mode=ON", "--enforce-gtid-consistency=ON",
             "--plugin-load-add=group_replication.so", f"--loose-group_replication_group_name={GROUP_NAME}",
-            f"--loose-group_replication_local_address=127.0.0.1:{group_ports[number - 1]}",
-            f"--loose-group_replication_group_seeds={','.join(f'127.0.0.1:{each}' for each in group_ports)}",
-            "--loose-group_replication_ip_allowlist=127.0.0.1/8", "--loose-group_replication_recovery_get_public_key=ON",
-            "--loose-group_replication_start_on_boot=OFF", *RECOMMENDED,
+            f"--loose-group_replication_local_address={seeds[number - 1]}", f"--loose-group_replication_group_seeds={','.join(seeds)}",
+            f"--loose-group_replication_ip_allowlist={place.group_address}/24", "--loose-group_replication_recovery_get_public_key=ON",
+            "--loose-group_replication_start_on_boot=OFF", *RECOMMENDED, address=place.address, prefix=place.prefix,
         )  # fmt: skip
         self.number = number
 
@@ -52,13 +68,22 @@ class Node(MySQL):
             return ""
         return rows[0][0] if rows else ""
 
+    def view(self) -> frozenset[tuple]:
+        """The members, their states and their roles as this server sees them; empty if it does not answer."""
+        if not self.runs:
+            return frozenset()
+        try:
+            return frozenset(
+                self.execute(
+                    "SELECT member_id, member_state, member_role FROM performance_schema.replication_group_members",
+                    timeout_s=2,
+                )
+            )
+        except (pymysql.MySQLError, OSError):
+            return frozenset()
+
     def join(self) -> None:
         """Become a member of a group that runs, and wait until it has all data."""
-        with suppress(AssertionError):  # a member that was expelled joins again by itself, once
-            wait_for(
-                lambda: self.state().startswith("ONLINE"), 20 if self.state().startswith(("ERROR", "RECOV")) else 0
-            )
-            return
         self.execute("STOP GROUP_REPLICATION", "START GROUP_REPLICATION", timeout_s=START_DEADLINE_S)
         wait_for(lambda: self.state().startswith("ONLINE"), START_DEADLINE_S)
 
@@ -66,10 +91,10 @@ class Node(MySQL):
 class ReplicationGroup:
     """A group of three with one primary."""
 
-    def __init__(self, folder: Path, count: int = 3) -> None:
-        """Install and start the servers. `folder` lies below `tests.mysql.ROOT`."""
-        group_ports = [free_port() for _ in range(count)]
-        self.nodes = [Node(number, folder / str(number), group_ports) for number in range(1, count + 1)]
+    def __init__(self, folder: Path, places: Sequence[Place] = (Place(), Place(), Place())) -> None:
+        """Install and start a server at each place. `folder` lies below `tests.mysql.ROOT`."""
+        ports = [free_port() for _ in places]
+        self.nodes = [Node(number, folder / str(number), places, ports) for number, _ in enumerate(places, 1)]
         try:
             self._install()
         except BaseException:
@@ -120,6 +145,16 @@ class ReplicationGroup:
         uuid = node.execute("SELECT @@server_uuid")[0][0]
         node.execute(f"SELECT group_replication_set_as_primary('{uuid}')")
 
+    @property
+    def whole(self) -> bool:
+        """Whether all servers see the same members, all online.
+
+        One server's word is not enough: one that was stopped believes for a moment after it goes on what it saw before.
+        """
+        views = {each.view() for each in self.nodes}
+        view = next(iter(views))
+        return len(views) == 1 and len(view) == len(self.nodes) and all(state == "ONLINE" for _, state, _ in view)
+
     def restore(self) -> None:
         """Bring every node back into the group, whatever was done to it."""
         for each in self.nodes:
@@ -127,13 +162,21 @@ class ReplicationGroup:
                 each.send(signal.SIGCONT)
             else:
                 each.start()
-        if not any(each.state().startswith("ONLINE") for each in self.nodes):
-            self.restart_group()
-            return
-        primary = self.primary()
-        for each in self.nodes:
-            if each is not primary and not each.state().startswith("ONLINE"):
-                each.join()
+        wait_for(self._bring_together, 3 * START_DEADLINE_S)
+
+    def _bring_together(self) -> bool:
+        """Whether the group is whole; lets join who is out of it."""
+        states = {each: each.state() for each in self.nodes}
+        out = [each for each, state in states.items() if state.split(" ")[0] in ("OFFLINE", "ERROR")]
+        try:
+            if len(out) == len(self.nodes):
+                self.restart_group()
+            elif "ONLINE PRIMARY" in states.values():
+                for each in out:
+                    each.join()
+        except (pymysql.MySQLError, AssertionError):  # the others have not yet agreed on who is in
+            return False
+        return self.whole
 
     def restart_group(self) -> None:
         """Begin the group again, with the server that has most transactions, after all members had ended."""
@@ -156,7 +199,7 @@ class ReplicationGroup:
 
     def url(self, *, nodes: Sequence[Node] | None = None) -> str:
         """The URL for SpeedDash, with all hosts or some."""
-        hosts = ",".join(f"127.0.0.1:{each.port}" for each in nodes or self.nodes)
+        hosts = ",".join(f"{each.address}:{each.port}" for each in nodes or self.nodes)
         return f"mysql://{USER}:p%40ss%2Fword%20%231@{hosts}/speed"
 
     def wait_until_replicated(self) -> None:
@@ -164,7 +207,8 @@ class ReplicationGroup:
         executed = self.primary().execute("SELECT @@GLOBAL.gtid_executed")[0][0]
         for each in self.nodes:
             if each.runs:
-                each.execute(f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{executed}', 60)")
+                late = each.execute(f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{executed}', 50)")[0][0]
+                assert not late, f"node {each.number} has not applied what the primary has"
 
     def logs(self) -> str:
         return "\n".join(

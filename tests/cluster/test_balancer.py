@@ -9,8 +9,7 @@ import time
 import pytest
 import requests
 
-from tests.cluster.bus import private_redis
-from tests.cluster.test_nodes import NODE_URL, TOKEN, Watcher, made
+from tests.cluster.watcher import NODE_URL, TOKEN, Watcher, made
 from tests.conftest import require
 from tests.faults.fleet import Fleet
 from tests.mariadb import free_port
@@ -64,12 +63,6 @@ class Balancer:
         self.process.kill()
         self.process.wait(10)
         self.process.stdout.close()
-
-
-@pytest.fixture
-def bus():
-    with private_redis() as redis:
-        yield redis
 
 
 def test_servers_are_restarted_one_after_the_other_and_nothing_is_lost(

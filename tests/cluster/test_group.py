@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.cluster.watcher import Watcher, made
 from tests.faults.fleet import Fleet
 from tests.page.visit import Visit
 from tests.running import wait_for
@@ -130,6 +131,36 @@ def test_all_members_killed_at_once_and_started_again(run, group, record_propert
         fleet.halt()
         group.restore()
         fleet.heal(60)
+
+
+def test_servers_of_the_group_are_restarted_one_after_the_other(run, group, cycles, record_property):
+    """Rolling restart of the database group under load, with watchers: secondaries first, then the primary after a switch"""
+    with load(run, group, record_property) as (server, fleet):
+        watchers = [
+            Watcher(server, [each.source for each in fleet.senders]) for _ in range(100 if cycles >= LONG else 10)
+        ]
+        try:
+            slowest_s = 0.0
+            old, others = group.primary(), group.secondaries()
+            for each in (*others, old):
+                if each is old:
+                    group.switch_to(others[0])
+                each.stop(signal.SIGTERM)
+                counts, began = [len(watcher.held) for watcher in watchers], time.monotonic()
+                wait_for(lambda: all(len(w.held) > count for w, count in zip(watchers, counts, strict=True)), LATEST_S)  # noqa: B023
+                slowest_s = max(slowest_s, time.monotonic() - began)
+                group.restore()
+                fleet.heal(LATEST_S)
+            record_property("watchers_again_after_s", round(slowest_s, 1))
+            assert cycles < LONG or slowest_s < 10
+            fleet.rest(60)
+            for each in watchers:
+                wait_for(lambda: each.held >= made(fleet), 30)  # noqa: B023
+        finally:
+            for each in watchers:
+                each.ending = True
+            for each in watchers:
+                each.end()
 
 
 def test_user_who_may_not_read_the_members_is_told_the_grant(run, group):

@@ -11,18 +11,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.cluster.bus import private_redis
-from tests.cluster.test_nodes import Watcher, made
+from tests.cluster.watcher import Watcher, made
 from tests.faults.fleet import Fleet
 from tests.running import ROOT, wait_for
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="module")
-def bus():
-    with private_redis() as redis:
-        yield redis
 
 
 def worker_pids(server):

@@ -1,7 +1,6 @@
 """The wall clock is set while the server runs."""
 
 import statistics
-import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import requests
 
 from tests.conftest import require
+from tests.faults.clock import LIBRARIES, Clock
 from tests.faults.fleet import Fleet
 from tests.faults.footprint import assert_back, footprint
 from tests.running import wait_for
@@ -18,7 +18,6 @@ from tests.running import wait_for
 pytestmark = pytest.mark.any_database
 
 HOUR_S = 3600
-LIBRARIES = [str(each) for each in Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1")]
 PING_S = 1.0
 STEPS, STEPS_OF_A_SHORT_RUN = 9, 3
 #: The library looks at its file once a second: without a cache each look at the clock opens it, and the server does little else.
@@ -26,23 +25,6 @@ WATCHED_S = 2.5
 #: An echo takes a few ms. A loop that trusts the wall clock stops for up to 0.5 s after a step (libev looks at its
 #: clocks twice a second), half of that in the middle; a machine that is busy may hold up a step or two.
 MEDIAN_GAP_S, LONGEST_GAP_S = 0.12, 3.0
-
-
-class Clock:
-    """The wall clock of one server; its monotonic one is left alone, as it is when a person sets a machine's clock."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.set(0)
-        self.command = [
-            "env", f"LD_PRELOAD={LIBRARIES[0]}", f"FAKETIME_TIMESTAMP_FILE={file}", "FAKETIME_CACHE_DURATION=1",
-            "DONT_FAKE_MONOTONIC=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", sys.executable, "run.py",
-        ]  # fmt: skip
-
-    def set(self, offset_s: int) -> None:
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{offset_s:+d}")
-        new.rename(self._file)
 
 
 @pytest.fixture

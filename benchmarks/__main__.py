@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import cluster, dense, fanout, faults, history, ingest, latency, model, page, sockets, trips
+from benchmarks import dense, fanout, faults, history, ingest, latency, model, nodes, page, sockets, trips
 from benchmarks.report import Report, machine
 
 runs = click.option(
@@ -64,14 +64,14 @@ def fanout_command(runs: int, path: Path | None, only: str | None) -> None:
     _finish(report, path)
 
 
-@main.command("cluster")
+@main.command("nodes")
 @runs
 @to_file
 @click.option("--seconds", type=click.FloatRange(1), default=4.0, show_default=True, help="Length of each measurement.")
-def cluster_command(runs: int, path: Path | None, seconds: float) -> None:
+def nodes_command(runs: int, path: Path | None, seconds: float) -> None:
     """Several processes on one database: what each reading costs, and its way to a watcher elsewhere."""
-    report = Report("cluster: 100 clients, readings echoed a second", machine())
-    cluster.run(report, runs, seconds)
+    report = Report("nodes: 100 clients, readings echoed a second", machine())
+    nodes.run(report, runs, seconds)
     _finish(report, path)
 
 
@@ -109,6 +109,15 @@ def dense_command(path: Path | None, readings: int) -> None:
     _finish(report, path)
 
 
+seed_option = click.option("--seed", type=int, help="The random moments of an earlier run.")
+table_option = click.option(
+    "--write",
+    "table",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Put the tables in the place of those in this file.",
+)
+
+
 @main.command("faults")
 @to_file
 @click.option(
@@ -118,13 +127,30 @@ def dense_command(path: Path | None, readings: int) -> None:
     show_default=True,
     help="Kills of the server; a quarter as many of the database.",
 )
-@click.option("--seed", type=int, help="The random moments of an earlier run.")
-@click.option("--write", "table", type=click.Path(dir_okay=False, path_type=Path), help="Write the table to this file.")
+@seed_option
+@table_option
 def faults_command(path: Path | None, cycles: int, seed: int | None, table: Path | None) -> None:
     """Everything that may go wrong, done on purpose: no echoed reading is lost, none is stored twice."""
-    rows, fine = faults.run(cycles, seed, click.echo)
+    _faults("faults", (faults.FAULTS, faults.HOSTILE), cycles, seed, table, path)
+
+
+@main.command("cluster")
+@to_file
+@click.option("--cycles", type=click.IntRange(1), default=50, show_default=True, help="Kills of each kind.")
+@seed_option
+@table_option
+def cluster_command(path: Path | None, cycles: int, seed: int | None, table: Path | None) -> None:
+    """The same with several servers, of SpeedDash, MySQL and Redis; see tests/cluster/run.sh for what it needs."""
+    _faults("cluster", (faults.CLUSTER,), cycles, seed, table, path)
+
+
+def _faults(
+    name: str, sections: tuple[str, ...], cycles: int, seed: int | None, table: Path | None, path: Path | None
+) -> None:
+    rows, fine = faults.run(sections, cycles, seed, click.echo)
     found = machine()
-    document = faults.text(rows, found, cycles)
+    write = f" --write {table}" if table else ""
+    document = faults.text(rows, found, f"python -m benchmarks {name} --cycles {cycles}{write}")
     click.echo(document)
     if table:
         faults.write(table, document)

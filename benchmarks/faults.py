@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +13,19 @@ import pytest
 ROOT: Final = Path(__file__).parent.parent
 #: The folders that are run, and what their section is called.
 FAULTS: Final = "Faults"
+CLUSTER: Final = "Several servers"
 HOSTILE: Final = "Hostile input"
-#: The heading of the part of the document that is written by hand.
-BY_HAND: Final = "## Waits beside attacks\n"
-SECTIONS: Final = {"tests/faults": FAULTS, "tests/network/rfc6455": HOSTILE, "tests/hostile": HOSTILE}
+SECTIONS: Final = {
+    "tests/faults": FAULTS,
+    "tests/cluster": CLUSTER,
+    "tests/network/rfc6455": HOSTILE,
+    "tests/hostile": HOSTILE,
+}
+HEADING: Final = re.compile(r"^(?=## )", re.MULTILINE)
 PARAMETERS: Final = re.compile(r"\[(.*)\]$")
 #: The databases come from a fixture's parameters; every other parameter is a case of the same row.
 DATABASES: Final = {"mysql": "MariaDB", "sqlite": "SQLite"}
-#: Hostile input has one column: a socket does not know its database.
+#: The others have one column: a socket does not know its database, and several servers have MySQL.
 RESULT: Final = {"": "result"}
 
 
@@ -106,9 +111,11 @@ class Collector:
         self._said(f"{case.outcome:8} {case.seconds:7.1f} s  {report.nodeid}")
 
 
-def run(cycles: int, seed: int | None, said: Callable[[str], None]) -> tuple[list[Row], bool]:
-    """Run them all, one after the other; the rows, and whether everything passed or was skipped with a reason."""
-    folders = [str(ROOT / each) for each in SECTIONS if (ROOT / each).is_dir()]
+def run(
+    sections: Collection[str], cycles: int, seed: int | None, said: Callable[[str], None]
+) -> tuple[list[Row], bool]:
+    """Run the tests of sections, one after the other; the rows, and whether everything passed or was skipped with a reason."""
+    folders = [str(ROOT / each) for each, section in SECTIONS.items() if section in sections]
     collector = Collector(said)
     options = [*folders, f"--rootdir={ROOT}", "-q", "--no-header", f"--cycles={cycles}", "-o", "faulthandler_timeout=0"]
     options += [] if seed is None else [f"--seed={seed}"]
@@ -116,30 +123,25 @@ def run(cycles: int, seed: int | None, said: Callable[[str], None]) -> tuple[lis
     return collector.rows, code in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
 
 
-def text(rows: list[Row], machine: dict[str, str], cycles: int) -> str:
-    """The document: where and when, then a table for each section."""
+def text(rows: list[Row], machine: dict[str, str], command: str) -> str:
+    """The sections that were run: by which command and on which machine, then a table for each group."""
     about = ", ".join(f"{name} {value}" for name, value in machine.items())
-    lines = [
-        "# Reliability",
-        "",
-        "The echo is the receipt of a durable commit: an echoed reading is stored, once. This page lists the faults and the hostile",
-        "input that the tests provoke, and the results. The clients number their readings, hold those without an echo, and send them",
-        "again; at the end the rows of the database are compared with the echoes. *lost* readings were echoed and are not stored,",
-        "*doubled* readings are stored or echoed twice, *heal* is the time from the end of a fault to the next echo.",
-        "",
-        f"Made by `python -m benchmarks faults --cycles {cycles} --write docs/reliability.md` on: {about}.",
-    ]
-    for section in dict.fromkeys(SECTIONS.values()):
+    lines: list[str] = []
+    for section in dict.fromkeys(row.section for row in rows):
         mine = [row for row in rows if row.section == section]
-        if mine:
-            lines += ["", f"## {section}", "", *_table(mine, DATABASES if section == FAULTS else RESULT)]
-    return "\n".join(lines) + "\n"
+        lines += ["", f"## {section}", "", f"Made by `{command}` on: {about}.", ""]
+        lines += _table(mine, DATABASES if section == FAULTS else RESULT)
+    return "\n".join(lines[1:]) + "\n"
 
 
 def write(path: Path, document: str) -> None:
-    """Write the document, and keep what was written by hand after `BY_HAND` in the file."""
-    _, mark, by_hand = path.read_text(encoding="utf-8").partition(BY_HAND) if path.exists() else ("", "", "")
-    path.write_text(document + (f"\n{mark}{by_hand}" if mark else ""), encoding="utf-8")
+    """Put sections in the place of those of the same names in a file, or at its end; everything else there stays."""
+    whole = HEADING.split(path.read_text(encoding="utf-8"))
+    for section in HEADING.split(document)[1:]:
+        heading = section.splitlines()[0]
+        at = next((at for at, each in enumerate(whole) if each.startswith(heading + "\n")), len(whole))
+        whole[at : at + 1] = [section.rstrip() + "\n" + ("\n" if at < len(whole) - 1 else "")]
+    path.write_text("".join(whole), encoding="utf-8")
 
 
 def write_json(path: Path, rows: list[Row], machine: dict[str, str], cycles: int) -> None:

@@ -6,7 +6,7 @@ import threading
 import pytest
 import requests
 
-from benchmarks.faults import Case, Row, text
+from benchmarks.faults import Case, Row, text, write
 from benchmarks.load import Frames, latency, throughput
 from benchmarks.progress import Progress
 from benchmarks.report import Report, Target
@@ -79,7 +79,22 @@ def test_table_of_faults_hides_no_failure():
         Row("Faults", "The server", "Server killed", {"mysql": [passed, passed], "sqlite": [passed, failed]}),
         Row("Faults", "The server", "Disk full", {"mysql": [skipped]}),
     ]
-    document = text(rows, {"cpu": "one"}, 4)
+    document = text(rows, {"cpu": "one"}, "run it")
     assert "| Server killed | 2 of 2 passed | **FAILED** 1 of 2 |" in document
     assert "MariaDB: lost 0, sent 4; SQLite: lost 0, sent 2" in document
     assert "| Disk full | skipped 1 of 1: no permission to mount |  |" in document
+
+
+def test_table_of_faults_replaces_its_section_alone(tmp_path):
+    path = tmp_path / "reliability.md"
+    path.write_text("# Reliability\n\nWords.\n\n## Faults\n\nold\n\n## By hand\n\nkept\n")
+    row = Row("Faults", "The server", "Server killed", {"mysql": [Case("a", "passed")]})
+    write(path, text([row], {"cpu": "one"}, "run it"))
+    whole = path.read_text()
+    assert whole.startswith("# Reliability\n\nWords.\n\n## Faults\n\nMade by `run it` on: cpu one.\n")
+    assert "| Server killed | passed |" in whole
+    assert "old" not in whole
+    assert whole.endswith("\n\n## By hand\n\nkept\n")
+    write(path, text([Row("Several servers", "Group", "Primary killed", {"": [Case("b", "passed")]})], {}, "x"))
+    assert whole in path.read_text()
+    assert "## Several servers" in path.read_text()

@@ -51,7 +51,7 @@ def answers(server):
         "events": get(server, "events", source="car", limit=1000)["events"],
         "summary": get(server, "summary", source="car"),
         "trips": get(server, "trips", source="car")["trips"],
-        "series": get(server, "series", source="car", max_points=500),
+        "series": get(server, "series", source="car", points=500),
     }
 
 

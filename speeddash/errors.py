@@ -13,7 +13,9 @@
     ├── RenameUnderWay        a source is being renamed to another name
     ├── MergeRefused          two sources cannot become one
     ├── NotStored             the wait for a commit ended without one; the outcome is unknown
-    └── RecordingError        a recording cannot be read or sent
+    ├── RecordingError        a recording cannot be read or sent
+    ├── OutboxError           the outbox of a device cannot be used
+    └── DeviceAway            a device gives no readings now
 
 Errors of libraries are translated where they occur (those of databases in `store.mysql` and `store.sqlite`).
 """
@@ -131,3 +133,11 @@ class NotStored(SpeedDashError):
 
 class RecordingError(SpeedDashError):
     """A recording cannot be read or sent; the message names the file or server and the reason."""
+
+
+class OutboxError(SpeedDashError):
+    """The file that holds readings until they are echoed cannot be used; the message names it and the reason."""
+
+
+class DeviceAway(SpeedDashError):
+    """A device, or the program in front of it, cannot be reached or has ended; it may come back."""

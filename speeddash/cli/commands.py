@@ -2,6 +2,7 @@
 
 import click
 
+from speeddash.cli.connect import connect
 from speeddash.cli.replay import replay
 from speeddash.cli.transfer import export_readings, import_recordings, rebuild_rollups
 
@@ -12,5 +13,5 @@ def main() -> None:
     """SpeedDash: a live speed dashboard. `python run.py` starts the server."""
 
 
-for command in (import_recordings, export_readings, rebuild_rollups, replay):
+for command in (import_recordings, export_readings, rebuild_rollups, replay, connect):
     main.add_command(command)

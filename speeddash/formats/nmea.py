@@ -32,26 +32,31 @@ def read_nmea(lines: Lines, unit: str | None) -> Iterator[Row | BadLine]:
         lines: Lines of the file.
         unit: A key of `KMH_IN`, for receivers that do not use knots; None for the units of the standard.
     """
-    receiver = _Receiver(unit)
+    receiver = Receiver(unit)
+    timeless_line = 0
     for text in lines:
         yield from lines.take_bad()
         try:
-            reading = receiver.read(text.strip(), lines.number)
+            reading = receiver.read(text.strip())
         except (ValueError, InvalidInput) as wrong:
             yield BadLine(lines.number, why(wrong))
+            continue
+        if reading is None:
+            continue
+        at_us, speed = reading
+        if at_us is None:
+            timeless_line = timeless_line or lines.number
         else:
-            if reading:
-                yield Row(lines.number, *reading, lines.number)
-    if receiver.at_us is None and receiver.timeless_line:
-        yield BadLine(receiver.timeless_line, "VTG carries no time, and there is no RMC or ZDA that does")
+            yield Row(lines.number, at_us, speed, lines.number)
+    if receiver.at_us is None and timeless_line:
+        yield BadLine(timeless_line, "VTG carries no time, and there is no RMC or ZDA that does")
 
 
-class _Receiver:
+class Receiver:
     """The state of a receiver after the sentences so far.
 
     Attributes:
-        at_us: Moment of the last RMC or ZDA, microseconds since the epoch.
-        timeless_line: Line of the first VTG before any moment is known; 0 where there is none.
+        at_us: Moment of the last RMC or ZDA, microseconds since the epoch; None before the first.
     """
 
     def __init__(self, unit: str | None) -> None:
@@ -60,10 +65,9 @@ class _Receiver:
         #: Moment that an RMC or VTG has reported. A VTG counts only for a moment without an RMC.
         self._reported_us: int | None = None
         self.at_us: int | None = None
-        self.timeless_line = 0
 
-    def read(self, text: str, line: int) -> tuple[int, float] | None:
-        """Return time and speed, or None for a sentence that is no reading.
+    def read(self, text: str) -> tuple[int | None, float] | None:
+        """Return time and speed, or None for a sentence that is no reading. The time of a VTG is None before the first RMC or ZDA.
 
         Raises:
             ValueError: The sentence is damaged.
@@ -77,7 +81,7 @@ class _Receiver:
         if kind == "RMC":
             return self._rmc(fields)
         if kind == "VTG":
-            return self._vtg(fields, line)
+            return self._vtg(fields)
         if kind == "ZDA" and len(fields) >= 5 and all(fields[1:5]):
             _, clock, day, month, year = fields[:5]
             self.at_us = _moment_us(year, month, day, clock)
@@ -99,16 +103,13 @@ class _Receiver:
             return None
         return self.at_us, _speed("RMC", fields[7], self._rmc_factor)
 
-    def _vtg(self, fields: Sequence[str], line: int) -> tuple[int, float] | None:
+    def _vtg(self, fields: Sequence[str]) -> tuple[int | None, float] | None:
         if len(fields) < 9:
             raise ValueError(f"VTG has {len(fields) - 1} fields, not 8 or more")
         knots, kmh = fields[5], fields[7]
         if (len(fields) > 9 and fields[9] == NO_FIX) or not (knots or kmh):
             return None
-        if self.at_us is None:
-            self.timeless_line = self.timeless_line or line
-            return None
-        if self.at_us == self._reported_us:
+        if self.at_us is not None and self.at_us == self._reported_us:
             return None
         # Knots are given with three decimals, km/h with one.
         speed = _speed("VTG", knots or kmh, self._vtg_factor or KMH_IN["kn" if knots else "kmh"])

@@ -14,6 +14,7 @@ from speeddash.alerts.alerts import Alerts
 from speeddash.api.files import FilesApi
 from speeddash.api.history import HistoryApi
 from speeddash.api.parameters import explain
+from speeddash.api.phones import PhonesApi
 from speeddash.api.readings import ReadingsApi
 from speeddash.api.schemas import PROBLEM, Problem
 from speeddash.api.sources import SourcesApi
@@ -69,6 +70,7 @@ class Api:
             HistoryApi(history, store),
             TripsApi(history),
             FilesApi(settings, store, ingest, rates),
+            PhonesApi(settings, ingest, rates),
         )
 
     def register(self, app: OpenAPI) -> None:

@@ -17,7 +17,7 @@ from speeddash.formats import MIME_TYPES, BadLine, Row, read_recording, source_o
 from speeddash.formats.importer import Importer
 from speeddash.live.ingest import Ingest
 from speeddash.live.senders import refused_frame
-from speeddash.network.rate_limit import RateLimits, TokenBucket, largest_batch, spend
+from speeddash.network.rate_limit import RateLimits, TokenBucket, paced
 from speeddash.problem import problem
 from speeddash.reading import Reading
 from speeddash.settings import Settings
@@ -116,14 +116,10 @@ class FilesApi:
 
     def _store_within(self, limits: Sequence[TokenBucket], readings: list[Reading]) -> None:
         """Store readings no faster than rate limits allow."""
-        size = largest_batch(limits) or len(readings)
-        for at in range(0, len(readings), size):
-            part = readings[at : at + size]
-            while wait_s := spend(limits, len(part)):
-                time.sleep(wait_s)
+        for part in paced(limits, readings):
             self._commit(part)
 
-    def _commit(self, readings: list[Reading]) -> None:
+    def _commit(self, readings: Sequence[Reading]) -> None:
         refused = self._ingest.commit([[each] for each in readings], self._settings.store_timeout_s)
         for why in refused.values():
             raise refused_frame(why)

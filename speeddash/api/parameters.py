@@ -246,7 +246,7 @@ class ReadingsQuery(Range, Page):
 class SourcesQuery(Page):
     """One page of sources."""
 
-    # Other programs may have inserted rows with names that are no valid source.
+    # Other programs insert other names.
     after: str | None = Field(None, pattern=r"^[\x00-\x7F]{0,64}$", description="Only names after this one.")
 
 

@@ -15,6 +15,8 @@ from speeddash.network.rate_limit import TokenBuckets
 from speeddash.problem import problem, too_many
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
+#: Prefix of the endpoints for apps of phones. No browser's cookie counts there.
+PHONES: Final = "/in/"
 #: Failed sign-ins of one client network: ten in a row, then one every 6 s.
 MAX_FAILURES: Final = 10
 FAILURE_INTERVAL_S: Final = 6.0
@@ -42,6 +44,8 @@ class SignIn:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self._try(token.strip()) or _ask_for_token()
+        if request.path.startswith(PHONES):
+            return self._try(_token_of_phone()) or _ask_for_token()
         if token := _token_of_link():
             return self._enter(token, _without_token())
         role = self._access.of_cookie(request.cookies.get(cookie_name(), ""))
@@ -120,6 +124,13 @@ def cookie_name() -> str:
 def _token_of_link() -> str:
     """The token in the page's address, as the console prints it; the browser is redirected to the address without it."""
     return request.args.get("token", "") if request.method == "GET" and request.path == "/" else ""
+
+
+def _token_of_phone() -> str:
+    """The token as an app can send it: as the password of Basic, or in the query where it has nothing else. Empty for none."""
+    basic = request.authorization
+    password = basic.password if basic and basic.type == "basic" else None
+    return password or request.args.get("token", "")
 
 
 def _without_token() -> str:

@@ -12,14 +12,13 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple
 
-import orjson
-
 from speeddash.devices.address import Address
 from speeddash.devices.device import Device, Observation
 from speeddash.devices.stream import CONNECT_TIMEOUT_S, reason
 from speeddash.errors import DeviceAway, InvalidInput, SettingsError
-from speeddash.formats.row import speed_kmh
-from speeddash.reading import parse_time
+from speeddash.phones.owntracks import read_owntracks
+from speeddash.phones.report import Report, moment_of, seq_of, speed_of
+from speeddash.reading import decode
 from speeddash.units import KMH_IN
 
 PORT: Final = 1883
@@ -28,10 +27,6 @@ KEEPALIVE_S: Final = 30
 QOS: Final = 1
 #: A sign of life for the runner while nobody publishes; the package itself notices a connection that is lost.
 IDLE_S: Final = 5.0
-#: Members of a location of OwnTracks, see https://owntracks.org/booklet/tech/json/: km/h, and epoch seconds.
-OWNTRACKS_SPEED, OWNTRACKS_TIME, OWNTRACKS_UNIT = "vel", "tst", "kmh"
-#: What phones send where they have no speed.
-NO_SPEED: Final = (-1, "-1", "")
 
 
 class Message(NamedTuple):
@@ -145,44 +140,42 @@ class Mqtt(Device):
     def _observation(self, message: Message) -> Observation | None:
         """Return the observation of a message; None if it holds no speed."""
         try:
-            speed, at_us = self._parse(message.payload)
+            report = self._parse(message.payload)
         except (ValueError, InvalidInput) as wrong:
             self.note = f"{message.topic}: {wrong.message if isinstance(wrong, InvalidInput) else wrong}"
             return None
         # A retained message comes again with every subscription; without a time of its own it would be a new reading each time.
-        if speed is None or (at_us is None and message.retained):
+        if report is None or (report.at_us is None and message.retained):
             return None
         self.note = ""
-        check = zlib.crc32(message.payload)
-        identity = f"{self._client_id}:{message.number}:{check}" if message.qos else None
-        seq = 0 if at_us is None else check
-        return Observation(speed, at_us, seq, self._source_of(message.topic), identity, message.repeated)
+        identity = f"{self._client_id}:{message.number}:{zlib.crc32(message.payload)}" if message.qos else None
+        seq = 0 if report.at_us is None else report.seq
+        source = self._source_of(message.topic)
+        return Observation(report.speed, report.at_us, seq, source, identity, message.repeated)
 
-    def _parse(self, payload: bytes) -> tuple[float | None, int | None]:
+    def _parse(self, payload: bytes) -> Report | None:
+        """Return what a message reports; None for no speed.
+
+        Raises:
+            ValueError: It is not what the options say; also `InvalidInput`.
+        """
         text = payload.strip()
+        factor = KMH_IN[self._unit or "kmh"]
         if not text.startswith(b"{"):
             if self._speed is not None:
                 raise ValueError("the message is no JSON object")
-            return (speed_kmh(text.decode("utf-8", "replace"), KMH_IN[self._unit or "kmh"]) if text else None), None
-        try:
-            members = orjson.loads(text)
-        except orjson.JSONDecodeError as wrong:
-            raise ValueError(f"not JSON: {wrong}") from None
-        owntracks = "_type" in members and self._speed is None
-        if owntracks and members["_type"] != "location":
-            return None, None
-        speed_member = OWNTRACKS_SPEED if owntracks else self._speed
-        time_member = OWNTRACKS_TIME if owntracks else self._time
-        if speed_member is None:
-            raise ValueError(
-                "the message is a JSON object: add ?json= with the name of the member that holds the speed"
-            )
-        value = _member(members, speed_member)
-        if value is None or value in NO_SPEED:
-            return None, None
-        moment = _member(members, time_member) if time_member else None
-        unit = self._unit or OWNTRACKS_UNIT
-        return speed_kmh(value, KMH_IN[unit]), None if moment is None else parse_time(moment)
+            speed = speed_of(text.decode("utf-8", "replace"), factor)
+            return None if speed is None else Report(speed, None, 0)
+        members = decode(text.decode("utf-8", "replace"))
+        if self._speed is None:
+            if "_type" not in members:
+                raise ValueError(
+                    "the message is a JSON object: add ?json= with the name of the member that holds the speed"
+                )
+            return read_owntracks(members)
+        speed = speed_of(_member(members, self._speed), factor)
+        at_us = moment_of(_member(members, self._time)) if self._time else None
+        return None if speed is None else Report(speed, at_us, seq_of(payload))
 
     def _source_of(self, topic: str) -> str | None:
         """Return the source that the parts of the topic name which match wildcards; None without wildcards."""

@@ -2,11 +2,12 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
 
 from speeddash.network.address import network_of
 
+T = TypeVar("T")
 #: Client networks remembered; above it the one that was idle for longest is forgotten.
 MAX_NETWORKS: Final = 10_000
 
@@ -88,3 +89,13 @@ def spend(buckets: Sequence[TokenBucket], tokens: float) -> float:
         for each in buckets:
             each.take(tokens)
     return wait_s
+
+
+def paced(buckets: Sequence[TokenBucket], readings: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield all readings in parts, no faster than the buckets allow."""
+    size = largest_batch(buckets) or max(1, len(readings))
+    for at in range(0, len(readings), size):
+        part = readings[at : at + size]
+        while wait_s := spend(buckets, len(part)):
+            time.sleep(wait_s)
+        yield part

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Run lint, type checks and tests, after installing what they need: MariaDB, Chromium, strace and faketime on Debian and
-# Ubuntu, and the Python packages in an environment of their own, .venv-test.
+# Run lint, type checks and tests, after installing what they need: MariaDB, Chromium, strace, faketime, gpsd, Mosquitto,
+# socat and gpsbabel on Debian and Ubuntu, and the Python packages in an environment of their own, .venv-test.
 #
 #   bash tests/run.sh              the tests that take less than a minute each
 #   bash tests/run.sh --long       all tests, with coverage: floods, a million rows, known vulnerabilities (needs the network)
@@ -17,6 +17,12 @@ if ! command -v "${browsers[@]}" >/dev/null; then
 fi
 command -v strace >/dev/null || missing+=(strace)
 command -v faketime >/dev/null || missing+=(faketime)
+# What people have in front of their devices; `--no-install-recommends` keeps them small.
+command -v gpsd >/dev/null || [ -x /usr/sbin/gpsd ] || missing+=(gpsd)
+command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
+command -v mosquitto_pub >/dev/null || missing+=(mosquitto-clients)
+command -v socat >/dev/null || missing+=(socat)
+command -v gpsbabel >/dev/null || missing+=(gpsbabel)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ "${#missing[@]}" -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

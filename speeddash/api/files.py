@@ -53,6 +53,7 @@ class FilesApi:
             (self.export_csv, MIME_TYPES["csv"]),
             (self.export_ndjson, MIME_TYPES["ndjson"]),
             (self.export_gpx, MIME_TYPES["gpx"]),
+            (self.export_tcx, MIME_TYPES["tcx"]),
         ):
             path = f"/api/v1/{method.__name__.replace('_', '.')}"
             content = {"description": "The file", "content": {mime_type: {"schema": {"type": "string"}}}}
@@ -70,6 +71,10 @@ class FilesApi:
     def export_gpx(self, query: ExportQuery) -> Response:
         """Readings as a GPX track with speeds in m/s. No positions are stored: the track runs along the equator."""
         return self._exported("gpx", query)
+
+    def export_tcx(self, query: ExportQuery) -> Response:
+        """Readings as TCX activities with speeds in m/s and distances."""
+        return self._exported("tcx", query)
 
     def import_file(self, query: ImportQuery, raw: FileIn) -> Response:  # noqa: ARG002 - it documents the body, which is streamed
         """Store a recording, whose file is the body. Valid lines are stored, bad lines are reported with their numbers.

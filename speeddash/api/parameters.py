@@ -278,7 +278,7 @@ class ExportQuery(Range):
 class ImportQuery(SourceOnly):
     """How to read an uploaded file."""
 
-    format: Literal["csv", "gpx", "nmea", "ndjson"] | None = Field(
+    format: Literal["csv", "fit", "gpx", "ndjson", "nmea", "tcx", "vbo"] | None = Field(
         None, description="By default detected by name or content."
     )
     name: str = Field("upload", max_length=255, description="Name of the file.")

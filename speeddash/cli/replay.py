@@ -53,7 +53,7 @@ def replay(
     url: str,
     patience: float,
 ) -> None:
-    """Send a recording through the WebSocket: a FILE of CSV, GPX, NDJSON or NMEA, as for `import`.
+    """Send a recording through the WebSocket: a FILE of CSV, FIT, GPX, NDJSON, NMEA, TCX or VBO, as for `import`.
 
     The token of the environment (SPEEDDASH_TOKEN) is sent; the token of the source is enough.
     A reading without seq gets its row number, so sending a recording again under the same source adds nothing.

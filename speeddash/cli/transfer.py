@@ -47,7 +47,7 @@ def import_recordings(
     start: int | None,
     database_url: str | None,
 ) -> None:
-    """Store recordings in the database: FILES of CSV, GPX, NDJSON or NMEA; - is the standard input.
+    """Store recordings in the database: FILES of CSV, FIT, GPX, NDJSON, NMEA, TCX or VBO; - is the standard input.
 
     CSV needs a column of times (such as timestamp, time, seconds) and one of speeds (such as speed, speed_mph). Times without
     a zone are UTC. Bad lines are printed with their numbers, and the others are stored; the exit code is 0 if every line was valid.

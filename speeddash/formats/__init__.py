@@ -9,11 +9,14 @@ from typing import Final
 
 from speeddash.errors import InvalidInput, RecordingError
 from speeddash.formats.csv import read_csv, spreadsheet_text, write_csv
+from speeddash.formats.fit import SIGNATURE, SIGNATURE_AT, read_fit
 from speeddash.formats.gpx import read_gpx, write_gpx
 from speeddash.formats.lines import Lines, Readable, blocks
 from speeddash.formats.ndjson import read_ndjson, write_ndjson
 from speeddash.formats.nmea import read_nmea
 from speeddash.formats.row import BadLine, Row
+from speeddash.formats.tcx import TCX, read_tcx, write_tcx
+from speeddash.formats.vbo import HEADING, read_vbo
 from speeddash.reading import Reading
 from speeddash.units import KMH_IN
 
@@ -30,12 +33,15 @@ __all__ = [
 ]
 
 #: Formats that can be read.
-FORMATS: Final = ("csv", "gpx", "ndjson", "nmea")
+FORMATS: Final = ("csv", "fit", "gpx", "ndjson", "nmea", "tcx", "vbo")
 #: Formats that can be written, and their media types.
-MIME_TYPES: Final = {"csv": "text/csv", "ndjson": "application/x-ndjson", "gpx": "application/gpx+xml"}
+MIME_TYPES: Final = {
+    "csv": "text/csv", "ndjson": "application/x-ndjson", "gpx": "application/gpx+xml", "tcx": "application/vnd.garmin.tcx+xml",
+}  # fmt: skip
 #: Formats by the ending of a file's name. For other endings the content decides.
 FORMAT_OF_ENDING: Final = {
     ".csv": "csv", ".tsv": "csv", ".gpx": "gpx", ".ndjson": "ndjson", ".jsonl": "ndjson", ".nmea": "nmea", ".nma": "nmea",
+    ".fit": "fit", ".tcx": "tcx", ".vbo": "vbo",
 }  # fmt: skip
 #: Formats by the first character of the content, after a byte order mark and white space; all others are CSV.
 FORMAT_OF_START: Final = {b"<": "gpx", b"{": "ndjson", b"$": "nmea", b"!": "nmea"}
@@ -52,8 +58,8 @@ def read_recording(
         file: An open binary file, read forward only, such as a pipe or an upload.
         name: Name of the file, for messages and to detect the format.
         file_format: One of `FORMATS`; None to detect it by the name, else by the content.
-        unit: A key of `KMH_IN`; None for the unit that the file names, else the default of the format: km/h for CSV and NDJSON, m/s for
-            GPX, knots for NMEA.
+        unit: A key of `KMH_IN`; None for the unit that the file names, else the default of the format: km/h for CSV, NDJSON and VBO, m/s
+            for GPX and TCX, knots for NMEA. FIT files are in m/s always.
         start_us: Moment of second 0, for files that count seconds. Times without a zone are UTC.
 
     Raises:
@@ -70,6 +76,12 @@ def read_recording(
         pieces = chain([first], pieces)
         if file_format == "gpx":
             yield from read_gpx(name, pieces, unit, start_us)
+        elif file_format == "tcx":
+            yield from read_tcx(name, pieces, unit, start_us)
+        elif file_format == "fit":
+            yield from read_fit(name, pieces)
+        elif file_format == "vbo":
+            yield from read_vbo(name, Lines(name, pieces), unit)
         elif file_format == "ndjson":
             yield from read_ndjson(Lines(name, pieces), unit, start_us)
         elif file_format == "nmea":
@@ -99,11 +111,12 @@ def write_readings(file_format: str, readings: Iterable[Reading], *, unit: str |
     if unit is not None and unit not in KMH_IN:
         raise InvalidInput("bad_unit", f"the unit must be one of {', '.join(KMH_IN)}")
     if file_format != "csv" and unit not in {None, "kmh"}:
-        raise InvalidInput("bad_unit", f"only CSV can be written in {unit}: NDJSON is in km/h, GPX in m/s")
+        raise InvalidInput("bad_unit", f"only CSV can be written in {unit}: NDJSON is in km/h, GPX and TCX in m/s")
     writers: dict[str, Callable[[Iterator[Reading]], Iterator[str]]] = {
         "csv": partial(write_csv, unit=unit or "kmh"),
         "ndjson": write_ndjson,
         "gpx": write_gpx,
+        "tcx": write_tcx,
     }
     return writers[file_format](iter(readings))
 
@@ -114,4 +127,10 @@ def source_of(name: str) -> str:
 
 
 def _format_of_content(first: bytes) -> str:
+    if first[SIGNATURE_AT : SIGNATURE_AT + len(SIGNATURE)] == SIGNATURE:
+        return "fit"
+    if TCX.root.encode() in first:
+        return "tcx"
+    if first.lstrip().startswith(HEADING) or b"\n[header]" in first:
+        return "vbo"
     return FORMAT_OF_START.get(first.removeprefix(b"\xef\xbb\xbf").lstrip()[:1], "csv")

@@ -51,7 +51,10 @@ class ImportDialog:
             title = f"Import {len(files)} files"
         return [
             html.H2(title),
-            html.P("CSV, GPX, NMEA or NDJSON, dropped anywhere on the page, or chosen here.", className="quiet"),
+            html.P(
+                "CSV, FIT, GPX, TCX, NMEA, VBO or NDJSON, dropped anywhere on the page, or chosen here.",
+                className="quiet",
+            ),
             *([html.P(refused, className="problem", role="alert")] if refused else []),
             *(_fields(files) if files and results is None else []),
             *([outcome for each in results or [] for outcome in _result(each, reader)]),

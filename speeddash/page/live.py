@@ -250,7 +250,7 @@ def _chart() -> Component:
                             "Export data ",
                             *[
                                 html.A(kind.upper(), href="#", download="", id=f"readings-{kind}", className="download")
-                                for kind in ("csv", "ndjson", "gpx")
+                                for kind in ("csv", "ndjson", "gpx", "tcx")
                             ],
                         ],
                     ),

@@ -55,6 +55,15 @@ def answers(server):
     }
 
 
+def nearly(value):
+    """The same with floats to nine digits: sums of rollups are added up in another order."""
+    if isinstance(value, dict):
+        return {name: nearly(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [nearly(each) for each in value]
+    return pytest.approx(value, rel=1e-9) if isinstance(value, float) else value
+
+
 def recomputed(run, tmp_path, readings, kmh):
     """What one server makes of the same readings and limit, in a new database."""
     alone = run(f"sqlite:///{tmp_path}/again.db")
@@ -91,7 +100,7 @@ def test_servers_whose_clocks_differ_compute_the_same(run, mariadb, tmp_path, cy
     alone = recomputed(run, tmp_path, readings, 100)
     wait_for(lambda: answers(alone)["events"] == answers(servers[0])["events"], 30)
     for each in servers:
-        assert answers(each) == answers(alone)
+        assert answers(each) == nearly(answers(alone))
     starts = [datetime.fromisoformat(each["start"]).timestamp() for each in answers(servers[1])["events"]]
     assert sorted(starts) == expected
 

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 
+import requests
 from websockets.exceptions import WebSocketException
 
 from tests.faults.fleet import Fleet
@@ -22,6 +23,7 @@ class Watcher(threading.Thread):
         self.held: set[tuple[str, int]] = set()
         self.delays_s: list[float] = []
         self.again = 0
+        self._read_up_to: dict[str, str] = {}
         self._again_at = time.monotonic()
         self.ending = False
         self.start()
@@ -30,7 +32,7 @@ class Watcher(threading.Thread):
         while not self.ending:
             try:
                 self._watch()
-            except (OSError, WebSocketException):
+            except (OSError, WebSocketException):  # requests' errors are OSErrors
                 time.sleep(0.2)  # a client's back-off
 
     def _watch(self) -> None:
@@ -54,8 +56,20 @@ class Watcher(threading.Thread):
                 socket.send(json.dumps({"pull": 1, "answers": 1000}))
 
     def _read_again(self) -> None:
+        """Read what may be missing: from the last moment read on, page by page; a sender's readings are stored in their order."""
         for source in self._sources:
-            self.held |= {(source, each["seq"]) for each in self._server.readings(source)}
+            more = True
+            while more:
+                query = {"source": source, "limit": 10_000, "from": self._read_up_to.get(source, "")}
+                page = requests.get(
+                    f"{self._server.url}/api/v1/readings", query, headers=self._server.headers, timeout=30
+                )
+                page.raise_for_status()
+                readings = page.json()["readings"]
+                self.held |= {(source, each["seq"]) for each in readings}
+                if readings:
+                    self._read_up_to[source] = readings[-1]["timestamp"]
+                more = len(readings) == query["limit"]
 
     def wait_until_pushed(self) -> None:
         """Wait until it was not told to read again for four rounds of a server: all that comes is pushed."""

@@ -14,7 +14,7 @@ from speeddash.formats.importer import Importer
 from speeddash.reading import MAX_SEQ, Reading
 
 NOON_US = 1_769_860_800_000_000
-FORMATS = ["csv", "ndjson", "gpx"]
+FORMATS = ["csv", "ndjson", "gpx", "tcx"]
 readings = st.builds(
     Reading,
     source=st.text("ABZabz019._:-", min_size=1, max_size=64) | st.sampled_from(["", "-1.5", "car"]),

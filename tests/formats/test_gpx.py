@@ -97,7 +97,7 @@ def test_bad_point_is_reported_and_the_others_are_read(bad, problem):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("<html><body/></html>", ":1: no GPX: the document is <html>"),
+        ("<html><body/></html>", ":1: the document is <html>, not <gpx>"),
         ("<gpx><trk></gpx>", ":1: the XML is broken: mismatched tag"),
         ("<gpx>\n<trk>", ":2: the XML is broken: no element found"),
         ('<gpx note="' + "x" * 3_000_000, ":1: an element of more than 1 MiB"),

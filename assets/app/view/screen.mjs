@@ -223,7 +223,7 @@ export class Screen {
     // Where all readings of one source in a range are to be had as files, and its trips.
     downloads(source, [from, to], unit, sources) {
         document.getElementById('readings').hidden = source === null;
-        for (const kind of source === null ? [] : ['csv', 'ndjson', 'gpx']) {
+        for (const kind of source === null ? [] : ['csv', 'ndjson', 'gpx', 'tcx']) {
             const given = {source, from: iso(from), to: iso(to), ...(kind === 'csv' && {unit})};
             document.getElementById(`readings-${kind}`).setAttribute('href', address(`export.${kind}`, given));
         }

@@ -112,7 +112,7 @@ def detail(
         ("Last reading", reader.moment(listed.span.last_us)),
     ]
     query = urlencode({"source": source})
-    links = [(kind.upper(), f"/api/v1/export.{kind}?{query}") for kind in ("csv", "ndjson", "gpx")]
+    links = [(kind.upper(), f"/api/v1/export.{kind}?{query}") for kind in ("csv", "ndjson", "gpx", "tcx")]
     return [
         html.Div(
             className="toolbar",

@@ -60,6 +60,7 @@ CREATE TABLE IF NOT EXISTS speed_source (
 ) ENGINE = InnoDB;
 
 -- Events above a source's limit. tell is 1 while the delivery to the webhook is pending, tries counts deliveries, try_us is when the next is due.
+-- notice is what is to be notified: 0 nothing, 1 the begin, 2 the end, 3 nothing any more; notice_tries and notice_us as tries and try_us.
 CREATE TABLE IF NOT EXISTS speed_event (
     source    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     start_us  BIGINT NOT NULL,
@@ -70,8 +71,12 @@ CREATE TABLE IF NOT EXISTS speed_event (
     tell      TINYINT NOT NULL,
     tries     INT UNSIGNED NOT NULL,
     try_us    BIGINT NOT NULL,
+    notice       TINYINT NOT NULL DEFAULT 0,
+    notice_tries INT UNSIGNED NOT NULL DEFAULT 0,
+    notice_us    BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (source, start_us),
-    KEY speed_event_delivery (tell, ongoing, try_us)
+    KEY speed_event_delivery (tell, ongoing, try_us),
+    KEY speed_event_notice (notice, notice_us)
 ) ENGINE = InnoDB;
 
 -- Names, notes and tags that people gave to trips. A row belongs to the trip of its source that start_us is in.

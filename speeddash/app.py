@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask_openapi3 import OpenAPI
 
 from speeddash.alerts.alerts import Alerts
+from speeddash.alerts.notifications import Notifications
 from speeddash.api import Api
 from speeddash.auth.access import Access
 from speeddash.auth.guard import Guard
@@ -89,7 +90,14 @@ def create_app(settings: Settings) -> SpeedDash:
     connections = Connections()
     webhook = settings.webhook_url
     turn = {"turn": node.turn} if node else {}
-    alerts = Alerts(background, webhook.get_secret_value() if webhook else None, **turn)
+    notify_urls = [each.get_secret_value() for each in settings.notify_urls or ()]
+    alerts = Alerts(
+        background,
+        webhook.get_secret_value() if webhook else None,
+        **turn,
+        tolerance_kmh=settings.limit_tolerance_kmh,
+        notifications=Notifications(notify_urls, settings.notify_min_s) if notify_urls else None,
+    )
     rollups = RollupWorker(
         background,
         keep_raw_days=settings.keep_raw_days,
@@ -108,7 +116,7 @@ def create_app(settings: Settings) -> SpeedDash:
     if peers:
         connections.prefix = peers.prefix
     Api(settings, store, background, history, ingest, connections, alerts, metrics, rates, peers).register(server)
-    page = Page(store, history, alerts.limits)
+    page = Page(settings, store, history, alerts.limits)
     guard.allow_scripts(page.register(server))
     return SpeedDash(settings, server, store, background, ingest, connections, rollups, alerts, page, node)
 

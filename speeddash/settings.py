@@ -65,6 +65,18 @@ class Settings(BaseSettings):
         None,
         description="URL that receives a POST for each event above a source's limit; retried until it answers 2xx, for about 22 hours",
     )
+    notify_urls: tuple[SecretStr, ...] | None = Field(
+        None,
+        description="Addresses, separated by spaces, that Apprise notifies of the begin and the end of each event above a source's limit,"
+        " such as `ntfy://TOPIC`; needs `pip install 'speeddash[notify]'`",
+    )
+    notify_min_s: float = Field(0.0, ge=0, le=86_400, description="Shortest event that is notified, in seconds")
+    limit_tolerance_kmh: float = Field(
+        3.0,
+        ge=0,
+        le=100,
+        description="A speed below a source's limit by less than this does not end an event: noise around the limit is one event",
+    )
     keep_raw_days: int | None = Field(
         None,
         ge=1,
@@ -175,6 +187,11 @@ class Settings(BaseSettings):
             ):
                 raise ValueError(f"{each!r} is not an origin, such as https://speed.example.com")
         return origins
+
+    @field_validator("notify_urls", mode="before")
+    @classmethod
+    def _are_addresses(cls, text: Any) -> Any:
+        return text.split() or None if isinstance(text, str) else text
 
     @field_validator("node_url")
     @classmethod

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from speeddash.alerts.limits import Limits
+from speeddash.alerts.notifications import Notifications, Notifier
 from speeddash.alerts.webhook import Webhook
 from speeddash.errors import StoreError
 from speeddash.store import Store
@@ -25,6 +26,7 @@ class Alerts:
     Attributes:
         limits: Finds events.
         webhook: Delivers events; None without a webhook.
+        notifier: Notifies events; None without an address.
     """
 
     def __init__(
@@ -32,6 +34,9 @@ class Alerts:
         store: Store,
         webhook_url: str | None,
         turn: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True),
+        *,
+        tolerance_kmh: float = 0.0,
+        notifications: Notifications | None = None,
     ) -> None:
         """Prepare to work.
 
@@ -39,9 +44,18 @@ class Alerts:
             store: Holds readings, limits and events.
             webhook_url: Receives a POST for each event; None for no deliveries.
             turn: Says within its block whether this server does the background work; see `cluster.node`.
+            tolerance_kmh: See `alerts.events.above`.
+            notifications: Where the begin and the end of events are notified; None for nowhere.
         """
         lock = threading.Lock()
-        self.limits = Limits(store, lock, deliver=webhook_url is not None)
+        self.limits = Limits(
+            store,
+            lock,
+            deliver=webhook_url is not None,
+            tolerance_kmh=tolerance_kmh,
+            notify_from_us=notifications.min_us if notifications else None,
+        )
+        self.notifier = Notifier(store, lock, notifications) if notifications else None
         self.webhook = None if webhook_url is None else Webhook(store, lock, webhook_url)
         self._turn = turn
         self._stopping = threading.Event()
@@ -51,6 +65,8 @@ class Alerts:
         self._start("alerts", self.limits.check)
         if self.webhook:
             self._start("webhook", self.webhook.deliver)
+        if self.notifier:
+            self._start("notifications", self.notifier.notify)
 
     def stop(self) -> None:
         """Stop after the current steps, without waiting for them."""
@@ -58,6 +74,8 @@ class Alerts:
         self.limits.stop()
         if self.webhook:
             self.webhook.stop()
+        if self.notifier:
+            self.notifier.stop()
 
     def _start(self, name: str, work: Callable[[int], None]) -> None:
         threading.Thread(target=self._repeat, args=(work,), name=name, daemon=True).start()

@@ -9,7 +9,7 @@ from speeddash.alerts.events import above
 from speeddash.errors import StoreError
 from speeddash.reading import Reading
 from speeddash.segment import GAP_US, Segment
-from speeddash.store import Event, SourceSettings, Store
+from speeddash.store import Event, Notice, SourceSettings, Store
 from speeddash.timerange import EVER_US, HOUR_US, MINUTE_US, TimeRange
 
 #: Events that ended more than 24 h ago are not delivered: an import of last year's drives raises no alarm.
@@ -30,14 +30,26 @@ class Limits:
     checked again before it is rolled up (`recheck`).
     """
 
-    def __init__(self, store: Store, lock: threading.Lock, *, deliver: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        lock: threading.Lock,
+        *,
+        deliver: bool,
+        tolerance_kmh: float = 0.0,
+        notify_from_us: int | None = None,
+    ) -> None:
         """Prepare to work.
 
         Args:
             store: Holds readings, limits and events.
             lock: Protects events and `checked_us` of sources: a round, a recheck and a delivery change them.
             deliver: New events are to be delivered.
+            tolerance_kmh: See `alerts.events.above`.
+            notify_from_us: Events that last for so long are to be notified; None for no notifications.
         """
+        self._tolerance_kmh = tolerance_kmh
+        self._notify_from_us = notify_from_us
         self._store = store
         self._lock = lock
         self._deliver = deliver
@@ -168,7 +180,8 @@ class Limits:
         open_event: Event | None,
         until_us: int = EVER_US,
     ) -> Iterator[Event]:
-        return above(source, limit_kmh, self._deciding(source, limit_kmh, segments), open_event, until_us)
+        deciding = self._deciding(source, limit_kmh, segments)
+        return above(source, limit_kmh, deciding, open_event, until_us, self._tolerance_kmh)
 
     def _deciding(self, source: str, limit_kmh: float, segments: Iterable[Segment]) -> Iterator[Reading]:
         """Yield the readings that decide where events begin and end: all of a segment that exceeds the limit, else its two ends."""
@@ -179,10 +192,23 @@ class Limits:
                 )
             else:
                 yield Reading(source, each.first_us, 0, each.first)
+                # The lowest one ends an event within the segment that began before it.
+                yield Reading(source, each.last_us, 0, each.minimum)
                 yield Reading(source, each.last_us, 0, each.last)
 
     def _marked(self, found: Sequence[Event], settings: SourceSettings, now_us: int) -> list[Event]:
         """Return events marked for delivery, except those that ended too long ago."""
         # Events that ended before the limit was set are not delivered.
         since_us = max(now_us - MAX_AGE_US, (settings.limited_us or 0) - MINUTE_US)
-        return [each._replace(tell=self._deliver and each.end_us > since_us) for each in found]
+        return [
+            each._replace(
+                tell=self._deliver and each.end_us > since_us,
+                notice=Notice.BEGIN if each.end_us > since_us and self._is_notified(each) else Notice.NONE,
+            )
+            for each in found
+        ]
+
+    def _is_notified(self, event: Event) -> bool:
+        """Whether an event is to be notified: it is long enough, or may still become so."""
+        least_us = self._notify_from_us
+        return least_us is not None and (event.ongoing or event.end_us - event.start_us >= least_us)

@@ -14,6 +14,7 @@ from speeddash.alerts.limits import Limits
 from speeddash.auth.access import Permission, allow_all, current_role
 from speeddash.files import shipped
 from speeddash.history.history import History
+from speeddash.page.connect import ConnectPlace
 from speeddash.page.fleet import FleetPlace
 from speeddash.page.importing import ImportDialog
 from speeddash.page.live import LiveCallbacks
@@ -24,6 +25,7 @@ from speeddash.page.shell import shell
 from speeddash.page.source_list import SourceList
 from speeddash.page.sources import SourcesPlace
 from speeddash.page.trips import TripsPlace
+from speeddash.settings import Settings
 from speeddash.store import Store
 
 INDEX = """<!DOCTYPE html>
@@ -75,13 +77,14 @@ class Page:
     Readings do not pass through server callbacks: they are sent, confirmed and drawn in the browser, by the modules of `assets/app/`.
     """
 
-    def __init__(self, store: Store, history: History, limits: Limits) -> None:
+    def __init__(self, settings: Settings, store: Store, history: History, limits: Limits) -> None:
         self._sources = SourceList(store)
         self._live = LiveCallbacks(history, limits, self._sources)
         self._places: tuple[Place, ...] = (
             TripsPlace(store, history, self._sources),
             FleetPlace(store, history, self._sources),
             SourcesPlace(store, history, limits, self._sources),
+            ConnectPlace(settings),
         )
         #: Outputs of the callbacks that change something; see `Callbacks`.
         self.changing: list[str] = []

@@ -7,7 +7,7 @@ from sqlalchemy.exc import ArgumentError
 
 from speeddash.errors import SettingsError
 from speeddash.store.database import Durability
-from speeddash.store.events import Event
+from speeddash.store.events import Event, Notice
 from speeddash.store.mysql import MySQL
 from speeddash.store.primary import SETTING, hosts_of
 from speeddash.store.sources import SourceSettings
@@ -18,8 +18,8 @@ from speeddash.store.trip_notes import TripNote
 from speeddash.store.writer import GRACE_PERIOD_S, Chunk, ReadingWriter
 
 __all__ = [
-    "GRACE_PERIOD_S", "Bucket", "Chunk", "Durability", "Event", "Key", "Queries", "ReadingWriter", "SourceSettings", "Span", "Store",
-    "TripNote", "open_store",
+    "GRACE_PERIOD_S", "Bucket", "Chunk", "Durability", "Event", "Key", "Notice", "Queries", "ReadingWriter", "SourceSettings", "Span",
+    "Store", "TripNote", "open_store",
 ]  # fmt: skip
 
 MYSQL_SCHEMES = {"mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"}

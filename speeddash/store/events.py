@@ -1,6 +1,7 @@
-"""Events above a source's limit: stored, replaced, and delivered to a webhook."""
+"""Events above a source's limit: stored, replaced, delivered to a webhook, and notified."""
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, case, delete, func, or_, select, update
@@ -8,6 +9,19 @@ from sqlalchemy import Connection, and_, case, delete, func, or_, select, update
 from speeddash.store.database import Database
 from speeddash.store.tables import Micros, speed_data, speed_event, speed_rollup, speed_source
 from speeddash.timerange import EVER_US, TimeRange
+
+
+class Notice(IntEnum):
+    """What is to be notified of an event."""
+
+    #: Nothing.
+    NONE = 0
+    #: Its begin.
+    BEGIN = 1
+    #: Its end: its begin was notified.
+    END = 2
+    #: Nothing any more.
+    DONE = 3
 
 
 class Event(NamedTuple):
@@ -23,6 +37,9 @@ class Event(NamedTuple):
         tell: The event is still to be delivered to the webhook.
         tries: Number of deliveries tried.
         try_us: Moment of the next try.
+        notice: What is to be notified.
+        notice_tries: Number of tries for that.
+        notice_us: Moment of the next try for that.
     """
 
     source: str
@@ -34,6 +51,9 @@ class Event(NamedTuple):
     tell: bool = False
     tries: int = 0
     try_us: int = 0
+    notice: int = Notice.NONE
+    notice_tries: int = 0
+    notice_us: int = 0
 
 
 class Events:
@@ -93,6 +113,24 @@ class Events:
         """Store the outcome of a delivery: `tell`, `tries` and `try_us` of the event."""
         self._database.change(_set_delivery, event)
 
+    def unnotified(self, now_us: int, min_us: int, limit: int) -> list[Event]:
+        """Return events whose notification is due.
+
+        Args:
+            now_us: The moment.
+            min_us: The begin of an event is due once it has lasted for so long.
+            limit: Maximum number of events.
+        """
+        return self._database.ask(_unnotified, now_us, min_us, limit)
+
+    def claim_notice(self, event: Event, until_us: int) -> bool:
+        """Reserve a notification until a moment; False if another process has done so, or the event has changed."""
+        return self._database.change(_claim_notice, event, until_us)
+
+    def set_notice(self, event: Event) -> None:
+        """Store the outcome of a notification: `notice`, `notice_tries` and `notice_us` of the event."""
+        self._database.change(_set_notice, event)
+
     def _replace(self, connection: Connection, source: str, time: TimeRange, found: Sequence[Event]) -> None:
         e = speed_event.c
         inside = (e.source == source, e.start_us >= time.from_us, e.start_us < time.to_us)
@@ -105,6 +143,13 @@ class Events:
             if known and known[0].start_us <= each.end_us:
                 before = known[0]
                 each = each._replace(tell=before.tell, tries=before.tries, try_us=before.try_us)
+                # An event whose begin was notified has an end to be notified; before that its length decides.
+                if before.notice >= Notice.END or each.notice:
+                    each = each._replace(
+                        notice=max(before.notice, each.notice),
+                        notice_tries=before.notice_tries,
+                        notice_us=before.notice_us,
+                    )
             rows.append(
                 {name: int(value) if isinstance(value, bool) else value for name, value in each._asdict().items()}
             )
@@ -165,6 +210,27 @@ def _set_delivery(connection: Connection, event: Event) -> None:
     # Late readings may have moved the ends of the event meanwhile.
     this = update(speed_event).where(e.source == event.source, e.start_us <= event.end_us, e.end_us >= event.start_us)
     connection.execute(this.values(tell=int(event.tell), tries=event.tries, try_us=event.try_us))
+
+
+def _unnotified(connection: Connection, now_us: int, min_us: int, limit: int) -> list[Event]:
+    e = speed_event.c
+    begin = and_(e.notice == Notice.BEGIN, e.end_us - e.start_us >= min_us)
+    due = and_(e.notice.in_([Notice.BEGIN, Notice.END]), e.notice_us <= now_us)
+    query = select(speed_event).where(due, or_(begin, and_(e.notice == Notice.END, e.ongoing == 0)))
+    return _events(connection, query.order_by(e.notice_us).limit(limit))
+
+
+def _claim_notice(connection: Connection, event: Event, until_us: int) -> bool:
+    e = speed_event.c
+    same = (e.source == event.source, e.start_us == event.start_us, e.notice_us == event.notice_us)
+    claimed = connection.execute(update(speed_event).where(*same, e.notice == event.notice).values(notice_us=until_us))
+    return claimed.rowcount == 1
+
+
+def _set_notice(connection: Connection, event: Event) -> None:
+    e = speed_event.c
+    this = update(speed_event).where(e.source == event.source, e.start_us <= event.end_us, e.end_us >= event.start_us)
+    connection.execute(this.values(notice=event.notice, notice_tries=event.notice_tries, notice_us=event.notice_us))
 
 
 def _events(connection: Connection, query: Any) -> list[Event]:

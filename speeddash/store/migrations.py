@@ -52,6 +52,22 @@ MIGRATIONS: Final = (
         ],
         ["ALTER TABLE speed_source ADD COLUMN display_name TEXT"],
     ),
+    Migration(
+        4,
+        "notifications of events; columns instant, index in place",
+        [
+            "ALTER TABLE speed_event ADD COLUMN notice TINYINT NOT NULL DEFAULT 0",
+            "ALTER TABLE speed_event ADD COLUMN notice_tries INT UNSIGNED NOT NULL DEFAULT 0",
+            "ALTER TABLE speed_event ADD COLUMN notice_us BIGINT NOT NULL DEFAULT 0",
+            "CREATE INDEX speed_event_notice ON speed_event (notice, notice_us)",
+        ],
+        [
+            "ALTER TABLE speed_event ADD COLUMN notice INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE speed_event ADD COLUMN notice_tries INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE speed_event ADD COLUMN notice_us INTEGER NOT NULL DEFAULT 0",
+            "CREATE INDEX IF NOT EXISTS speed_event_notice ON speed_event (notice, notice_us)",
+        ],
+    ),
 )
 VERSION: Final = MIGRATIONS[-1].version
 

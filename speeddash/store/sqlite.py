@@ -64,6 +64,7 @@ CREATE TABLE IF NOT EXISTS speed_source (
 CREATE TABLE IF NOT EXISTS speed_event (
     source TEXT NOT NULL, start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, peak REAL NOT NULL, limit_kmh REAL NOT NULL,
     ongoing INTEGER NOT NULL, tell INTEGER NOT NULL, tries INTEGER NOT NULL, try_us INTEGER NOT NULL,
+    notice INTEGER NOT NULL DEFAULT 0, notice_tries INTEGER NOT NULL DEFAULT 0, notice_us INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (source, start_us)
 ) STRICT, WITHOUT ROWID
 """,
@@ -87,6 +88,8 @@ CREATE TABLE IF NOT EXISTS speed_lease (
 """,
     "CREATE INDEX IF NOT EXISTS speed_event_delivery ON speed_event (tell, ongoing, try_us)",
 )
+#: Indexes of columns that a database of an earlier version gets with a migration, which creates them too.
+LATER_INDEXES: Final = ("CREATE INDEX IF NOT EXISTS speed_event_notice ON speed_event (notice, notice_us)",)
 #: A reading has 4 variables; SQLite takes 32,766 per statement.
 READINGS_PER_STATEMENT: Final = 8_191
 #: Cached INSERT statements, one for each number of rows; a large one has hundreds of KB.
@@ -243,7 +246,10 @@ def _set_pragmas(timeout_s: float, connection: sqlite3.Connection, _record: Any)
         if is_new:  # nothing to migrate
             cursor.execute("INSERT OR IGNORE INTO speed_schema VALUES (?)", (migrations.VERSION,))
             connection.commit()
-        for table in SCHEMA:  # for each connection, because the file may have been removed while the server runs
+        for table in (
+            *SCHEMA,
+            *(LATER_INDEXES if is_new else ()),
+        ):  # for each connection, because the file may have been removed while the server runs
             cursor.execute(table)
     except sqlite3.Error:
         # SQLAlchemy does not close a connection that fails here, and it would hold its lock as long as the error is referenced.

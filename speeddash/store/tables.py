@@ -80,6 +80,9 @@ speed_event: Final = table(
     column("tell", Integer),
     column("tries", Integer),
     column("try_us", BigInteger),
+    column("notice", Integer),
+    column("notice_tries", Integer),
+    column("notice_us", BigInteger),
 )
 #: Names, notes and tags of trips; see `TripNote`.
 speed_trip: Final = table(

@@ -7,7 +7,8 @@ import requests
 
 from speeddash.alerts.alerts import Alerts
 from speeddash.alerts.events import above
-from speeddash.errors import StoreUnavailable
+from speeddash.alerts.notifications import Notifications
+from speeddash.errors import SettingsError, StoreUnavailable
 from speeddash.history.worker import RollupWorker
 from speeddash.reading import Reading
 from speeddash.timerange import HOUR_US, SECOND_US, TimeRange
@@ -368,10 +369,100 @@ def test_running_server_delivers_to_the_webhook(database_url, run, hook):
     server = run(database_url, SPEEDDASH_WEBHOOK_URL=hook.url)
     requests.patch(f"{server.url}/api/v1/sources/bike", json={"limit_kmh": 39}, timeout=5).raise_for_status()
     with server.connect("/ws?source=bike") as socket:
-        for speed in (37, 40, 37):
+        for speed in (35.5, 40, 35.5):
             socket.send(json.dumps({"speed": speed}))
             socket.recv(5)
     wait_for(lambda: hook.got, 15)
     assert [(each["source"], each["peak_kmh"]) for each in hook.got] == [("bike", 40)]
     listed = requests.get(f"{server.url}/api/v1/events", {"source": "bike"}, timeout=5).json()["events"]
     assert [(each["kind"], each["peak"], each["ongoing"]) for each in listed] == [("over", 40, False)]
+
+
+def noisy(count=60, limit=100.0):
+    """Readings of a source that travels at the limit, with noise of 2 km/h; then it slows down."""
+    speeds = [limit + 2 * (-1) ** n * ((n * 7) % 5) / 4 for n in range(count)]
+    return drive([50.0, *speeds, 50.0])
+
+
+def notifier(store, hook, **options):
+    notifications = Notifications([hook.url.replace("http://", "json://")], options.pop("min_s", 0.0))
+    return Alerts(store, None, notifications=notifications, **options)
+
+
+def test_noise_around_the_limit_is_one_event_notified_at_its_begin_and_its_end(store, hook):
+    """Limit 100, noise of 2 km/h around it for 60 s"""
+    alerts = notifier(store, hook, tolerance_kmh=3.0)
+    alerts.limits.set_limit("car", 100.0, START)
+    for at, reading in enumerate(noisy()):
+        put(store, reading)
+        now_us = START + (at + 1) * SECOND_US
+        alerts.limits.check(now_us)
+        alerts.notifier.notify(now_us)
+    (event,) = store.events.select("car", TimeRange(), 9)
+    assert not event.ongoing
+    assert [each["title"] for each in hook.got] == ["car is above 100 km/h", "car is below 100 km/h again"]
+    assert "at most 102 km/h" in hook.got[1]["message"]
+    alerts.notifier.notify(NOW)
+    assert len(hook.got) == 2
+
+
+def test_without_a_tolerance_each_reading_at_the_limit_ends_an_event(store):
+    alerts = Alerts(store, None)
+    alerts.limits.set_limit("car", 100.0, START)
+    put(store, *noisy())
+    alerts.limits.check(NOW)
+    assert len(store.events.select("car", TimeRange(), 99)) > 10
+
+
+def test_tolerance_is_the_same_for_readings_that_were_rolled_up(store):
+    """A segment whose lowest reading ends an event, and whose first and last do not"""
+    speeds = [101.0] * 60 + [99.0] * 30 + [60.0] + [99.0] * 29 + [101.0] * 60
+    put(store, *drive(speeds))
+    alerts = Alerts(store, None, tolerance_kmh=3.0)
+    alerts.limits.set_limit("car", 100.0, START)
+    alerts.limits.check(NOW)
+    before = events(store)
+    assert len(before) == 2
+    RollupWorker(store, recheck=alerts.limits.recheck).roll_up(grace_s=-1)
+    alerts.limits.set_limit("car", None, START)
+    alerts.limits.set_limit("car", 100.0, START)
+    alerts.limits.check(NOW)
+    assert events(store) == before
+
+
+def test_short_event_is_not_notified(store, hook):
+    alerts = notifier(store, hook, min_s=5.0)
+    alerts.limits.set_limit("car", 100.0, START)
+    put(store, *drive([50, 110, 110, 50]))
+    alerts.limits.check(START + 4 * SECOND_US)
+    alerts.notifier.notify(START + 4 * SECOND_US)
+    put(store, *drive([110] * 4, after_s=10))
+    alerts.limits.check(START + 14 * SECOND_US)
+    alerts.notifier.notify(START + 14 * SECOND_US)
+    assert hook.got == []
+    put(store, *drive([110] * 4 + [50], after_s=14))
+    alerts.limits.check(START + 19 * SECOND_US)
+    for _ in range(2):
+        alerts.notifier.notify(START + 19 * SECOND_US)
+    assert [each["title"] for each in hook.got] == ["car is above 100 km/h", "car is below 100 km/h again"]
+
+
+def test_notification_that_is_not_accepted_is_tried_again_later(store, hook, caplog):
+    hook.answers = [500]
+    alerts = notifier(store, hook)
+    alerts.limits.set_limit("car", 100.0, START)
+    put(store, *drive([50, 110]))
+    alerts.limits.check(START + 2 * SECOND_US)
+    alerts.notifier.notify(START + 2 * SECOND_US)
+    alerts.notifier.notify(START + 3 * SECOND_US)
+    assert len(hook.got) == 1
+    alerts.notifier.notify(START + 20 * SECOND_US)
+    assert len(hook.got) == 2
+    assert "a notification was not accepted; retrying" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_address_that_apprise_does_not_know_is_refused_without_being_shown():
+    with pytest.raises(SettingsError, match="entry 2 is no address") as raised:
+        Notifications(["json://localhost", "klingon://secret"], 0.0)
+    assert "secret" not in str(raised.value)

@@ -111,7 +111,7 @@ def create_app(settings: Settings) -> SpeedDash:
     guard.register(server)
     sock = SenderSockets(settings, ingest, connections, rates).register(server)
     WatcherSockets(feed, connections).register(sock)
-    metrics = Metrics(ingest, connections, feed, rollups, alerts, node)
+    metrics = Metrics(ingest, connections, feed, rollups, alerts, store, node)
     peers = _peers(settings, store, node)
     if peers:
         connections.prefix = peers.prefix

@@ -1,7 +1,9 @@
 """Metrics of `GET /metrics`, collected from counters of the parts when they are requested."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -9,10 +11,17 @@ from prometheus_client.registry import Collector
 
 from speeddash.alerts.alerts import Alerts
 from speeddash.cluster.node import Node
+from speeddash.errors import StoreError
 from speeddash.history.worker import RollupWorker
 from speeddash.live.connections import Connections
 from speeddash.live.feed import Feed
 from speeddash.live.ingest import Ingest
+from speeddash.store import Store
+from speeddash.timerange import SECOND_US, TimeRange
+
+#: Sources with a last speed among the metrics: those with the latest readings, of the first by name.
+MAX_SOURCES: Final = 100
+MAX_NAMES: Final = 1_000
 
 
 class Metrics(Collector):
@@ -25,8 +34,10 @@ class Metrics(Collector):
         feed: Feed,
         rollups: RollupWorker,
         alerts: Alerts,
+        store: Store,
         node: Node | None = None,
     ) -> None:
+        self._store = store
         self._ingest = ingest
         self._rollups = rollups
         self._alerts = alerts
@@ -84,5 +95,24 @@ class Metrics(Collector):
                 yield CounterMetricFamily(
                     "speeddash_bus_dropped", "Readings not sent to other servers at once", bus.dropped
                 )
+        yield from self._sources()
         yield from ingest.batch_readings.collect()
         yield from ingest.commit_seconds.collect()
+
+    def _sources(self) -> Iterable[Metric]:
+        """Yield the last speed of each source and its age; nothing while the database cannot answer."""
+        speeds = GaugeMetricFamily(
+            "speeddash_source_speed_kmh", f"Last speed of a source, for the {MAX_SOURCES} latest", labels=["source"]
+        )
+        ages = GaugeMetricFamily("speeddash_source_age_seconds", "Time since the last reading", labels=["source"])
+        now_us = time.time_ns() // 1000
+        try:
+            spans = sorted(self._store.sources.select(limit=MAX_NAMES), key=lambda span: -span.last_us)[:MAX_SOURCES]
+            for span in spans:
+                for last in self._store.readings.select(source=span.source, time=TimeRange(span.last_us), limit=1):
+                    speeds.add_metric([span.source], last.speed)
+                    ages.add_metric([span.source], (now_us - span.last_us) / SECOND_US)
+        except StoreError:
+            return
+        yield speeds
+        yield ages

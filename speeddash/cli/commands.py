@@ -3,6 +3,7 @@
 import click
 
 from speeddash.cli.connect import connect
+from speeddash.cli.publish import publish
 from speeddash.cli.replay import replay
 from speeddash.cli.transfer import export_readings, import_recordings, rebuild_rollups
 
@@ -13,5 +14,5 @@ def main() -> None:
     """SpeedDash: a live speed dashboard. `python run.py` starts the server."""
 
 
-for command in (import_recordings, export_readings, rebuild_rollups, replay, connect):
+for command in (import_recordings, export_readings, rebuild_rollups, replay, connect, publish):
     main.add_command(command)

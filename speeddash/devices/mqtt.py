@@ -5,7 +5,6 @@ Messages are acknowledged to the broker once they are on the disk of this machin
 
 import re
 import socket
-import ssl
 import zlib
 from collections.abc import Iterator
 from functools import partial
@@ -13,17 +12,14 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple
 
 from speeddash.devices.address import Address
+from speeddash.devices.broker import Broker
 from speeddash.devices.device import Device, Observation
-from speeddash.devices.stream import CONNECT_TIMEOUT_S, reason
-from speeddash.errors import DeviceAway, InvalidInput, SettingsError
+from speeddash.errors import DeviceAway, InvalidInput
 from speeddash.phones.owntracks import read_owntracks
 from speeddash.phones.report import Report, moment_of, seq_of, speed_of
 from speeddash.reading import decode
 from speeddash.units import KMH_IN
 
-PORT: Final = 1883
-TLS_PORT: Final = 8883
-KEEPALIVE_S: Final = 30
 QOS: Final = 1
 #: A sign of life for the runner while nobody publishes; the package itself notices a connection that is lost.
 IDLE_S: Final = 5.0
@@ -48,25 +44,13 @@ class Mqtt(Device):
     """
 
     def __init__(self, address: Address) -> None:
-        """Remember how to reach the broker.
-
-        Raises:
-            SettingsError: The package is not installed.
-        """
-        try:
-            from paho.mqtt import client as paho
-        except ImportError:
-            raise SettingsError("mqtt", "needs the package paho-mqtt: pip install 'speeddash[mqtt]'") from None
-        self._paho: Any = paho
+        """Remember how to reach the broker."""
+        self._broker = Broker(address)
         self._topic = address.path.lstrip("/")
         if not self._topic:
             raise address.wrong("the topic is missing: mqtt://HOST/TOPIC")
-        self._tls = address.scheme == "mqtts"
-        self._host, self._port = address.needs_host(), address.port(TLS_PORT if self._tls else PORT)
-        self._username, self._password = address.username, address.password
         self._speed: str | None = address.option("json", str, None)
         self._time: str | None = address.option("time", str, None)
-        self._ca: str | None = address.option("ca", str, None)
         self._unit = address.unit(None)
         if self._unit is None and not self._topic.startswith("owntracks/"):
             raise address.wrong(f"a message does not say its unit: add ?unit= with one of {', '.join(KMH_IN)}")
@@ -102,22 +86,10 @@ class Mqtt(Device):
             client.loop_stop()
 
     def _connect(self) -> Any:
-        version = self._paho.CallbackAPIVersion.VERSION2
-        client = self._paho.Client(version, client_id=self._client_id, clean_session=False, manual_ack=True)
+        client = self._broker.client(self._client_id, clean_session=False, manual_ack=True)
         client.on_connect, client.on_disconnect = self._connected, self._disconnected
         client.on_subscribe, client.on_message = self._subscribed, self._came
-        client.connect_timeout = CONNECT_TIMEOUT_S
-        if self._username is not None:
-            client.username_pw_set(self._username, self._password)
-        try:
-            if self._tls:
-                client.tls_set(ca_certs=self._ca)
-            client.connect(self._host, self._port, KEEPALIVE_S)
-        except ssl.SSLError as refused:
-            raise DeviceAway(f"TLS: {refused.reason or refused}") from refused
-        except OSError as gone:
-            raise DeviceAway(reason(gone)) from gone
-        client.loop_start()
+        self._broker.connect(client)
         return client
 
     def _connected(self, client: Any, _user: Any, _flags: Any, code: Any, _properties: Any) -> None:

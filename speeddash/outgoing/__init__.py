@@ -1,0 +1,1 @@
+"""What SpeedDash gives to other programs: the speeds of its sources, as they come."""

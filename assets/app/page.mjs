@@ -1,5 +1,6 @@
 // The live place at work: what a person looks at, and what brings the readings for it.
 
+import {BluetoothSession} from './data/bluetoothsession.mjs';
 import {GpsSession} from './data/gpssession.mjs';
 import {Sender, ownId} from './data/sender.mjs';
 import {Totals} from './data/totals.mjs';
@@ -56,10 +57,9 @@ export class Page {
             arrived: (readings) => this.arrived(readings),
             missed: (sources) => this.tracks.invalidate(sources.filter((source) => this.shownSources.includes(source))),
         });
-        this.gps = new GpsSession({
-            measured: (speed, at) => this.sender.measure(speed, at),
-            changed: () => this.showState(),
-        });
+        const device = {measured: (speed, at) => this.sender.measure(speed, at), changed: () => this.deviceChanged()};
+        this.gps = new GpsSession(device);
+        this.bluetooth = new BluetoothSession(device);
         this.alarm = new Alarm(this);
         this.fleet = new Fleet(this);
         this.drive = Drive.start();
@@ -287,9 +287,8 @@ export class Page {
 
     mode(chosen, view = {sources: [], from: null, to: null}, step = true) {
         this.gps.stop();
-        if (chosen === 'gps') {
-            this.gps.start();
-        }
+        this.bluetooth.stop();
+        ({gps: this.gps, bluetooth: this.bluetooth})[chosen]?.start();
         if (chosen !== 'watch') {
             this.tickedAt = null;
             this.sender.wake(this.ownSource({...this.view, ...view, mode: chosen}));
@@ -385,6 +384,16 @@ export class Page {
 
     // -- what is said
 
+    // Why the device of the mode gives no speed, or null.
+    get deviceProblem() {
+        return {gps: this.gps, bluetooth: this.bluetooth}[this.view.mode]?.problem ?? null;
+    }
+
+    deviceChanged() {
+        this.showState();
+        this.painter.drawSoon();
+    }
+
     showState() {
         const {sender, storage, signedOut, notDurable, group, frozen, view} = this;
         const now = Date.now();
@@ -392,7 +401,7 @@ export class Page {
         const state = Link.describe(this.link, {storage, frozen, idle, online: navigator.onLine, now});
         document.getElementById('status').hidden = idle && this.place !== '/';
         const waiting = sender.outbox?.waiting.length ?? 0;
-        const problems = [...this.problems, view.mode === 'gps' && this.gps.problem];
+        const problems = [...this.problems, this.deviceProblem];
         const notice = Words.notice({
             problems, storage, signedOut, notDurable, group, refused: sender.refused, overflow: sender.overflow, waiting,
         });
@@ -402,7 +411,7 @@ export class Page {
 
     // What `words.empty` wants to know.
     circumstances() {
-        const {view: {mode}, isFixed: fixed, shownSources: sources, listed, tracks: {failed, loading}, gps} = this;
-        return {mode, fixed, sources, listed, failed, loading, gpsProblem: gps.problem};
+        const {view: {mode}, isFixed: fixed, shownSources: sources, listed, tracks: {failed, loading}, bluetooth} = this;
+        return {mode, fixed, sources, listed, failed, loading, deviceProblem: this.deviceProblem, sensorWord: bluetooth.waiting};
     }
 }

@@ -55,7 +55,7 @@ SCRIPT = "/live-path.js"
 
 BUTTONS = (
     "pause", "go-live", "earlier", "later", "show-latest", "export-png", "fullscreen", "driving", "leave-driving", "mirror", "help",
-    "show-table", "close-help", "open-import",
+    "show-table", "close-help", "open-import", "choose-sensor",
 )  # fmt: skip
 
 

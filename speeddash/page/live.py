@@ -21,6 +21,8 @@ from speeddash.page.source_list import SourceList
 from speeddash.store import Bucket
 from speeddash.timerange import TimeRange
 
+#: Circumference of a wheel of 700 x 25C in mm, until a person types that of their own.
+WHEEL_MM = 2105
 #: Rows of a table, and tables, of what the chart shows.
 TABLE_ROWS = 60
 MAX_TABLES = 4
@@ -129,7 +131,7 @@ def _table(source: str, buckets: Sequence[Bucket], reader: Reader) -> Component:
 
 
 def _now(visitor: Visitor) -> Component:
-    modes = {"simulate": "Simulate", "gps": "This device’s GPS", "watch": "Watch"}
+    modes = {"simulate": "Simulate", "gps": "This device’s GPS", "bluetooth": "Bluetooth sensor", "watch": "Watch"}
     return html.Section(
         className="card now",
         **aria(label="Speed now"),
@@ -144,6 +146,30 @@ def _now(visitor: Visitor) -> Component:
                             html.Span("Sends as ", id="sends-as"),
                             html.Strong("–", id="source-name"),
                             html.A("Watch it elsewhere", id="watch-link", href="?mode=watch", target="_blank"),
+                        ],
+                    ),
+                    html.Div(
+                        id="sensor",
+                        className="form",
+                        hidden=True,
+                        children=[
+                            button("choose-sensor", "Choose sensor", hint="A wheel sensor, a treadmill or a trainer"),
+                            html.Label(
+                                className="field",
+                                htmlFor="wheel",
+                                children=[
+                                    html.Span("Wheel, mm around"),
+                                    dcc.Input(
+                                        id="wheel",
+                                        className="amount",
+                                        type="number",
+                                        min=100,
+                                        max=10_000,
+                                        value=WHEEL_MM,
+                                        persistence=True,
+                                    ),
+                                ],
+                            ),
                         ],
                     ),
                     html.Div(

@@ -18,7 +18,7 @@ from tests.running import ROOT
 ASSETS = ROOT / "assets"
 
 MODULES = {
-    "units": "state", "buckets": "state", "track": "state", "view": "state", "link": "state", "outbox": "state", "gps": "state",
+    "units": "state", "buckets": "state", "track": "state", "view": "state", "link": "state", "outbox": "state", "gps": "state", "bluetooth": "state",
     "drive": "state", "chart": "view", "fleet": "view", "rest": "data", "tracks": "data", "totals": "data", "upload": "data",
 }  # fmt: skip
 
@@ -270,7 +270,7 @@ def test_view_survives_the_way_through_a_link(js):
         fixed = chance.random() < 0.5
         start = chance.randrange(10**12, 2 * 10**12)
         view = {
-            "mode": chance.choice(["simulate", "gps", "watch"]),
+            "mode": chance.choice(["simulate", "gps", "bluetooth", "watch"]),
             "sources": chance.sample(["car", "my-bike", "a.b:c_d", "x" * 64], chance.randrange(4)),
             "window": chance.choice(["1m", "5m", "15m", "1h", "24h"]),
             "from": start if fixed else None,

@@ -7,7 +7,7 @@
 // else null: then that counts which the server keeps for the source.
 
 export const WINDOWS = {'1m': 60_000, '5m': 300_000, '15m': 900_000, '1h': 3_600_000, '24h': 86_400_000};
-export const MODES = ['simulate', 'gps', 'watch'];
+export const MODES = ['simulate', 'gps', 'bluetooth', 'watch'];
 export const THEMES = ['light', 'dark', 'system'];
 export const SOURCE = /^[A-Za-z0-9._:-]{1,64}$/;
 const RELATIVE = /^now(?:-(\d{1,5})([mhdwM]))?(?:\/([dM]))?$/;

@@ -24,6 +24,7 @@ export class Controls {
             help: () => dialog('keys').showModal(),
             'close-help': () => dialog('keys').close(),
             'open-import': () => upload.open(),
+            'choose-sensor': () => page.bluetooth.choose(),
         };
         this.choices = {
             source: (value) => value !== page.view.mode && page.mode(value),

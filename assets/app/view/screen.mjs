@@ -100,6 +100,7 @@ export class Screen {
         this.set('day-last', {value: days[1] ?? ''});
         this.set('sending', {hidden: view.mode === 'watch'});
         this.set('watching', {hidden: view.mode !== 'watch'});
+        this.set('sensor', {hidden: view.mode !== 'bluetooth'});
         this.text('sends-as', view.mode === 'simulate' ? 'Made-up speeds, stored as ' : 'Sends as ');
         this.set('stored-row', {hidden: view.mode === 'watch'});
         this.set('mirror', {'aria-pressed': String(view.mirror)});

@@ -4,8 +4,9 @@
 //   mode, fixed, sources    what is looked at
 //   listed                  the sources that the server knows, null before it has told
 //   failed, loading         why history is missing, or null; whether it is on its way
-//   gpsProblem              why this device tells no speed, or null
-export const empty = ({mode, fixed, sources, listed, failed, loading, gpsProblem}) => {
+//   deviceProblem           why this device gives no speed, or null
+//   sensorWord              what a Bluetooth sensor waits for
+export const empty = ({mode, fixed, sources, listed, failed, loading, deviceProblem, sensorWord}) => {
     if (!sources.length) {
         return listed === null
             ? ['Looking for sources', false]
@@ -22,7 +23,8 @@ export const empty = ({mode, fixed, sources, listed, failed, loading, gpsProblem
     }
     return {
         simulate: ['Waiting for the first stored reading.', false],
-        gps: [gpsProblem ? 'No speed from this device.' : 'Waiting for this device’s GPS.', false],
+        gps: [deviceProblem ? 'No speed from this device.' : 'Waiting for this device’s GPS.', false],
+        bluetooth: [deviceProblem ? 'No speed from a sensor.' : sensorWord, false],
         watch: ['No data in this window.', (listed ?? []).some(({value}) => sources.includes(value))],
     }[mode];
 };

@@ -131,7 +131,7 @@ def _table(source: str, buckets: Sequence[Bucket], reader: Reader) -> Component:
 
 
 def _now(visitor: Visitor) -> Component:
-    modes = {"simulate": "Simulate", "gps": "This device’s GPS", "bluetooth": "Bluetooth sensor", "watch": "Watch"}
+    modes = {"simulate": "Simulate", "gps": "GPS", "bluetooth": "Bluetooth", "watch": "Watch"}
     return html.Section(
         className="card now",
         **aria(label="Speed now"),

@@ -62,6 +62,14 @@ class Node:
         self.committed = 0
         self.gaps = 0
 
+    def join(self) -> None:
+        """Tell the others that this server lives, before its first commit: one that dies right after it leaves no hole unnoticed.
+
+        Raises:
+            StoreError: The database cannot answer.
+        """
+        self._store.nodes.beat(NodeRow(self.id, self._url, self.committed))
+
     def start(self) -> None:
         """Begin in the background."""
         self._thread.start()

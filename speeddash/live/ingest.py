@@ -46,6 +46,7 @@ class Ingest:
         durability: How durable a commit is; None until the database was reached.
         seqs: Numbers for readings without `seq`. They begin at random, so that two servers on one database differ, and stay below 2^53,
             which JavaScript represents exactly.
+        join: Called once the database is reached, before the first commit; None for nothing. It may raise a StoreError.
         announce: Called with the readings of each commit, for other servers; None without them. It must not wait.
     """
 
@@ -73,6 +74,7 @@ class Ingest:
             buckets=COMMIT_BUCKETS_S,
             registry=None,
         )
+        self.join: Callable[[], object] | None = None
         self.announce: Callable[[Sequence[Reading]], object] | None = None
         self.tried = threading.Event()
         self.problem: StoreError | None = None
@@ -192,7 +194,10 @@ class Ingest:
 
     def _open(self) -> None:
         try:
-            self.durability = self._store.prepare()
+            durability = self._store.prepare()
+            if self.join:
+                self.join()
+            self.durability = durability
         except StoreError:
             raise
         except Exception as unforeseen:

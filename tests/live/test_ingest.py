@@ -134,3 +134,21 @@ def test_seqs_are_distinct_and_held_by_javascript(store):
     made = [next(Ingest(store, Feed(100_000)).seqs) for _ in range(100)]
     assert len(set(made)) == 100
     assert max(made) < 2**53
+
+
+def test_other_servers_know_of_this_one_before_its_first_commit(store):
+    """Otherwise readings of a server that dies in its first second would be missing elsewhere, and nobody would know"""
+    ingest = Ingest(store, Feed(100_000))
+    stored = []
+    failures = [StoreUnavailable("away")]
+
+    def join():
+        stored.append(len(list(store.readings.stream())))
+        if failures:
+            raise failures.pop()
+
+    ingest.join = join
+    ingest.start()
+    ingest.commit([[reading(1)]])
+    assert stored == [0, 0]  # the second time after a failure
+    ingest.stop(5)

@@ -54,6 +54,7 @@ class FilesApi:
             (self.export_ndjson, MIME_TYPES["ndjson"]),
             (self.export_gpx, MIME_TYPES["gpx"]),
             (self.export_tcx, MIME_TYPES["tcx"]),
+            (self.export_parquet, MIME_TYPES["parquet"]),
         ):
             path = f"/api/v1/{method.__name__.replace('_', '.')}"
             content = {"description": "The file", "content": {mime_type: {"schema": {"type": "string"}}}}
@@ -75,6 +76,10 @@ class FilesApi:
     def export_tcx(self, query: ExportQuery) -> Response:
         """Readings as TCX activities with speeds in m/s and distances."""
         return self._exported("tcx", query)
+
+    def export_parquet(self, query: ExportQuery) -> Response:
+        """Readings as Parquet, for data tools; needs `pip install 'speeddash[parquet]'` on the server."""
+        return self._exported("parquet", query)
 
     def import_file(self, query: ImportQuery, raw: FileIn) -> Response:  # noqa: ARG002 - it documents the body, which is streamed
         """Store a recording, whose file is the body. Valid lines are stored, bad lines are reported with their numbers.
@@ -101,15 +106,17 @@ class FilesApi:
             source=query.source, time=query.time, page_readings=PAGE_READINGS
         )
         name = "all" if query.source is None else query.source.replace(":", "-") or "unnamed"
-        pieces = write_readings(file_format, readings, unit=query.unit)
-        first = next(pieces, "")  # before the status is sent, so that an unavailable database is an error
-        answer = Response(
-            chain([first], self._in_turn(pieces)), content_type=f"{MIME_TYPES[file_format]}; charset=utf-8"
+        pieces = (
+            piece.encode() if isinstance(piece, str) else piece
+            for piece in write_readings(file_format, readings, unit=query.unit)
         )
+        first = next(pieces, b"")  # before the status is sent, so that an unavailable database is an error
+        charset = "" if file_format == "parquet" else "; charset=utf-8"
+        answer = Response(chain([first], self._in_turn(pieces)), content_type=MIME_TYPES[file_format] + charset)
         answer.headers["Content-Disposition"] = f'attachment; filename="speeddash_{name}.{file_format}"'
         return answer
 
-    def _in_turn(self, pieces: Iterator[str]) -> Iterator[str]:
+    def _in_turn(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Yield the same pieces, but let only one of all exports create a piece at a time, with a pause after it."""
         while True:
             with self._piece:

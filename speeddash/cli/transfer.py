@@ -93,7 +93,7 @@ def export_readings(
     output: str,
     database_url: str | None,
 ) -> None:
-    """Write stored readings to a file that `import` reads back, to the bit where the speeds are in km/h."""
+    """Write stored readings to a file that `import` reads back, to the bit where the speeds are in km/h. Parquet is for data tools."""
     if from_us is not None and to_us is not None and from_us >= to_us:
         raise click.UsageError("--from must be before --to")
     ending = Path(output).suffix.lower().removeprefix(".")
@@ -109,7 +109,7 @@ def export_readings(
         try:
             with click.open_file(output, "wb") as file:
                 for piece in pieces:
-                    file.write(piece.encode())
+                    file.write(piece.encode() if isinstance(piece, str) else piece)
         except (StoreError, OSError) as broken:
             raise click.ClickException(f"{broken}; what was written is not complete") from None
 

@@ -14,6 +14,7 @@ from speeddash.formats.gpx import read_gpx, write_gpx
 from speeddash.formats.lines import Lines, Readable, blocks
 from speeddash.formats.ndjson import read_ndjson, write_ndjson
 from speeddash.formats.nmea import read_nmea
+from speeddash.formats.parquet import write_parquet
 from speeddash.formats.row import BadLine, Row
 from speeddash.formats.tcx import TCX, read_tcx, write_tcx
 from speeddash.formats.vbo import HEADING, read_vbo
@@ -37,6 +38,7 @@ FORMATS: Final = ("csv", "fit", "gpx", "ndjson", "nmea", "tcx", "vbo")
 #: Formats that can be written, and their media types.
 MIME_TYPES: Final = {
     "csv": "text/csv", "ndjson": "application/x-ndjson", "gpx": "application/gpx+xml", "tcx": "application/vnd.garmin.tcx+xml",
+    "parquet": "application/vnd.apache.parquet",
 }  # fmt: skip
 #: Formats by the ending of a file's name. For other endings the content decides.
 FORMAT_OF_ENDING: Final = {
@@ -92,8 +94,10 @@ def read_recording(
         raise RecordingError(f"{name}: {unreadable}") from unreadable
 
 
-def write_readings(file_format: str, readings: Iterable[Reading], *, unit: str | None = None) -> Iterator[str]:
-    """Write readings. `read_recording` reads the same ones back, to the bit if the unit is km/h.
+def write_readings(
+    file_format: str, readings: Iterable[Reading], *, unit: str | None = None
+) -> Iterator[str] | Iterator[bytes]:
+    """Write readings. `read_recording` reads the same ones back, except Parquet, to the bit if the unit is km/h.
 
     Args:
         file_format: A key of `MIME_TYPES`.
@@ -101,7 +105,7 @@ def write_readings(file_format: str, readings: Iterable[Reading], *, unit: str |
         unit: Unit of the speeds in CSV, a key of `KMH_IN`; None for km/h. The unit of the other formats is fixed.
 
     Returns:
-        Pieces of text, to be encoded as UTF-8. The first one holds the first readings.
+        Pieces of text, to be encoded as UTF-8, or of bytes. The first one holds the first readings.
 
     Raises:
         InvalidInput: `bad_format` or `bad_unit`, at once and not with the first piece.
@@ -111,7 +115,11 @@ def write_readings(file_format: str, readings: Iterable[Reading], *, unit: str |
     if unit is not None and unit not in KMH_IN:
         raise InvalidInput("bad_unit", f"the unit must be one of {', '.join(KMH_IN)}")
     if file_format != "csv" and unit not in {None, "kmh"}:
-        raise InvalidInput("bad_unit", f"only CSV can be written in {unit}: NDJSON is in km/h, GPX and TCX in m/s")
+        raise InvalidInput(
+            "bad_unit", f"only CSV can be written in {unit}: NDJSON and Parquet are in km/h, GPX and TCX in m/s"
+        )
+    if file_format == "parquet":
+        return write_parquet(iter(readings))
     writers: dict[str, Callable[[Iterator[Reading]], Iterator[str]]] = {
         "csv": partial(write_csv, unit=unit or "kmh"),
         "ndjson": write_ndjson,

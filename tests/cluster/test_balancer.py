@@ -1,4 +1,4 @@
-"""Two servers behind HAProxy, as docs/cluster.md configures it, restarted one after the other under load."""
+"""Two servers behind HAProxy or nginx, as docs/cluster.md configures them, restarted one after the other under load."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ from tests.running import ROOT, RunningServer, wait_for
 pytestmark = pytest.mark.cluster
 #: From the restart of a server to the next answer of each watcher.
 RECONNECTED_S = 10.0
-FRONT = """
+HAPROXY = """
 global
     maxconn 5000
 defaults
@@ -29,27 +29,49 @@ defaults
 frontend front
     bind 127.0.0.1:{port}
     default_backend speeddash
+{example}
 """
+NGINX = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{ worker_connections 5000; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder};
+    proxy_temp_path {folder};
+    fastcgi_temp_path {folder};
+    uwsgi_temp_path {folder};
+    scgi_temp_path {folder};
+{example}
+}}
+"""
+#: The frame around each example, the word before it in the document, and the command.
+BALANCERS = {
+    "haproxy": (HAPROXY, "HAProxy:", ["haproxy", "-db", "-f"]),
+    "nginx": (NGINX, "nginx:", ["nginx", "-c"]),
+}
 
 
 class Balancer:
-    """HAProxy with the backend of the documentation, before servers on this machine."""
+    """A balancer as the documentation configures it, before servers on this machine."""
 
     connect, readings = RunningServer.connect, RunningServer.readings
 
-    def __init__(self, folder, servers):
+    def __init__(self, kind, folder, servers):
+        frame, word, command = BALANCERS[kind]
         text = (ROOT / "docs/cluster.md").read_text()
-        backend = re.search(r"HAProxy:\n\n((?: {4}.*\n)+)", text)[1]
+        example = re.search(rf"{word}\n\n((?: {{4}}.*\n)+)", text)[1]
         for at, server in enumerate(servers, 1):
-            backend = backend.replace(f"10.0.0.{at}:8765", f"127.0.0.1:{server.port}")
-        assert "10.0.0" not in backend
+            example = example.replace(f"10.0.0.{at}:8765", f"127.0.0.1:{server.port}")
         self.port = free_port()
+        example = example.replace("listen 80;", f"listen 127.0.0.1:{self.port};")
+        assert "10.0.0" not in example
         self.url, self.headers = f"http://localhost:{self.port}", servers[0].headers
-        path = folder / "haproxy.cfg"
-        path.write_text(FRONT.format(port=self.port) + backend.replace("\n    ", "\n").removeprefix("    "))
-        self.process = subprocess.Popen(
-            ["haproxy", "-db", "-f", str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+        path = folder / f"{kind}.conf"
+        dedented = example.replace("\n    ", "\n").removeprefix("    ")
+        path.write_text(frame.format(port=self.port, folder=folder, example=dedented))
+        self.process = subprocess.Popen([*command, str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         wait_for(self._answers, 20)
 
     def _answers(self):
@@ -65,15 +87,16 @@ class Balancer:
         self.process.stdout.close()
 
 
+@pytest.mark.parametrize("kind", BALANCERS)
 def test_servers_are_restarted_one_after_the_other_and_nothing_is_lost(
-    run, mariadb, bus, tmp_path, cycles, record_property
+    kind, run, mariadb, bus, tmp_path, cycles, record_property
 ):
     """Rolling restart of all servers behind a load balancer, then of the bus, under load with watchers"""
-    require(shutil.which("haproxy"), "HAProxy")
+    require(shutil.which(kind), kind)
     url = mariadb.create("speed")
     settings = {"SPEEDDASH_TOKEN": TOKEN, "SPEEDDASH_BUS_URL": bus.url, "SPEEDDASH_PROXIES": "1"}
     servers = [run(url, SPEEDDASH_NODE_URL=NODE_URL, **settings) for _ in range(2)]
-    balancer = Balancer(tmp_path, servers)
+    balancer = Balancer(kind, tmp_path, servers)
     watchers = []
     try:
         with Fleet(balancer.port, senders=8, pace_s=0.05, token=TOKEN, name="rolling") as fleet:

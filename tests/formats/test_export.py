@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from speeddash.errors import InvalidInput
-from speeddash.formats import read_recording, write_readings
+from speeddash.formats import parquet, read_recording, write_readings
 from speeddash.formats.importer import Importer
 from speeddash.reading import MAX_SEQ, Reading
 
@@ -132,3 +132,19 @@ def test_pieces_come_while_readings_are_drawn(form):
 def test_form_or_unit_that_cannot_be_is_refused_at_once(form, unit):
     with pytest.raises(InvalidInput, match=r"must be|only CSV"):
         write_readings(form, [], unit=unit)
+
+
+def test_parquet_holds_every_reading_in_groups(monkeypatch):
+    from pyarrow import parquet as reader
+
+    monkeypatch.setattr(parquet, "GROUP_READINGS", 100)
+    batch = [Reading("car", NOON_US + n, n, n / 7) for n in range(250)] + [Reading("Bus", NOON_US, MAX_SEQ, 2000.0)]
+    content = b"".join(write_readings("parquet", batch))
+    file = reader.ParquetFile(io.BytesIO(content))
+    assert file.num_row_groups == 3
+    rows = file.read().to_pylist()
+    found = [
+        (each["source"], round(each["timestamp"].timestamp() * 1e6), each["seq"], each["speed_kmh"]) for each in rows
+    ]
+    assert found == [tuple(each) for each in batch]
+    assert reader.ParquetFile(io.BytesIO(b"".join(write_readings("parquet", [])))).read().num_rows == 0

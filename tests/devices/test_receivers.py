@@ -153,7 +153,9 @@ def test_speed_without_any_time_gets_that_of_its_arrival(server, connect, progra
 def test_wrong_token_is_named_and_readings_wait(run, tmp_path, programs):
     server = run(f"sqlite:///{tmp_path}/speed.db", SPEEDDASH_TOKEN="the-token-of-the-server")
     device = programs(NmeaServer)
-    bridge = Connect(tmp_path, f"ws://localhost:{server.port}/ws", device.url, "--source", "car", token="a-token-of-another-server")
+    bridge = Connect(
+        tmp_path, f"ws://localhost:{server.port}/ws", device.url, "--source", "car", token="a-token-of-another-server"
+    )
     try:
         receiver = Receiver(device)
         report_until(receiver, lambda: bridge.outbox.exists() and waiting(bridge))

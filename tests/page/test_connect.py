@@ -41,7 +41,9 @@ def test_address_for_owntracks_works_as_it_is_shown(open_page, page_server):
 def test_token_stands_in_every_way_that_needs_one_and_in_no_other(token):
     for way in ways("http://10.0.0.5:8765", "car", token=token):
         text = way.line + "".join(f"{name} {value}" for name, value in way.settings)
-        needs = way.name not in {"This page", "WebSocket", "Recordings"} and (token or way.name == "OsmAnd")
+        needs = way.name not in {"This page", "Bluetooth sensor", "WebSocket", "Recordings"} and (
+            token or way.name == "OsmAnd"
+        )
         assert (TOKEN in text) == needs, way
         assert not re.search(r"\s--source\s*--", text)
 

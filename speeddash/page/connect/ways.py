@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Sequence
 from typing import Final, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 #: Stands for the token, which the page does not know.
 TOKEN: Final = "TOKEN"  # noqa: S105 - none
@@ -49,73 +49,73 @@ def ways(address: str, source: str, *, token: bool) -> list[Way]:
 
 
 def _phones(address: str, source: str, named: str, *, token: bool) -> list[Way]:
-    parts = urlsplit(address)
     secret = [("Password", TOKEN)] if token else []
     header = [("Authorization", f"Bearer {TOKEN}")] if token else []
     access = [("Access token", TOKEN)] if token else []
     body = '{"speed": %SPD_KPH, "timestamp": %TIMESTAMP}'
     osmand = f"{address}/in/osmand?id={quote(source)}&speed={{5}}&timestamp={{2}}&unit=mps&token={TOKEN}"
-    return (
-        [
-            Way(
-                "Phones",
-                "This page",
-                "Open it on the phone and choose GPS. The screen has to stay on, and the address has to be https: else use an app.",
-                link=address,
-                link_text="Opens this page",
-            ),
-            Way(
-                "Phones",
-                "OwnTracks",
-                "For Android and iOS, records in the background. Preferences, Connection, mode HTTP.",
-                settings=[
-                    ("URL", f"{address}/in/owntracks{named}"),
-                    ("Authentication", "on"),
-                    ("User ID", "phone"),
-                    *secret,
-                ],
-                link=owntracks_link(f"{address}/in/owntracks{named}", source),
-                link_text="Configures OwnTracks, but for the password",
-            ),
-            Way(
-                "Phones",
-                "Traccar Client",
-                "For Android and iOS, records in the background. Its device identifier names the source.",
-                settings=[
-                    ("Device identifier", source),
-                    ("Server URL", f"{address}/in/osmand?unit=kn{f'&token={TOKEN}' if token else ''}"),
-                ],
-            ),
-            Way(
-                "Phones",
-                "Overland",
-                "For iOS, records in the background and sends in batches.",
-                settings=[("Receiver endpoint URL", f"{address}/in/overland{named}"), *access],
-            ),
-            Way(
-                "Phones",
-                "GPSLogger",
-                "For Android. Logging details, Log to custom URL.",
-                settings=[
-                    ("URL", f"{address}/api/v1/readings{named}"),
-                    ("HTTP method", "POST"),
-                    ("HTTP body", body),
-                    (
-                        "HTTP headers",
-                        "\n".join(["Content-Type: application/json", *[f"{name}: {value}" for name, value in header]]),
-                    ),
-                ],
-            ),
-            Way(
-                "Phones",
-                "OsmAnd",
-                "For Android and iOS. Plugins, Trip recording, Online tracking. It can only send a GET, which needs a token.",
-                settings=[("Web address", osmand)],
-            ),
-        ]
-        if parts.hostname
-        else []
-    )
+    return [
+        Way(
+            "Phones",
+            "This page",
+            "Open it on the phone and choose GPS. The screen has to stay on, and the address has to be https: else use an app.",
+            link=address,
+            link_text="Opens this page",
+        ),
+        Way(
+            "Phones",
+            "Bluetooth sensor",
+            "A wheel's sensor, a treadmill or a trainer: open this page in Chrome or Edge there, and choose Bluetooth.",
+        ),
+        Way(
+            "Phones",
+            "OwnTracks",
+            "For Android and iOS, records in the background. Preferences, Connection, mode HTTP.",
+            settings=[
+                ("URL", f"{address}/in/owntracks{named}"),
+                ("Authentication", "on"),
+                ("User ID", "phone"),
+                *secret,
+            ],
+            link=owntracks_link(f"{address}/in/owntracks{named}", source),
+            link_text="Configures OwnTracks, but for the password",
+        ),
+        Way(
+            "Phones",
+            "Traccar Client",
+            "For Android and iOS, records in the background. Its device identifier names the source.",
+            settings=[
+                ("Device identifier", source),
+                ("Server URL", f"{address}/in/osmand?unit=kn{f'&token={TOKEN}' if token else ''}"),
+            ],
+        ),
+        Way(
+            "Phones",
+            "Overland",
+            "For iOS, records in the background and sends in batches.",
+            settings=[("Receiver endpoint URL", f"{address}/in/overland{named}"), *access],
+        ),
+        Way(
+            "Phones",
+            "GPSLogger",
+            "For Android. Logging details, Log to custom URL.",
+            settings=[
+                ("URL", f"{address}/api/v1/readings{named}"),
+                ("HTTP method", "POST"),
+                ("HTTP body", body),
+                (
+                    "HTTP headers",
+                    "\n".join(["Content-Type: application/json", *[f"{name}: {value}" for name, value in header]]),
+                ),
+            ],
+        ),
+        Way(
+            "Phones",
+            "OsmAnd",
+            "For Android and iOS. Plugins, Trip recording, Online tracking. It can only send a GET, which needs a token.",
+            settings=[("Web address", osmand)],
+        ),
+    ]
 
 
 def _devices(address: str, source: str, *, token: bool) -> list[Way]:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -71,20 +72,21 @@ class Balancer:
         path = folder / f"{kind}.conf"
         dedented = example.replace("\n    ", "\n").removeprefix("    ")
         path.write_text(frame.format(port=self.port, folder=folder, example=dedented))
-        self.process = subprocess.Popen([*command, str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._log = (folder / "log").open("w+b")  # nginx says much while a server is away: a pipe would be full
+        self.process = subprocess.Popen([*command, str(path)], stdout=self._log, stderr=self._log)
         wait_for(self._answers, 20)
 
     def _answers(self):
-        assert self.process.poll() is None, self.process.stdout.read().decode()
+        assert self.process.poll() is None, Path(self._log.name).read_text()
         try:
             return requests.get(f"{self.url}/readyz", headers=self.headers, timeout=5).ok
         except requests.RequestException:
             return False
 
     def stop(self):
-        self.process.kill()
+        self.process.terminate()  # killed, nginx would leave its workers
         self.process.wait(10)
-        self.process.stdout.close()
+        self._log.close()
 
 
 @pytest.mark.parametrize("kind", BALANCERS)

@@ -50,6 +50,8 @@ def stored(server, source="car"):
 
 def waiting(connect):
     with closing(sqlite3.connect(f"file:{connect.outbox}?mode=ro", uri=True)) as outbox:
+        if not outbox.execute("SELECT 1 FROM sqlite_master WHERE name = 'waiting'").fetchone():
+            return 0
         return outbox.execute("SELECT COUNT(*) FROM waiting").fetchone()[0]
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run the tests of several servers: of a MySQL replication group, of several SpeedDash servers and workers with and without Redis; and those
 # of the store, the sockets and the REST interface again, on a real MySQL. They need Redis, and MySQL's current server in a folder,
-# .mysql-test (700 MB), which is made from Debian unstable. For Debian and Ubuntu, as root, after `bash tests/run.sh`, which installs the rest.
+# .mysql-test (700 MB), which is made from Debian unstable. For Debian and Ubuntu, as root, after `bash tests/run.sh --all`, which installs the rest.
 #
 #   bash tests/cluster/run.sh              every fault, once or twice
 #   bash tests/cluster/run.sh ARGUMENT...  pytest with these arguments; `-m cluster --cycles 50` for the long run
@@ -15,6 +15,7 @@ fi
 missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v haproxy >/dev/null || missing+=(haproxy)
+command -v faketime >/dev/null || missing+=(faketime)
 command -v nginx >/dev/null || missing+=(nginx-light)
 command -v ip >/dev/null || missing+=(iproute2)
 command -v debootstrap >/dev/null || missing+=(debootstrap)

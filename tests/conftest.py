@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def require(program: str | None, name: str) -> None:
     if not program:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
-            f"{name} is not installed; `bash tests/run.sh` installs it"
+            f"{name} is not installed; `bash tests/run.sh --all` installs it"
         )
 
 

@@ -10,7 +10,6 @@ import requests
 from speeddash.reading import rfc3339
 from tests.conftest import require
 
-
 START_S = 1_769_860_800
 DEGREE_M = 111_319.490_79
 HEAD = '<?xml version="1.0"?><gpx version="1.1" creator="x" xmlns="http://www.topografix.com/GPX/1/1" xmlns:t="http://www.garmin.com/xmlschemas/TrackPointExtension/v2"><trk><trkseg>'

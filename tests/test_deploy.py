@@ -1,0 +1,30 @@
+"""The service files: valid, and as closed as they say."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.running import ROOT
+
+#: `systemd-analyze security`, from 0 (closed) to 10.
+MAX_EXPOSURE = 2.0
+
+
+@pytest.mark.parametrize("name", ["speeddash", "speeddash-connect"])
+def test_service_file_is_valid_and_hardened(name, tmp_path):
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd is not installed")
+    text = (ROOT / f"deploy/{name}.service").read_text()
+    path = tmp_path / f"{name}.service"
+    path.write_text(text.replace("/opt/speeddash/bin/speeddash", "/bin/true"))  # it must exist
+    verified = subprocess.run([analyze, "verify", path], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    security = subprocess.run(
+        [analyze, "security", "--offline=true", path], capture_output=True, text=True, check=False
+    )
+    exposure = re.search(r"exposure level for .*: ([\d.]+)", security.stdout)
+    assert exposure, security.stderr
+    assert float(exposure[1]) <= MAX_EXPOSURE

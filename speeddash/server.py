@@ -72,6 +72,7 @@ def main(
     try:
         _hide_password(database_url)
         settings = Settings.load(host=host, port=None if worker else port, database_url=database_url, workers=workers)
+        log_to_console(settings.log_format)
         made = None
         if settings.token is None and not _is_loopback(settings.host):
             # A server that other machines can reach needs a token.

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -36,6 +36,9 @@ class Settings(BaseSettings):
         le=64,
         description="Processes that serve the port together, with MySQL or MariaDB. `SPEEDDASH_NODE_URL` is the address of the first of "
         "them then, and the others get the ports after it; by default they get free ports of this machine",
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Log messages as lines of `text`, or as `json` objects"
     )
     database_url: SecretStr = Field(
         SecretStr("sqlite:///speeddash.db"),

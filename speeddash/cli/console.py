@@ -1,7 +1,9 @@
 """Log messages on the console."""
 
+import json
 import logging
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 #: Control characters, C1 included: a client that sends them could move the cursor, or forge a log line.
@@ -20,11 +22,23 @@ class OneLine(logging.Formatter):
         return "\n".join(_escaped(line) for line in super().formatException(ei).split("\n"))
 
 
-def log_to_console() -> None:
-    """Write log messages to the standard error."""
+class JsonLine(logging.Formatter):
+    """Formats a message as one JSON object: `time` (RFC 3339), `level`, `logger`, `message`, and `traceback` where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Called by logging for each message."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        members = {"time": time, "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            members["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(members, ensure_ascii=False)
+
+
+def log_to_console(form: str = "text") -> None:
+    """Write log messages to the standard error, as `text` or as `json`."""
     console = logging.StreamHandler()
-    console.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[console])
+    console.setFormatter(JsonLine() if form == "json" else OneLine("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[console], force=True)
 
 
 def _escaped(text: str) -> str:

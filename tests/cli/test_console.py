@@ -1,8 +1,9 @@
+import json
 import logging
 
 import pytest
 
-from speeddash.cli.console import OneLine
+from speeddash.cli.console import JsonLine, OneLine
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,18 @@ def test_traceback_keeps_its_lines_and_loses_its_escapes():
     record = logging.LogRecord("name", logging.ERROR, "file", 1, "failed", (), (ValueError, failure, None))
     lines = OneLine("%(message)s").format(record).split("\n")
     assert lines == ["failed", "ValueError: \\x1b[2J"]
+
+
+def test_json_is_one_object_a_line():
+    failure = ValueError("no")
+    record = logging.LogRecord("speeddash.x", logging.ERROR, "file", 1, "a\n%s", ("é",), (ValueError, failure, None))
+    record.created = 1_795_000_000.25
+    text = JsonLine().format(record)
+    assert "\n" not in text
+    assert json.loads(text) == {
+        "time": "2026-11-18T11:06:40.250Z",
+        "level": "ERROR",
+        "logger": "speeddash.x",
+        "message": "a\né",
+        "traceback": "ValueError: no",
+    }

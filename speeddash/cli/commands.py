@@ -2,6 +2,7 @@
 
 import click
 
+from speeddash.cli.backup import backup, restore
 from speeddash.cli.connect import connect
 from speeddash.cli.publish import publish
 from speeddash.cli.replay import replay
@@ -18,5 +19,5 @@ def main(context: click.Context) -> None:
         context.invoke(serve, arguments=())
 
 
-for command in (serve, import_recordings, export_readings, rebuild_rollups, replay, connect, publish):
+for command in (serve, import_recordings, export_readings, rebuild_rollups, replay, connect, publish, backup, restore):
     main.add_command(command)

@@ -1,6 +1,8 @@
 """The REST interface: JSON in and out, every error as `application/problem+json`, described by `/openapi.json`."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any
 
 from flask import Response, jsonify, redirect, request
 from flask_openapi3 import APIBlueprint, Info, OpenAPI
@@ -13,7 +15,6 @@ from werkzeug.exceptions import HTTPException
 from speeddash.alerts.alerts import Alerts
 from speeddash.api.files import FilesApi
 from speeddash.api.history import HistoryApi
-from speeddash.api.parameters import explain
 from speeddash.api.phones import PhonesApi
 from speeddash.api.readings import ReadingsApi
 from speeddash.api.schemas import PROBLEM, Problem
@@ -125,7 +126,7 @@ class Api:
         return Response(generate_latest(self._registry), content_type=CONTENT_TYPE_LATEST)
 
     def _query_problem(self, invalid: ValidationError) -> Response:
-        return self._input_problem(explain(invalid.errors(include_url=False)[0]))
+        return self._input_problem(_explained(invalid.errors(include_url=False)[0]))
 
     def _input_problem(self, error: InvalidInput) -> Response:
         posted = request.method in {"POST", "PATCH"}
@@ -136,6 +137,18 @@ class Api:
 
 
 STATUS = {"not_json": 400, "not_json_type": 415, "too_many_readings": 413, FOREIGN_SOURCE: 403}
+
+
+def _explained(error: Mapping[str, Any]) -> InvalidInput:
+    """Return an error of pydantic as one of ours."""
+    name = str(error["loc"][0])[:40]
+    if error["type"] == "extra_forbidden":
+        return InvalidInput(
+            "unknown_parameter", f"there is no parameter {name} here; /openapi.json lists those there are"
+        )
+    if error["type"] == "missing":
+        return InvalidInput(f"bad_{name}", f"{name} is missing: ?{name}=")
+    return InvalidInput(f"bad_{name}", f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}")
 
 
 def _document(app: OpenAPI, max_speed_kmh: float) -> Response:

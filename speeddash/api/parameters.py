@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
@@ -288,15 +287,3 @@ class ImportQuery(SourceOnly):
     start_us: Moment = Field(
         None, alias="start", description="Moment of second 0, for files that count seconds; by default now."
     )
-
-
-def explain(error: Mapping[str, Any]) -> InvalidInput:
-    """Return an error of pydantic as one of ours."""
-    name = str(error["loc"][0])[:40]
-    if error["type"] == "extra_forbidden":
-        return InvalidInput(
-            "unknown_parameter", f"there is no parameter {name} here; /openapi.json lists those there are"
-        )
-    if error["type"] == "missing":
-        return InvalidInput(f"bad_{name}", f"{name} is missing: ?{name}=")
-    return InvalidInput(f"bad_{name}", f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}")

@@ -14,6 +14,7 @@ from typing import Final
 import click
 
 from speeddash.cli.console import log_to_console
+from speeddash.cli.options import environment_token
 from speeddash.devices import open_device
 from speeddash.devices.bridge import Bridge, Reporter
 from speeddash.devices.device import Device
@@ -21,7 +22,6 @@ from speeddash.errors import InvalidInput, OutboxError, RecordingError, Settings
 from speeddash.reading import parse_source, rfc3339
 from speeddash.sending.delivery import Delivery
 from speeddash.sending.outbox import Entry, Outbox
-from speeddash.settings import Settings
 from speeddash.units import KMH_IN
 
 log = logging.getLogger(__name__)
@@ -75,11 +75,11 @@ def connect(
     """  # noqa: D301 - \b is click's
     try:
         devices = _devices(urls, sources, unit)
-        token = Settings.load().token
     except InvalidInput as wrong:
         raise click.UsageError(wrong.message) from None
     except SettingsError as wrong:
         raise click.UsageError(str(wrong)) from None
+    token = environment_token()
     log_to_console()
     if dry_run:
         _print_readings(devices, own_time=not arrival_time)
@@ -89,7 +89,7 @@ def connect(
     except OutboxError as unusable:
         raise click.ClickException(str(unusable)) from None
     try:
-        _run(devices, box, server, token.get_secret_value() if token else None, own_time=not arrival_time, quiet=quiet)
+        _run(devices, box, server, token, own_time=not arrival_time, quiet=quiet)
     finally:
         box.close()
 

@@ -2,7 +2,9 @@
 
 import click
 
+from speeddash.errors import SettingsError
 from speeddash.formats import FORMATS
+from speeddash.settings import Settings
 from speeddash.units import KMH_IN
 
 database_option = click.option("--database-url", help="Instead of SPEEDDASH_DATABASE_URL.")
@@ -17,3 +19,16 @@ unit_option = click.option(
     type=click.Choice(list(KMH_IN)),
     help="Unit of the speeds. [default: the unit that the file names, else that of the format]",
 )
+
+
+def environment_token() -> str | None:
+    """Return the token that is sent to a server, SPEEDDASH_TOKEN; None for none.
+
+    Raises:
+        click.UsageError: A setting of the environment is unknown or invalid.
+    """
+    try:
+        token = Settings.load().token
+    except SettingsError as wrong:
+        raise click.UsageError(str(wrong)) from None
+    return token.get_secret_value() if token else None

@@ -10,13 +10,13 @@ from typing import Final
 import click
 
 from speeddash.cli.console import log_to_console
+from speeddash.cli.options import environment_token
 from speeddash.devices.address import Address
 from speeddash.devices.broker import Broker
 from speeddash.errors import DeviceAway, InvalidInput, RecordingError, SettingsError
 from speeddash.outgoing.home_assistant import HomeAssistant
 from speeddash.outgoing.watcher import Watcher
 from speeddash.reading import parse_source
-from speeddash.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def publish(url: str, sources: Sequence[str], server: str, prefix: str, discover
     """Publish the speeds of sources to an MQTT broker, as sensors that Home Assistant discovers.
 
     URL is mqtt://[USER:PASSWORD@]HOST[:1883], or mqtts://. Every second at most one speed of a source is published, in km/h, to
-    speeddash/SOURCE/speed. The token of the environment (SPEEDDASH_TOKEN) is sent to the server; SPEEDDASH_READ_TOKEN's is enough.
+    speeddash/SOURCE/speed. The token of the environment (SPEEDDASH_TOKEN) is sent to the server; its token for reading is enough.
     """
     try:
         address = Address(url)
@@ -48,11 +48,11 @@ def publish(url: str, sources: Sequence[str], server: str, prefix: str, discover
         broker = Broker(address)
         address.check_all_used()
         names = [parse_source(each) for each in sources]
-        token = Settings.load().token
     except InvalidInput as wrong:
         raise click.UsageError(wrong.message) from None
     except SettingsError as wrong:
         raise click.UsageError(str(wrong)) from None
+    token = environment_token()
     log_to_console()
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -65,12 +65,7 @@ def publish(url: str, sources: Sequence[str], server: str, prefix: str, discover
         except DeviceAway as away:
             log.warning("%s: %s; trying again", address, away)
             stopped.wait(RETRY_S)
-    watcher = Watcher(
-        server,
-        names,
-        lambda source, kmh, _at: home.speed(source, kmh),
-        token=token.get_secret_value() if token else None,
-    )
+    watcher = Watcher(server, names, home.speed, token=token)
     thread = threading.Thread(target=_watch, args=(watcher, stopped), name="watcher", daemon=True)
     thread.start()
     trouble = None

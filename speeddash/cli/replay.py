@@ -9,13 +9,12 @@ from urllib.parse import urlencode
 
 import click
 
-from speeddash.cli.options import format_option, unit_option
+from speeddash.cli.options import environment_token, format_option, unit_option
 from speeddash.cli.transfer import print_bad_lines
-from speeddash.errors import InvalidInput, RecordingError, SettingsError
+from speeddash.errors import InvalidInput, RecordingError
 from speeddash.formats import BadLine, Row, read_recording, source_of
 from speeddash.reading import parse_source, parse_time, rfc3339
 from speeddash.sending.delivery import Delivery, Outgoing
-from speeddash.settings import Settings
 
 Progress = Callable[[int], object]
 
@@ -58,15 +57,15 @@ def replay(
     The token of the environment (SPEEDDASH_TOKEN) is sent; the token of the source is enough.
     A reading without seq gets its row number, so sending a recording again under the same source adds nothing.
     """
+    token = environment_token()
     try:
-        token = Settings.load().token
         name = parse_source(source if source is not None else source_of(file.name))
         start_us = parse_time(start) if start else time.time_ns() // 1000
         with file.open("rb") as opened:
             lines = list(read_recording(opened, name=str(file), file_format=file_format, unit=unit, start_us=start_us))
     except InvalidInput as wrong:
         raise click.UsageError(wrong.message) from None
-    except (RecordingError, SettingsError, OSError) as unreadable:
+    except (RecordingError, OSError) as unreadable:
         raise click.UsageError(str(unreadable)) from None
     rows = [line for line in lines if isinstance(line, Row)]
     bad = [line for line in lines if isinstance(line, BadLine)]
@@ -77,7 +76,7 @@ def replay(
             f"{url}{'&' if '?' in url else '?'}{urlencode({'source': name})}",
             recording,
             patience_s=patience,
-            token=token.get_secret_value() if token else None,
+            token=token,
             must_begin=True,
         )
         try:

@@ -20,22 +20,28 @@ class Broker:
 
         Raises:
             SettingsError: The package is not installed.
-            InvalidInput: The URL names no host.
+            InvalidInput: The URL names no host, or `ca` no file of certificates.
         """
         try:
             from paho.mqtt import client as paho
         except ImportError:
             raise SettingsError("mqtt", "needs the package paho-mqtt: pip install 'speeddash[mqtt]'") from None
         self._paho: Any = paho
-        self._tls = address.scheme == "mqtts"
-        self._host, self._port = address.needs_host(), address.port(TLS_PORT if self._tls else PORT)
+        self._host = address.needs_host()
+        self._port = address.port(TLS_PORT if address.scheme == "mqtts" else PORT)
         self._username, self._password = address.username, address.password
-        self._ca: str | None = address.option("ca", str, None)
+        ca: str | None = address.option("ca", str, None)
+        try:
+            self._tls = ssl.create_default_context(cafile=ca) if address.scheme == "mqtts" else None
+        except OSError as unreadable:  # ssl.SSLError is one
+            raise address.wrong(f"ca: {unreadable.strerror or unreadable}") from None
 
     def client(self, client_id: str, **options: Any) -> Any:
         """Return a client of the package for this broker, not connected. `options` are its own."""
         client = self._paho.Client(self._paho.CallbackAPIVersion.VERSION2, client_id=client_id, **options)
         client.connect_timeout = CONNECT_TIMEOUT_S
+        if self._tls:
+            client.tls_set_context(self._tls)
         if self._username is not None:
             client.username_pw_set(self._username, self._password)
         return client
@@ -47,8 +53,6 @@ class Broker:
             DeviceAway: The broker cannot be reached.
         """
         try:
-            if self._tls:
-                client.tls_set(ca_certs=self._ca)
             client.connect(self._host, self._port, KEEPALIVE_S)
         except ssl.SSLError as refused:
             raise DeviceAway(f"TLS: {refused.reason or refused}") from refused

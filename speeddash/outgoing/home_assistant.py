@@ -6,6 +6,7 @@ https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery. Every program t
 """
 
 import json
+import logging
 import re
 import threading
 import time
@@ -13,6 +14,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from speeddash.devices.broker import Broker
+
+log = logging.getLogger(__name__)
 
 #: A source without a reading for so long is not available.
 SILENT_S: Final = 60.0
@@ -80,11 +83,13 @@ class HomeAssistant:
                     self._publish(f"{self._topic(source)}/available", OFFLINE, retain=True)
 
     def _connected(self, _client: Any, _user: Any, _flags: Any, code: Any, _properties: Any) -> None:
-        if not code.is_failure:
-            with self._lock:
-                self._publish(self._status, ONLINE, retain=True)
-                for source in self._seen_at:  # a broker that was restarted empty knows nothing
-                    self._describe(source)
+        if code.is_failure:
+            log.warning("the broker does not let in: %s; trying again", str(code).lower())
+            return
+        with self._lock:
+            self._publish(self._status, ONLINE, retain=True)
+            for source in self._seen_at:  # a broker that was restarted empty knows nothing
+                self._describe(source)
 
     def _describe(self, source: str) -> None:
         name = re.sub(r"[^A-Za-z0-9_-]", "_", source)

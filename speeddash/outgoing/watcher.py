@@ -27,14 +27,14 @@ class Watcher:
     """
 
     def __init__(
-        self, url: str, sources: Sequence[str], seen: Callable[[str, float, str], object], *, token: str | None
+        self, url: str, sources: Sequence[str], seen: Callable[[str, float], object], *, token: str | None
     ) -> None:
         """Prepare to watch.
 
         Args:
             url: Socket of the server's senders, such as `ws://localhost:8765/ws`.
             sources: Watch these alone; empty for all.
-            seen: Called with a source, its last speed in km/h, and the time of that.
+            seen: Called with a source and its last speed in km/h.
             token: Bearer token; None for none.
         """
         query = urlencode([("source", each) for each in sources])
@@ -81,4 +81,4 @@ class Watcher:
             left -= 1
             last = {source: at for at, source in enumerate(answer["source"])}
             for source, at in last.items():
-                self._seen(source, answer["speed"][at], answer["timestamp"][at])
+                self._seen(source, answer["speed"][at])

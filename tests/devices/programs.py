@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.conftest import require
 from tests.mariadb import free_port
-from tests.running import wait_for
+from tests.running import ROOT, wait_for
 
 PATH = os.environ["PATH"] + ":/usr/sbin"
 
@@ -42,30 +42,30 @@ class Program:
             self.process.wait(30)
 
 
-class Connect(Program):
-    """`speeddash connect`, with an outbox that survives it."""
+class Command(Program):
+    """A command of `speeddash`, without the settings of whoever runs the tests."""
 
-    def __init__(self, folder: Path, server: str, *words: str, token: str | None = None) -> None:
-        super().__init__(folder, "connect")
-        self.outbox = folder / "outbox.db"
-        self._command = [
-            sys.executable,
-            "-m",
-            "speeddash",
-            "connect",
-            *words,
-            "--server",
-            server,
-            "--outbox",
-            str(self.outbox),
-        ]
+    def __init__(self, folder: Path, *words: str, token: str | None = None) -> None:
+        super().__init__(folder, words[0])
+        self._command = [sys.executable, "-m", "speeddash", *words]
         self._env = {name: value for name, value in os.environ.items() if not name.startswith("SPEEDDASH_")}
         if token:
             self._env["SPEEDDASH_TOKEN"] = token
         self.start()
 
     def start(self) -> None:
-        self.launch(self._command, env=self._env, cwd=Path(__file__).parent.parent.parent)
+        self.launch(self._command, env=self._env, cwd=ROOT)
+
+    def close(self) -> None:
+        self.stop(signal.SIGTERM)
+
+
+class Connect(Command):
+    """`speeddash connect`, with an outbox that survives it."""
+
+    def __init__(self, folder: Path, server: str, *words: str, token: str | None = None) -> None:
+        self.outbox = folder / "outbox.db"
+        super().__init__(folder, "connect", *words, "--server", server, "--outbox", str(self.outbox), token=token)
 
 
 class Gpsd(Program):

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -77,7 +76,7 @@ def stored(server):
 
 def test_one_origin_is_followed_over_a_restart_of_the_server(server, connect, programs):
     boat = programs(Boat)
-    connect(boat.url, "--source", "boat")
+    bridge = connect(boat.url, "--source", "boat")
     wait_for(lambda: boat.drive(1) in stored(server), 30)
     path, wanted = boat.subscriptions[0]
     assert path == "/signalk/v1/stream?subscribe=none"
@@ -85,7 +84,7 @@ def test_one_origin_is_followed_over_a_restart_of_the_server(server, connect, pr
     last = boat.drive(20)
     wait_for(lambda: last in stored(server), 30)
     boat.stop()
-    time.sleep(1)  # the bridge has noticed, and nothing is sent for it
+    wait_for(lambda: "trying again" in bridge.output, 30)
     boat.start()
     wait_for(lambda: boat.drive(1) in stored(server), 60)
     for at, speed in stored(server).items():

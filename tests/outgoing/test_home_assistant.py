@@ -1,7 +1,6 @@
 """Sensors for Home Assistant: discovered by its documented messages, available while speeds come."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,33 +8,15 @@ import threading
 
 import pytest
 
-from tests.devices.programs import Program
+from tests.devices.programs import Command
 from tests.running import ROOT, wait_for
 
 
-class Publisher(Program):
+class Publisher(Command):
     """`speeddash publish`."""
 
     def __init__(self, folder, broker, server, *words):
-        super().__init__(folder, "publish")
-        self._command = [
-            sys.executable,
-            "-m",
-            "speeddash",
-            "publish",
-            broker.url,
-            "--server",
-            f"ws://localhost:{server.port}/ws",
-            *words,
-        ]
-        self._env = {name: value for name, value in os.environ.items() if not name.startswith("SPEEDDASH_")}
-        self.start()
-
-    def start(self):
-        self.launch(self._command, env=self._env, cwd=ROOT)
-
-    def close(self):
-        self.stop(signal.SIGTERM)
+        super().__init__(folder, "publish", broker.url, "--server", f"ws://localhost:{server.port}/ws", *words)
 
 
 class Subscriber:
@@ -148,3 +129,8 @@ def test_wrong_address_is_one_clear_line(url, problem):
     assert done.returncode == 2
     assert problem in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_wrong_password_is_named(server, broker, programs, tmp_path):
+    publish = programs(Command, tmp_path, "publish", broker.url.replace("s%40cret", "wrong"))
+    wait_for(lambda: "the broker does not let in: not authorized" in publish.output, 30)

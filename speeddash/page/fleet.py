@@ -12,7 +12,7 @@ from dash.exceptions import PreventUpdate
 from speeddash.errors import StoreError
 from speeddash.history.history import History
 from speeddash.page.controls import button, choice_buttons, choices
-from speeddash.page.place import Callbacks, Visitor, one_changed
+from speeddash.page.place import Callbacks, Visitor, changed_control
 from speeddash.page.reader import Reader
 from speeddash.page.source_list import ListedSource, SourceList
 from speeddash.store import Store
@@ -173,11 +173,14 @@ class FleetPlace:
 
     def address(self, sources: list[str] | None, _sorts: list[int | None], find: str | None, search: str) -> str:
         """Return the query that the controls ask for."""
-        if not one_changed():
-            raise PreventUpdate
-        view = parse(search)
-        sort = ctx.triggered_id["value"] if isinstance(ctx.triggered_id, dict) else view.sort
-        changed = view._replace(sources=tuple(sources or ()), sort=sort, find=find or "")
+        view = changed = parse(search)
+        # What was typed while the place appeared comes with all its controls at once; the others are as the address says.
+        if "fleet-source.value" in ctx.triggered_prop_ids:
+            changed = changed._replace(sources=tuple(sources or ()))
+        if "fleet-find.value" in ctx.triggered_prop_ids:
+            changed = changed._replace(find=find or "")
+        if isinstance(control := changed_control(), dict):
+            changed = changed._replace(sort=control["value"])
         if changed == view:
             raise PreventUpdate
         return format_view(changed)

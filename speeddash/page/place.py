@@ -28,9 +28,15 @@ class Visitor(NamedTuple):
     signed_in: bool = False
 
 
-def one_changed() -> bool:
-    """Whether a person changed one control. When a place appears, Dash calls its callbacks with all controls changed at once."""
-    return len(ctx.triggered) == 1 and ctx.triggered[0]["value"] is not None
+def changed_control() -> Any:
+    """Return the id of the control that a person changed, or None.
+
+    When a place appears, Dash calls its callbacks with all controls changed at once. A click made before the answer came is one of them.
+    """
+    changed = [each for each in ctx.triggered if each["value"] is not None]
+    if len(ctx.triggered) > 1:
+        changed = [each for each in changed if each["prop_id"].endswith(".n_clicks") and each["value"]]
+    return ctx.triggered_prop_ids[changed[0]["prop_id"]] if len(changed) == 1 else None
 
 
 class Place(Protocol):

@@ -50,3 +50,30 @@ def test_sources_are_found_by_a_part_of_their_name(context, page_server):
     assert "find=LORRY" in page.url
     page.fill("#fleet-find", "nothing of the kind")
     expect(page.locator("#fleet-word")).to_have_text("No source of that name.")
+
+
+def test_what_is_typed_while_the_place_appears_is_found(page_server):
+    """Dash then reports all controls as changed at once, and the buttons of the order, which appear anew, as pressed `None` times."""
+    dependencies = requests.get(f"{page_server.url}/_dash-dependencies", timeout=5).json()
+    output = next(each["output"] for each in dependencies if "fleet-find" in str(each["inputs"]))
+    order = [
+        {"id": {"type": "fleet-sort", "value": each}, "property": "n_clicks", "value": None}
+        for each in ("name", "last")
+    ]
+    body = {
+        "output": output,
+        "outputs": {"id": "address", "property": "search"},
+        "inputs": [
+            {"id": "fleet-source", "property": "value", "value": []},
+            order,
+            {"id": "fleet-find", "property": "value", "value": "BARGE"},
+        ],
+        "state": [{"id": "address", "property": "search", "value": ""}],
+        "changedPropIds": [
+            "fleet-source.value",
+            "fleet-find.value",
+            *(f'{{"type":"fleet-sort","value":"{each["id"]["value"]}"}}.n_clicks' for each in order),
+        ],
+    }
+    answer = requests.post(f"{page_server.url}/_dash-update-component", json=body, timeout=10)
+    assert answer.json()["response"]["address"]["search"] == "?find=BARGE"

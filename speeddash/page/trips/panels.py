@@ -13,7 +13,7 @@ from speeddash.history.history import MAX_HOURS_AT_ONCE, History
 from speeddash.history.notes import checked_texts
 from speeddash.history.totals import by_period
 from speeddash.page.controls import choice_buttons, figures
-from speeddash.page.place import Callbacks, Visitor, one_changed
+from speeddash.page.place import Callbacks, Visitor, changed_control
 from speeddash.page.reader import Reader, shown_name
 from speeddash.page.source_list import SourceList
 from speeddash.page.trips import place
@@ -151,8 +151,8 @@ class TripsPlace:
     ) -> tuple[str, str]:
         """Return the query of the view that a control asks for, twice: as the address, and as the one that comes from here."""
         view, reader, now = parse(search), Reader.of(told), datetime.now(UTC)
-        trigger = ctx.triggered_id
-        if not one_changed():
+        trigger = changed_control()
+        if trigger is None:
             raise PreventUpdate
         if trigger == "trips-source":
             changed = view._replace(sources=tuple(sources or ()), chosen=())

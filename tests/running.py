@@ -4,9 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,8 +15,10 @@ import requests
 from websockets.sync.client import ClientConnection, connect
 
 from tests.mariadb import free_port
+from tests.preloaded import Copy
 
 ROOT = Path(__file__).parent.parent
+RUN = [sys.executable, "run.py"]
 T = TypeVar("T")
 #: A deadline: on a quiet machine it takes 1.3 s.
 START_S = 60
@@ -31,8 +34,14 @@ def wait_for(what: Callable[[], T], deadline_s: float = 10.0) -> T:
     return answer
 
 
+@cache
+def _logs() -> tempfile.TemporaryDirectory[str]:
+    """The directory of the servers' output, which is removed with the tests' process."""
+    return tempfile.TemporaryDirectory(prefix="speeddash-logs-")
+
+
 class RunningServer:
-    """`python run.py` on a free port."""
+    """`python run.py` on a free port: as a copy of a process that has imported it, or with a command in a new one."""
 
     def __init__(
         self,
@@ -48,7 +57,11 @@ class RunningServer:
         self.url = f"http://localhost:{self.port}"
         token = settings.get("SPEEDDASH_TOKEN")
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._command = command or [sys.executable, "run.py"]
+        # Workers are started with the command line of the process, and coverage begins at the start of one.
+        if command is None and (traced or "SPEEDDASH_WORKERS" in settings):
+            command = RUN
+        self._command = command
+        self._log = Path(_logs().name) / f"{self.port}.log"
         # Under coverage a server takes twice as long to start.
         hidden = ("SPEEDDASH_",) if traced else ("SPEEDDASH_", "COVERAGE_")
         self._env = {
@@ -60,13 +73,13 @@ class RunningServer:
         self.start(wait_ready=wait_ready)
 
     def start(self, *, wait_ready: bool = True) -> None:
-        self.process = subprocess.Popen(
-            [word.format(port=self.port) for word in self._command],
-            cwd=ROOT, env=self._env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        self._lines: list[str] = []
-        self._reader = threading.Thread(target=lambda: self._lines.extend(iter(self.process.stdout.readline, "")))
-        self._reader.start()
+        self._log.write_text("")
+        if self._command is None:
+            self.process: Copy | subprocess.Popen[bytes] = Copy(self._env, self._log)
+        else:
+            command = [word.format(port=self.port) for word in self._command]
+            with self._log.open("ab") as log:
+                self.process = subprocess.Popen(command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
         try:
             wait_for(lambda: self.answers("/readyz" if wait_ready else "/healthz"), START_S)
         except AssertionError:
@@ -75,7 +88,7 @@ class RunningServer:
 
     @property
     def output(self) -> str:
-        return "".join(self._lines)
+        return self._log.read_text(errors="replace")
 
     def answers(self, path: str) -> bool:
         assert self.process.poll() is None, self.output
@@ -99,7 +112,4 @@ class RunningServer:
         """Stop it and wait; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(20)
-        self._reader.join(5)
-        self.process.stdout.close()
-        return code
+        return self.process.wait(20)

@@ -18,7 +18,7 @@ from tests.auth.test_access import READ_TOKEN, TOKEN
 from tests.auth.test_guard import DISGUISES
 from tests.mariadb import free_port
 from tests.rawsocket import CLOSE, RawSocket
-from tests.running import ROOT, RunningServer, wait_for
+from tests.running import ROOT, RUN, RunningServer, wait_for
 
 
 def refused(*options, **settings):
@@ -40,7 +40,7 @@ def refused(*options, **settings):
 @pytest.mark.alone
 def test_it_is_ready_in_three_seconds_and_says_where(run, tmp_path):
     began = time.monotonic()
-    server = run(f"sqlite:///{tmp_path}/speed.db")
+    server = run(f"sqlite:///{tmp_path}/speed.db", command=RUN)
     assert time.monotonic() - began < 3
     wait_for(lambda: "commits" in server.output)
     assert f"http://127.0.0.1:{server.port}/" in server.output
@@ -50,7 +50,7 @@ def test_it_is_ready_in_three_seconds_and_says_where(run, tmp_path):
 
 
 def test_password_is_not_printed(run, mariadb):
-    server = run(mariadb.create("speed"))
+    server = run(mariadb.create("speed"), command=RUN)
     wait_for(lambda: "commits" in server.output)
     assert f"mysql://speed:***@127.0.0.1:{mariadb.port}/speed" in server.output
     assert "innodb_flush_log_at_trx_commit=1" in server.output
@@ -108,7 +108,7 @@ def test_help_names_options_and_variables():
 @pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_stop_under_load_echoes_what_is_stored_and_closes_with_1012(run, database_url, number):
-    server = run(database_url)
+    server = run(database_url, command=RUN)
     sockets = [RawSocket(server.port, f"/ws?source=load-{at}") for at in range(20)]
     echoed = [0] * len(sockets)
     codes = []

@@ -58,6 +58,7 @@ class RunningServer:
         token = settings.get("SPEEDDASH_TOKEN")
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Workers are started with the command line of the process, and coverage begins at the start of one.
+        traced = traced and any(name.startswith("COVERAGE_") for name in os.environ)
         if command is None and (traced or "SPEEDDASH_WORKERS" in settings):
             command = RUN
         self._command = command

@@ -19,6 +19,7 @@ from speeddash.live.ingest import Ingest
 from speeddash.live.senders import SenderSockets
 from speeddash.live.watchers import WatcherSockets
 from speeddash.metrics import Metrics
+from speeddash.network.access_log import AccessLog
 from speeddash.network.rate_limit import RateLimits
 from speeddash.page import Page
 from speeddash.settings import Settings
@@ -107,6 +108,8 @@ def create_app(settings: Settings) -> SpeedDash:
     )
     rates = RateLimits(settings.max_readings_per_s, settings.max_address_readings_per_s)
     guard = Guard(settings, Access.of(settings))
+    if settings.access_log:  # within the guard, which knows the address of a client behind a proxy
+        server.wsgi_app = AccessLog(server.wsgi_app)  # type: ignore[method-assign]
     # First: its check must precede all others.
     guard.register(server)
     sock = SenderSockets(settings, ingest, connections, rates).register(server)

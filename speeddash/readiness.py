@@ -43,7 +43,9 @@ class Readiness:
             probe = self._probe
         durability = probe.outcome()
         if durability.durable != self._ingest.durability.durable:
-            log.warning("commits are %sdurable now (%s)", "" if durability.durable else "NOT ", durability.detail)
+            log.warning(
+                "commits are %s now (%s)", "durable" if durability.durable else "NOT durable", durability.detail
+            )
         self._ingest.durability = durability
         return durability
 

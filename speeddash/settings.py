@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text", description="Log messages as lines of `text`, or as `json` objects"
     )
+    access_log: bool = Field(
+        False,
+        description="A log message for each request: address, method, path without its query, status, bytes and seconds",
+    )
     database_url: SecretStr = Field(
         SecretStr("sqlite:///speeddash.db"),
         description="Database that stores the readings: `sqlite:///FILE` or `mysql://USER:PASSWORD@HOST:3306/DATABASE`. Of several hosts, "

@@ -4,6 +4,7 @@ import click
 
 from speeddash.cli.backup import backup, restore
 from speeddash.cli.connect import connect
+from speeddash.cli.migrate import migrate
 from speeddash.cli.publish import publish
 from speeddash.cli.replay import replay
 from speeddash.cli.serve import serve
@@ -19,5 +20,8 @@ def main(context: click.Context) -> None:
         context.invoke(serve, arguments=())
 
 
-for command in (serve, import_recordings, export_readings, rebuild_rollups, replay, connect, publish, backup, restore):
+COMMANDS = (
+    serve, import_recordings, export_readings, rebuild_rollups, replay, connect, publish, backup, restore, migrate,
+)  # fmt: skip
+for command in COMMANDS:
     main.add_command(command)

@@ -23,12 +23,16 @@ class OneLine(logging.Formatter):
 
 
 class JsonLine(logging.Formatter):
-    """Formats a message as one JSON object: `time` (RFC 3339), `level`, `logger`, `message`, and `traceback` where there is one."""
+    """Formats a message as one JSON object: `time` (RFC 3339), `level`, `logger`, `message`.
+
+    With `traceback` where there is one, and with the members of a request in the access log.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Called by logging for each message."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         members = {"time": time, "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        members |= getattr(record, "members", {})
         if record.exc_info:
             members["traceback"] = self.formatException(record.exc_info)
         return json.dumps(members, ensure_ascii=False)

@@ -6,6 +6,8 @@ the current one. Both databases commit each DDL statement by itself, so a statem
 says that its effect exists already is ignored.
 """
 
+import logging
+import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -14,6 +16,8 @@ from sqlalchemy.exc import DBAPIError
 
 from speeddash.errors import StoreMisconfigured
 from speeddash.store.tables import speed_schema
+
+log = logging.getLogger(__name__)
 
 #: The table, the column or the key exists already: codes of MySQL and MariaDB, beginning of SQLite's message.
 EXISTS_CODES: Final = {1050, 1060, 1061}
@@ -100,6 +104,8 @@ def migrate(connection: Connection, ignore_duplicates: str) -> None:
     for migration in MIGRATIONS:
         if migration.version <= version:
             continue
+        log.info("schema version %d: %s", migration.version, migration.what)
+        began = time.monotonic()
         for statement in migration.mysql if connection.dialect.name == "mysql" else migration.sqlite:
             try:
                 connection.exec_driver_sql(statement)
@@ -108,6 +114,7 @@ def migrate(connection: Connection, ignore_duplicates: str) -> None:
                     raise
         connection.execute(insert(speed_schema).prefix_with(ignore_duplicates), {"version": migration.version})
         connection.commit()
+        log.info("schema version %d: done in %.1f s", migration.version, time.monotonic() - began)
 
 
 def _exists_already(error: DBAPIError) -> bool:

@@ -22,6 +22,7 @@ TOKENS = {name: f"{name}-{secrets.token_hex(12)}" for name in ("all", "read", "c
 def guarded(mariadb, run):
     return run(
         mariadb.create("secrets"),
+        SPEEDDASH_ACCESS_LOG="1",
         SPEEDDASH_TOKEN=TOKENS["all"],
         SPEEDDASH_READ_TOKEN=TOKENS["read"],
         SPEEDDASH_SOURCE_TOKENS=f"car={TOKENS['car']}",

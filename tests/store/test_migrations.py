@@ -6,8 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import inspect
 
+from speeddash.__main__ import main
 from speeddash.errors import StoreMisconfigured
 from speeddash.store import migrations, open_store
 from speeddash.store.migrations import VERSION
@@ -51,6 +53,16 @@ def old(database_url):
         execute(store, "INSERT INTO speed_event VALUES ('car', 1, 2, 3.0, 2.0, 0, 1, 0, 0)")
     yield store
     store.close()
+
+
+def test_command_migrates_and_names_each_step(old, database_url):
+    done = CliRunner().invoke(main, ["migrate"], env={"SPEEDDASH_DATABASE_URL": database_url})
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, f"{old.shown_url}: schema version {VERSION}")
+    for each in migrations.MIGRATIONS:
+        assert f"schema version {each.version}: {each.what}" in done.output
+    assert "schema version 2" not in CliRunner().invoke(main, ["migrate", "--database-url", database_url]).output
+    wrong = CliRunner().invoke(main, ["migrate", "--database-url", "sqlite:////nowhere/speed.db"])
+    assert wrong.exit_code == 1
 
 
 def new_shape(database_url, tmp_path, request):

@@ -22,6 +22,8 @@ __all__ = [
     "Store", "TripNote", "open_store",
 ]  # fmt: skip
 
+#: Options of a URL that name files.
+CERTIFICATES = {"ssl_ca", "ssl_capath", "ssl_cert", "ssl_key"}
 MYSQL_SCHEMES = {"mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"}
 
 
@@ -63,4 +65,8 @@ def _mysql_url(url: URL) -> URL:
         raise SettingsError(SETTING, "mysql needs the name of a database: mysql://USER:PASSWORD@HOST:3306/DATABASE")
     if url.port is not None and not 0 < url.port < 65536:
         raise SettingsError(SETTING, f"there is no port {url.port}")
+    for option in CERTIFICATES & url.query.keys():
+        path = str(url.query[option])
+        if not Path(path).exists():
+            raise SettingsError(SETTING, f"{option}: there is no file {path}")
     return url.set(drivername="mysql+pymysql")

@@ -2,6 +2,7 @@
 
 import inspect
 import socket
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -63,7 +64,7 @@ DATA_CODES: Final = {
 class MySQL(WritableDatabase):
     """A MySQL or MariaDB database. Its sessions are in UTC and in strict mode."""
 
-    _driver_errors = (pymysql.MySQLError, OSError)
+    _driver_errors = (pymysql.MySQLError, OSError, RuntimeError)
     ignore_duplicates = "IGNORE"
     rows_per_statement = MIN_PACKET_BYTES // ROW_BYTES - 1
     now_us: ColumnElement[int] = literal_column(NOW_US)
@@ -195,12 +196,18 @@ class MySQL(WritableDatabase):
 
     def translate(self, error: BaseException) -> StoreError:
         """See `Database.translate`."""
+        if isinstance(error, RuntimeError):
+            if "cryptography" not in str(error):
+                raise error
+            return StoreMisconfigured(
+                "without TLS this server wants its password encrypted: pip install 'speeddash[rsa]'"
+            )
         code = error.args[0] if error.args else 0
         message = str(error.args[1] if len(error.args) > 1 else error)
         if self._primary is None and self._url.host and self._url.host not in message:
             message = f"{self._url.host}: {message}"
-        unresolved = isinstance(getattr(error, "original_exception", None), socket.gaierror)
-        if code in OPERATOR_CODES or unresolved:
+        cause = getattr(error, "original_exception", None)
+        if code in OPERATOR_CODES or isinstance(cause, socket.gaierror | ssl.SSLCertVerificationError):
             return StoreMisconfigured(message)
         if code in DATA_CODES or isinstance(error, pymysql.DataError | pymysql.IntegrityError):
             return ReadingsRefused(message)

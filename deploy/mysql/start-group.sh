@@ -3,7 +3,7 @@
 # It may be run at any time: members that are online are left alone, and servers that are not join them.
 #
 #   HOSTS="db1 db2:3307 db3"     the servers, with deploy/mysql/group.cnf
-#   MYSQL_PWD                    password of their root, from where this runs
+#   ADMIN="root", MYSQL_PWD      a user that may do this from here, and its password
 #   REPLICA_PASSWORD             of the user `replica`, with whom members copy from each other
 #   DATABASE_PASSWORD            of the user `speeddash`
 #   MYSQL="mysql"                the client's command
@@ -17,7 +17,7 @@ ask() { # HOST[:PORT] STATEMENTS
   local host=${1%%:*} port=3306
   [ "$host" = "$1" ] || port=${1##*:}
   # shellcheck disable=SC2086 - the command may have several words
-  $client --protocol=tcp --host="$host" --port="$port" --user=root --connect-timeout=5 --batch --skip-column-names --execute="$2"
+  $client --protocol=tcp --host="$host" --port="$port" --user="${ADMIN:-root}" --connect-timeout=5 --batch --skip-column-names --execute="$2"
 }
 
 quoted() { # a string of SQL
@@ -27,10 +27,11 @@ quoted() { # a string of SQL
 
 for host in $HOSTS; do
   for ((second = 0; ; second++)); do
-    ask "$host" "SELECT 1" >/dev/null 2>&1 && break
-    if [ "$second" -ge 300 ]; then
-      echo "$host does not answer:" >&2
-      ask "$host" "SELECT 1"
+    problem=$(ask "$host" "SELECT 1" 2>&1 >/dev/null) && break
+    # Codes from 2000 on are those of a server that cannot be reached, yet.
+    if [ "$second" -ge 300 ] || [[ $problem != *"ERROR 2"* ]]; then
+      echo "$host: $problem" >&2
+      exit 1
     fi
     sleep 1
   done

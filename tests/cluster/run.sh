@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run the tests of several servers: of a MySQL replication group, of several SpeedDash servers and workers with and without Redis; and those
-# of the store, the sockets and the REST interface again, on a real MySQL. They need Redis, and MySQL's current server in a folder,
+# of the store, the interfaces, the page and the faults again, on a real MySQL. They need Redis, and MySQL's current server in a folder,
 # .mysql-test (700 MB), which is made from Debian unstable. For Debian and Ubuntu, as root, after `bash tests/run.sh --all`, which installs the rest.
 #
 #   bash tests/cluster/run.sh              every fault, once or twice
@@ -17,6 +17,7 @@ command -v redis-server >/dev/null || missing+=(redis-server)
 command -v haproxy >/dev/null || missing+=(haproxy)
 command -v faketime >/dev/null || missing+=(faketime)
 command -v nginx >/dev/null || missing+=(nginx-light)
+command -v caddy >/dev/null || missing+=(caddy)
 command -v ip >/dev/null || missing+=(iproute2)
 command -v debootstrap >/dev/null || missing+=(debootstrap)
 if [ "${#missing[@]}" -gt 0 ]; then
@@ -41,4 +42,7 @@ status=0
 .venv-test/bin/pytest "${patient[@]}" tests/cluster -m cluster || status=1
 .venv-test/bin/pytest --numprocesses 2 --real-mysql -k mysql -m "not long and not alone" \
   tests/store tests/live tests/api tests/alerts tests/history tests/network || status=1
+# From the browser to the database, and what happens when either server dies.
+.venv-test/bin/pytest --numprocesses 2 --real-mysql -k "mysql or test_page" -m "not long and not alone and not cluster" \
+  tests/page/test_page.py tests/test_server.py tests/faults tests/cli || status=1
 exit "$status"

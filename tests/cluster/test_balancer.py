@@ -1,14 +1,17 @@
 """Two servers behind HAProxy or nginx, as docs/cluster.md configures them, restarted one after the other under load."""
 
+import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import requests
+from websockets.sync.client import connect
 
 from tests.cluster.watcher import NODE_URL, TOKEN, Watcher, made
 from tests.conftest import require
@@ -51,6 +54,8 @@ http {{
 BALANCERS = {
     "haproxy": (HAPROXY, "HAProxy:", ["haproxy", "-db", "-f"]),
     "nginx": (NGINX, "nginx:", ["nginx", "-c"]),
+    # deploy/haproxy.cfg, as the containers use it.
+    "haproxy file": ("{example}", None, ["haproxy", "-db", "-f"]),
 }
 
 
@@ -61,20 +66,28 @@ class Balancer:
 
     def __init__(self, kind, folder, servers):
         frame, word, command = BALANCERS[kind]
-        text = (ROOT / "docs/cluster.md").read_text()
-        example = re.search(rf"{word}\n\n((?: {{4}}.*\n)+)", text)[1]
+        if word:
+            example = re.search(rf"{word}\n\n((?: {{4}}.*\n)+)", (ROOT / "docs/cluster.md").read_text())[1]
+        else:
+            example = (ROOT / "deploy/haproxy.cfg").read_text()
         for at, server in enumerate(servers, 1):
-            example = example.replace(f"10.0.0.{at}:8765", f"127.0.0.1:{server.port}")
+            for name in (f"10.0.0.{at}:8765", f"node{at}:8765"):
+                example = example.replace(name, f"127.0.0.1:{server.port}")
         self.port = free_port()
         example = example.replace("listen 80;", f"listen 127.0.0.1:{self.port};")
-        assert "10.0.0" not in example
+        example = example.replace("bind :8765", f"bind 127.0.0.1:{self.port}")
+        assert ":8765" not in example
         self.url, self.headers = f"http://localhost:{self.port}", servers[0].headers
-        path = folder / f"{kind}.conf"
-        dedented = example.replace("\n    ", "\n").removeprefix("    ")
+        path = folder / "balancer.conf"
+        dedented = example.replace("\n    ", "\n").removeprefix("    ") if word else example
         path.write_text(frame.format(port=self.port, folder=folder, example=dedented))
         self._log = (folder / "log").open("w+b")  # nginx says much while a server is away: a pipe would be full
         self.process = subprocess.Popen([*command, str(path)], stdout=self._log, stderr=self._log)
-        wait_for(self._answers, 20)
+        try:
+            wait_for(self._answers, 20)
+        except BaseException:
+            self.stop()
+            raise
 
     def _answers(self):
         assert self.process.poll() is None, Path(self._log.name).read_text()
@@ -94,7 +107,8 @@ def test_servers_are_restarted_one_after_the_other_and_nothing_is_lost(
     kind, run, mariadb, bus, tmp_path, cycles, record_property
 ):
     """Rolling restart of all servers behind a load balancer, then of the bus, under load with watchers"""
-    require(shutil.which(kind), kind)
+    program = kind.split()[0]
+    require(shutil.which(program), program)
     url = mariadb.create("speed")
     settings = {"SPEEDDASH_TOKEN": TOKEN, "SPEEDDASH_BUS_URL": bus.url, "SPEEDDASH_PROXIES": "1"}
     servers = [run(url, SPEEDDASH_NODE_URL=NODE_URL, **settings) for _ in range(2)]
@@ -132,3 +146,51 @@ def server_restart(server):
         server.start()
 
     return restart
+
+
+def test_caddy_gives_tls_to_page_and_sockets(run, tmp_path):
+    """deploy/Caddyfile, with an authority that Caddy makes for the name `localhost`"""
+    require(shutil.which("caddy"), "Caddy")
+    port = free_port()
+    origin = f"https://localhost:{port}"
+    server = run(
+        f"sqlite:///{tmp_path}/speed.db", SPEEDDASH_TOKEN=TOKEN, SPEEDDASH_PROXIES="1", SPEEDDASH_ALLOWED_ORIGINS=origin
+    )
+    config = tmp_path / "Caddyfile"
+    # Nothing of this machine is changed: neither its list of authorities nor the port of Caddy's administration.
+    config.write_text(
+        "{\n\tskip_install_trust\n\tadmin off\n\tauto_https disable_redirects\n}\n"
+        + (ROOT / "deploy/Caddyfile").read_text()
+    )
+    env = os.environ | {
+        "SITE": origin, "UPSTREAM": f"127.0.0.1:{server.port}", "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path),
+    }  # fmt: skip
+    authority = tmp_path / "caddy/pki/authorities/local/root.crt"
+    with (tmp_path / "log").open("wb") as log:
+        caddy = subprocess.Popen(
+            ["caddy", "run", "--adapter", "caddyfile", "--config", config], env=env, stdout=log, stderr=log
+        )
+    try:
+
+        def answer(path):
+            assert caddy.poll() is None, (tmp_path / "log").read_text()
+            try:
+                return requests.get(f"{origin}{path}", headers=server.headers, verify=str(authority), timeout=5)
+            except (requests.RequestException, OSError):
+                return None
+
+        wait_for(lambda: answer("/readyz"), 60)
+        signed_in = requests.get(
+            f"{origin}/", {"token": TOKEN}, verify=str(authority), timeout=5, allow_redirects=False
+        )
+        assert "Secure" in signed_in.headers["Set-Cookie"]
+        context = ssl.create_default_context(cafile=str(authority))
+        with connect(
+            f"wss://localhost:{port}/ws?source=car", ssl=context, origin=origin, additional_headers=server.headers
+        ) as socket:
+            socket.send('{"speed": 52.5}')
+            assert socket.recv(10) == '{"speed": 52.5}'
+        assert [each["speed"] for each in answer("/api/v1/readings").json()["readings"]] == [52.5]
+    finally:
+        caddy.terminate()
+        caddy.wait(20)

@@ -14,7 +14,7 @@ from tests.running import ROOT
 
 pytestmark = pytest.mark.cluster
 #: With what a shell and SQL treat as their own.
-ROOT_PASSWORD = "o'r\\d\"$x"
+PASSWORD = "o'r\\d\"$x"
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def nodes():
                 each.install(nodes[0] if each is not nodes[0] else None)
             for each in nodes:
                 each.start()
-                quoted = ROOT_PASSWORD.replace("\\", "\\\\").replace("'", "''")
+                quoted = PASSWORD.replace("\\", "\\\\").replace("'", "''")
                 each.execute(
                     "SET SQL_LOG_BIN = 0",
-                    f"CREATE USER root@'%' IDENTIFIED BY '{quoted}'",
-                    "GRANT ALL ON *.* TO root@'%' WITH GRANT OPTION",
+                    f"CREATE USER operator@'%' IDENTIFIED BY '{quoted}'",
+                    "GRANT ALL ON *.* TO operator@'%' WITH GRANT OPTION",
                 )
             yield nodes
         finally:
@@ -41,26 +41,29 @@ def nodes():
                 each.end()
 
 
-def start_group(nodes):
+def start_group(nodes, password=PASSWORD):
     env = os.environ | {
         "HOSTS": " ".join(f"127.0.0.1:{each.port}" for each in nodes),
         "MYSQL": f"chroot {MYSQL_ROOT} mysql",
-        "MYSQL_PWD": ROOT_PASSWORD,
+        "ADMIN": "operator",
+        "MYSQL_PWD": password,
         "REPLICA_PASSWORD": "re'plica",
         "DATABASE_PASSWORD": "data'base",
     }
-    done = subprocess.run(
+    return subprocess.run(
         ["bash", ROOT / "deploy/mysql/start-group.sh"], env=env, capture_output=True, text=True, timeout=400
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_group_is_made_kept_and_made_again_with_every_transaction(nodes):
-    assert "The group begins with" in start_group(nodes)
+    wrong = start_group(nodes, "wrong")
+    assert (wrong.returncode, "Access denied" in wrong.stderr) == (1, True)
+    begun = start_group(nodes)
+    assert begun.returncode == 0, begun.stderr
+    assert "The group begins with" in begun.stdout
     assert sorted(each.state() for each in nodes) == ["ONLINE PRIMARY", "ONLINE SECONDARY", "ONLINE SECONDARY"]
     before = {each.view() for each in nodes}
-    again = start_group(nodes)
+    again = start_group(nodes).stdout
     assert "begins" not in again
     assert "joins" not in again
     assert {each.view() for each in nodes} == before
@@ -78,7 +81,8 @@ def test_group_is_made_kept_and_made_again_with_every_transaction(nodes):
             each.stop()
     for each in nodes:
         each.start()
-    start_group([gone, *(each for each in nodes if each is not gone)])
+    done = start_group([gone, *(each for each in nodes if each is not gone)])
+    assert done.returncode == 0, done.stderr
     assert sorted(each.state() for each in nodes) == ["ONLINE PRIMARY", "ONLINE SECONDARY", "ONLINE SECONDARY"]
     for each in nodes:
         assert each.execute("SELECT COUNT(*) FROM speeddash.speed_data") == [(1,)]

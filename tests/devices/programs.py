@@ -1,5 +1,6 @@
 """The programs that people have in front of their devices, each on a port of its own; each can be killed and started again."""
 
+import json
 import os
 import re
 import shutil
@@ -246,6 +247,39 @@ class Mosquitto(Program):
         subprocess.run(
             command, input="\n".join(payloads) + "\n", text=True, check=True, timeout=60, capture_output=True
         )
+
+    def close(self) -> None:
+        self.stop()
+
+
+class SignalK(Program):
+    """A real Signal K server, which gets what a receiver says over NMEA 0183."""
+
+    def __init__(self, folder: Path, receiver: "NmeaServer") -> None:
+        super().__init__(folder, "signalk")
+        self._program = ROOT / ".venv-test/node_modules/signalk-server/bin/signalk-server"
+        require(str(self._program) if self._program.exists() else None, "signalk-server")
+        self.port = free_port()
+        self.url = f"signalk://localhost:{self.port}"
+        self._folder = folder / "signalk"
+        self._folder.mkdir()
+        source = {"type": "NMEA0183", "subOptions": {"type": "tcp", "host": "127.0.0.1", "port": str(receiver.port)}}
+        settings = {
+            "pipedProviders": [{"id": "gps", "enabled": True, "pipeElements": [{"type": "providers/simple", "options": {"type": "NMEA0183", **source}}]}],
+            "interfaces": {"mfd_webapp": False}, "mdns": False, "ssl": False, "port": self.port,
+        }  # fmt: skip
+        (self._folder / "settings.json").write_text(json.dumps(settings))
+        (self._folder / "baseDeltas.json").write_text("[]")
+        self.start()
+
+    def start(self) -> None:
+        env = os.environ | {
+            "SIGNALK_NODE_CONFIG_DIR": str(self._folder),
+            "PORT": str(self.port),
+            "HOME": str(self._folder),
+        }
+        self.launch(["node", str(self._program)], env=env, cwd=self._folder)
+        wait_for(lambda: accepts(self.port), 60)
 
     def close(self) -> None:
         self.stop()

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -9,12 +10,13 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
+from tests.devices.programs import NmeaServer, SignalK, rmc
 from tests.mariadb import free_port
 from tests.running import wait_for
 
 
 class Boat:
-    """The stream of a Signal K server, in the form of its specification 1.7: the real server is tried in the long form only, it has 234 MB."""
+    """The stream of a Signal K server, in the form of its specification 1.7; the real server, which has 270 MB, is tried below in the long form."""
 
     def __init__(self):
         self.port = free_port()
@@ -89,3 +91,35 @@ def test_one_origin_is_followed_over_a_restart_of_the_server(server, connect, pr
     wait_for(lambda: boat.drive(1) in stored(server), 60)
     for at, speed in stored(server).items():
         assert speed == pytest.approx(boat.speeds[at] * 3.6)
+
+
+@pytest.mark.long
+def test_real_server_is_killed_and_no_reading_is_wrong_or_doubled(server, connect, programs, tmp_path):
+    receiver = programs(NmeaServer)
+    signalk = programs(SignalK, tmp_path, receiver)
+    connect(signalk.url, "--source", "boat")
+    sent = {}
+
+    def drive(count):
+        """A sentence each 0.2 s, as a receiver of 5 Hz; the moment of the last one."""
+        for _ in range(count):
+            at_s = 1_780_000_000 + len(sent)
+            sent[datetime.fromtimestamp(at_s, UTC)] = knots = 5 + len(sent) % 70 / 10
+            receiver.send(rmc(at_s, knots))
+            time.sleep(0.2)
+        return max(sent)
+
+    wait_for(lambda: drive(1) in stored(server), 90)
+    before = len(sent)
+    last = drive(50)
+    wait_for(lambda: last in stored(server), 30)
+    assert len(stored(server)) >= len(sent) - before  # all since it is connected
+    signalk.stop()
+    drive(10)  # nobody hears it
+    signalk.start()
+    wait_for(lambda: drive(1) in stored(server), 90)
+    last = drive(50)
+    wait_for(lambda: last in stored(server), 30)
+    assert len(server.readings("boat")) == len(stored(server))
+    for at, speed in stored(server).items():
+        assert speed == pytest.approx(sent[at] * 1.852, abs=0.01)

@@ -94,7 +94,12 @@ class FilesApi:
         store = partial(self._store_within, self._rates.of_address(request.remote_addr or ""))
         importer = Importer(store, source=source, max_speed_kmh=self._settings.max_speed_kmh, only=only)
         lines = read_recording(
-            request.stream, name=query.name, file_format=query.format, unit=query.unit, start_us=start_us
+            request.stream,
+            name=query.name,
+            file_format=query.format,
+            unit=query.unit,
+            start_us=start_us,
+            note=importer.notes.append,
         )
         importer.run(_paced(lines))
         if importer.failure and not importer.stored:

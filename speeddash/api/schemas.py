@@ -288,4 +288,7 @@ class ImportOut(BaseModel):
     more_sources: bool
     first: Time | None
     last: Time | None
+    notes: list[str] = Field(
+        description="How the file was read where it left that open, such as a unit that it does not name."
+    )
     failure: str | None = Field(description="Why the file could not be read to its end.")

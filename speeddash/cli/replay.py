@@ -4,6 +4,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -62,7 +63,15 @@ def replay(
         name = parse_source(source if source is not None else source_of(file.name))
         start_us = parse_time(start) if start else time.time_ns() // 1000
         with file.open("rb") as opened:
-            lines = list(read_recording(opened, name=str(file), file_format=file_format, unit=unit, start_us=start_us))
+            recorded = read_recording(
+                opened,
+                name=str(file),
+                file_format=file_format,
+                unit=unit,
+                start_us=start_us,
+                note=partial(click.echo, err=True),
+            )
+            lines = list(recorded)
     except InvalidInput as wrong:
         raise click.UsageError(wrong.message) from None
     except (RecordingError, OSError) as unreadable:

@@ -62,6 +62,8 @@ def import_recordings(
                 partial(_insert, store), source=_source(source or source_of(name)), max_speed_kmh=settings.max_speed_kmh
             )
             failure = _run(importer, file, name, file_format, unit, start_us)
+            for each in importer.notes:
+                click.echo(f"{name}: {each}", err=True)
             print_bad_lines(name, importer.bad_lines, importer.bad)
             if failure:
                 click.echo(f"speeddash: {failure}", err=True)
@@ -148,7 +150,10 @@ def _run(
     """Import a file; return why it failed, or None."""
     try:
         with click.open_file(file, "rb") as opened, _progress(opened, name) as counted:
-            importer.run(read_recording(counted, name=name, file_format=file_format, unit=unit, start_us=start_us))
+            note = importer.notes.append
+            importer.run(
+                read_recording(counted, name=name, file_format=file_format, unit=unit, start_us=start_us, note=note)
+            )
     except (StoreError, OSError) as broken:
         return f"{broken}; import it again: nothing is stored twice"
     except KeyboardInterrupt:

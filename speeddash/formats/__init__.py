@@ -52,7 +52,13 @@ PEEK_BYTES: Final = 512
 
 
 def read_recording(
-    file: Readable, *, name: str, file_format: str | None = None, unit: str | None = None, start_us: int
+    file: Readable,
+    *,
+    name: str,
+    file_format: str | None = None,
+    unit: str | None = None,
+    start_us: int,
+    note: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Row | BadLine]:
     """Read a recording row by row, in bounded memory. A bad line is reported, and the others follow.
 
@@ -63,6 +69,7 @@ def read_recording(
         unit: A key of `KMH_IN`; None for the unit that the file names, else the default of the format: km/h for CSV, NDJSON and VBO, m/s
             for GPX and TCX, knots for NMEA. FIT files are in m/s always.
         start_us: Moment of second 0, for files that count seconds. Times without a zone are UTC.
+        note: Called with what a person should know of how the file was read, such as a unit that nobody named.
 
     Raises:
         RecordingError: The file cannot be read any further. The message names the file, and the line if there is one.
@@ -89,7 +96,7 @@ def read_recording(
         elif file_format == "nmea":
             yield from read_nmea(Lines(name, pieces), unit)
         else:
-            yield from read_csv(name, Lines(name, pieces), unit, start_us)
+            yield from read_csv(name, Lines(name, pieces), unit, start_us, note)
     except OSError as unreadable:
         raise RecordingError(f"{name}: {unreadable}") from unreadable
 

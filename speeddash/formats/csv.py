@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from speeddash.errors import InvalidInput, RecordingError
@@ -60,7 +60,9 @@ class Columns(NamedTuple):
     has_units: bool
 
 
-def read_csv(name: str, lines: Lines, unit: str | None, start_us: int) -> Iterator[Row | BadLine]:
+def read_csv(
+    name: str, lines: Lines, unit: str | None, start_us: int, note: Callable[[str], object]
+) -> Iterator[Row | BadLine]:
     """Read rows; see `read_recording` for the arguments.
 
     Raises:
@@ -68,6 +70,10 @@ def read_csv(name: str, lines: Lines, unit: str | None, start_us: int) -> Iterat
     """
     columns, delimiter = _header(name, lines, unit)
     factor = KMH_IN[unit or columns.unit or "kmh"]
+    if not (unit or columns.unit or columns.has_units):
+        title = columns.header[columns.speed].strip()
+        remedy = "If it is another: remove the readings, and import again with the unit"
+        note(f"the column {title} does not name its unit: taken as km/h. {remedy}")
     # Files with semicolons as separators use decimal commas.
     point = "," if delimiter == ";" else "."
     for number, line, cells in _records(lines, delimiter):

@@ -26,6 +26,7 @@ class Importer:
         more_sources: There are more sources than listed.
         first_us: Earliest time of a stored reading, microseconds since the epoch; None if none is stored.
         last_us: Latest time of a stored reading.
+        notes: What a person should know of how it was read.
         failure: Why the recording could not be read to its end; None if it was.
     """
 
@@ -53,6 +54,7 @@ class Importer:
         self.more_sources = False
         self.first_us: int | None = None
         self.last_us: int | None = None
+        self.notes: list[str] = []
         self.failure: str | None = None
 
     @property
@@ -89,6 +91,7 @@ class Importer:
             "more_sources": self.more_sources,
             "first": None if self.first_us is None else rfc3339(self.first_us),
             "last": None if self.last_us is None else rfc3339(self.last_us),
+            "notes": self.notes,
             "failure": self.failure,
         }
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dash
-from dash import ClientsideFunction, Input, Output, State
+from dash import MATCH, ClientsideFunction, Input, Output, State
 from dash.development.base_component import Component
 from flask import Flask, Response, g, has_request_context, request
 
@@ -201,3 +201,9 @@ def _clientside(app: dash.Dash) -> None:
         ("pressed", [Input(identity, "n_clicks") for identity in BUTTONS]),
     ):
         app.clientside_callback(ClientsideFunction("speeddash", function), *triggers)  # type: ignore[no-untyped-call]
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        "presses => presses",
+        Output({"type": "clipboard", "number": MATCH}, "n_clicks"),
+        Input({"type": "copy", "number": MATCH}, "n_clicks"),
+        prevent_initial_call=True,
+    )

@@ -89,6 +89,7 @@ def outcome_text(answer: dict[str, Any], reader: Reader) -> str:
     parts = [f"{count(answer['stored'], 'reading')} stored{stored_as}."]
     if answer["bad_count"]:
         parts.append(f"{count(answer['bad_count'], 'line')} could not be read.")
+    parts += [f"{each[:1].upper()}{each[1:]}." for each in answer.get("notes") or ()]
     if answer.get("failure"):
         parts.append(f"The rest was not read: {answer['failure']}")
     return " ".join(parts)

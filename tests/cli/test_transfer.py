@@ -61,8 +61,8 @@ def stored(url):
 
 
 def test_bad_lines_are_reported_the_others_stored_and_the_exit_code_is_1(tmp_path, sqlite_url):
-    text = "time,speed\n0,1\n1,x\n2,9999\n" + "x,1\n" * 30 + "3,2\n"
-    good, bad = write(tmp_path, "time,speed\n0,5\n", "good.csv"), write(tmp_path, text, "bad.csv")
+    text = "time,speed_kmh\n0,1\n1,x\n2,9999\n" + "x,1\n" * 30 + "3,2\n"
+    good, bad = write(tmp_path, "time,speed_kmh\n0,5\n", "good.csv"), write(tmp_path, text, "bad.csv")
     done = speeddash("import", bad, good, "--start", "2026-01-31T12:00:00Z", url=sqlite_url)
     errors = done.stderr.splitlines()
     assert done.exit_code == 1
@@ -110,7 +110,7 @@ def test_standard_input_format_unit_and_source_can_be_given(sqlite_url):
     ],
 )
 def test_file_that_cannot_be_read_is_one_clear_line_and_the_next_is_taken(tmp_path, sqlite_url, content, problem):
-    bad, good = write(tmp_path, content, "bad"), write(tmp_path, "time,speed\n0,1\n", "good.csv")
+    bad, good = write(tmp_path, content, "bad"), write(tmp_path, "time,speed_kmh\n0,1\n", "good.csv")
     done = speeddash("import", bad, good, url=sqlite_url)
     assert done.exit_code == 1
     (line,) = done.stderr.splitlines()
@@ -119,7 +119,7 @@ def test_file_that_cannot_be_read_is_one_clear_line_and_the_next_is_taken(tmp_pa
 
 
 def test_header_alone_is_no_success(tmp_path, sqlite_url):
-    done = speeddash("import", write(tmp_path, "time,speed\n"), url=sqlite_url)
+    done = speeddash("import", write(tmp_path, "time,speed_kmh\n"), url=sqlite_url)
     assert (done.exit_code, done.stdout.split(": ")[1]) == (1, "0 read, 0 stored, 0 bad\n")
 
 
@@ -183,7 +183,7 @@ def test_pipe_that_closes_early_is_no_traceback(tmp_path, sqlite_url):
 
 
 def test_terminal_sees_a_progress_bar(tmp_path, sqlite_url):
-    path = write(tmp_path, "time,speed\n0,1\n")
+    path = write(tmp_path, "time,speed_kmh\n0,1\n")
     ours, theirs = pty.openpty()
     subprocess.run(
         [sys.executable, "-m", "speeddash", "import", str(path), "--database-url", sqlite_url],

@@ -40,6 +40,20 @@ def test_positions_with_a_speed_of_unknown_unit_are_asked_for():
     assert speeds(read(text, "track.csv", unit="kn")) == [(NOON_US, 20 * 1.852)]
 
 
+def test_unit_that_nobody_names_is_never_taken_in_silence():
+    said = []
+    assert speeds(read("time,speed\n2026-01-31 12:00:00,20\n", "a.csv", note=said.append)) == [(NOON_US, 20)]
+    assert said == [
+        "the column speed does not name its unit: taken as km/h. If it is another: remove the readings, and import again with the unit"
+    ]
+    for text, options in (
+        ("time,speed_kmh\n2026-01-31 12:00:00,20\n", {}),
+        ("time,speed\n2026-01-31 12:00:00,20\n", {"unit": "kmh"}),
+    ):
+        assert read(text, "a.csv", **options, note=said.append)
+    assert len(said) == 1
+
+
 TORQUE = """GPS Time, Device Time, Longitude, Latitude,GPS Speed (Meters/second), Altitude, Speed (OBD)(km/h),Engine RPM(rpm)
 Sat Jan 31 13:00:00 GMT+01:00 2026,31-Jan-2026 13:00:00.100,13.4,52.5,10.5,40,37,1500
 Sat Jan 31 13:00:01 GMT+01:00 2026,31-Jan-2026 13:00:01.100,13.4,52.5,-,40,38,1500

@@ -37,6 +37,17 @@ def test_address_for_owntracks_works_as_it_is_shown(open_page, page_server):
     assert section.locator("img").get_attribute("alt") == "QR code: Configures OwnTracks, but for the password"
 
 
+def test_line_is_copied_by_keyboard(own_context, page_server):
+    own_context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = Visit(own_context, page_server, "/connect", status=None).page
+    section = page.locator("section", has=page.get_by_role("heading", name="GPS receiver", exact=False)).first
+    line = section.locator("code").first.inner_text().replace("\n", "")
+    section.get_by_role("button", name="Copy").first.focus()
+    page.keyboard.press("Enter")
+    expect(section.get_by_role("status").first).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == line
+
+
 @pytest.mark.parametrize("token", [True, False])
 def test_token_stands_in_every_way_that_needs_one_and_in_no_other(token):
     for way in ways("http://10.0.0.5:8765", "car", token=token):

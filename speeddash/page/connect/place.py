@@ -1,7 +1,8 @@
 """The layout and the callback of the connect place."""
 
 import socket
-from itertools import groupby
+from collections.abc import Iterator
+from itertools import count, groupby
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -94,17 +95,18 @@ class ConnectPlace:
             return [html.P("The address must begin with http:// or https://", className="problem", role="alert")]
         all_ways = ways(f"{parts.scheme}://{parts.netloc}", name, token=self._token)
         found: list[Component] = []
+        numbers = count()
         for group, members in groupby(all_ways, lambda way: way.group):
-            found += [html.H2(group), html.Div([_card(each) for each in members], className="cards")]
+            found += [html.H2(group), html.Div([_card(each, numbers) for each in members], className="cards")]
         return found
 
 
-def _card(way: Way) -> Component:
+def _card(way: Way, numbers: Iterator[int]) -> Component:
     parts: list[Any] = [html.H3(way.name), html.P(way.about, className="quiet")]
     if way.line:
-        parts.append(_copied(way.line))
+        parts.append(_copied(way.line, next(numbers)))
     if way.settings:
-        rows = [html.Div([html.Dt(name), html.Dd(_copied(value))]) for name, value in way.settings]
+        rows = [html.Div([html.Dt(name), html.Dd(_copied(value, next(numbers)))]) for name, value in way.settings]
         parts.append(html.Dl(rows, className="settings"))
     if way.link:
         code = segno.make(way.link, micro=False).svg_data_uri(scale=3, border=2, dark="#000", light="#fff")
@@ -112,11 +114,23 @@ def _card(way: Way) -> Component:
     return html.Section(parts, className="card")
 
 
-def _copied(text: str) -> Component:
+def _copied(text: str, number: int) -> Component:
     # Each word by itself: a browser would break a line between the two hyphens of an option.
     words = [part for word in text.split(" ") for part in (html.Span(word), " ")]
     return html.Div(
-        [html.Code(words[:-1]), dcc.Clipboard(content=text, title="Copy", className="copy")], className="copied"
+        className="copied",
+        children=[
+            html.Code(words[:-1]),
+            # The clipboard itself cannot be reached by keyboard: the button presses it.
+            html.Button("Copy", id={"type": "copy", "number": number}, className="copy", title=f"Copy {text}"),
+            html.Span(
+                dcc.Clipboard(
+                    id={"type": "clipboard", "number": number}, content=text, children="", copied_children="Copied"
+                ),
+                role="status",
+                className="copy-done",
+            ),
+        ],
     )
 
 

@@ -71,6 +71,7 @@ if [ -z "$long" ]; then
     "$run/pytest" "${together[@]}" -m "not alone and not long and not cluster" "${more[@]}" || status=1
     "$run/pytest" -m "alone and not long" || status=1
   fi
+  echo "Not run here: real MySQL and several servers, bash tests/cluster/run.sh; packages and documentation site, bash tests/release.sh"
   exit "$status"
 fi
 # Coverage slows a server down, so faults, hostile input and the page are run without it.

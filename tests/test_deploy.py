@@ -1,7 +1,9 @@
 """The service files: valid, and as closed as they say."""
 
+import os
 import re
 import shutil
+import stat
 import subprocess
 
 import pytest
@@ -30,3 +32,15 @@ def test_service_file_is_valid_and_hardened(name, tmp_path):
         pytest.skip("this systemd cannot judge a file that is not installed")
     assert exposure, security.stderr
     assert float(exposure[1]) <= MAX_EXPOSURE
+
+
+def test_user_and_folders_are_made(tmp_path):
+    if shutil.which("systemd-sysusers") is None or os.geteuid() != 0:
+        pytest.skip("systemd is not installed, or this is not root")
+    (tmp_path / "etc").mkdir()
+    for command in (["systemd-sysusers"], ["systemd-tmpfiles", "--create"]):
+        kind = command[0].removeprefix("systemd-")
+        subprocess.run([*command, f"--root={tmp_path}", ROOT / f"deploy/{kind}.conf"], check=True, capture_output=True)
+    assert "/var/lib/speeddash:/usr/sbin/nologin" in (tmp_path / "etc/passwd").read_text()
+    modes = [stat.filemode((tmp_path / each).stat().st_mode) for each in ("var/lib/speeddash", "etc/speeddash")]
+    assert modes == ["drwx------", "drwxr-x---"]

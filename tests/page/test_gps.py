@@ -78,7 +78,7 @@ def test_screen_stays_on_while_gps_sends(phone):
     )
     drive.visit.choose("source", "Simulate")
     drive.visit.choose("source", "GPS")
-    drive.visit.wait_until("() => window.locks === 1", 5)
+    drive.visit.wait_until("() => window.locks === 1")
 
 
 def test_blocked_location_is_explained(phone):

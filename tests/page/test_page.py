@@ -169,7 +169,7 @@ def test_digits_fit_into_the_dial_at_any_width(context, page_server, speed):
     }"""
     for width in (1440, 1024, 861, 390):
         visit.page.set_viewport_size({"width": width, "height": 800})
-        visit.wait_until(fits, 5)
+        visit.wait_until(fits)
 
 
 def test_rejected_readings_are_reported_and_the_others_are_stored(run, tmp_path, context):

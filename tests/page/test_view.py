@@ -65,7 +65,7 @@ def test_zoom_into_a_day_fetches_the_readings_themselves(context, page_server):
     visit.wait_until(f"() => ({DRAWN}).length > 300")
     assert "a point for every" in visit.page.inner_text("#shown")
     visit.drag(0.50, 0.52)
-    visit.wait_until("() => !document.querySelector('#shown').textContent.includes('a point for')", 10)
+    visit.wait_until("() => !document.querySelector('#shown').textContent.includes('a point for')")
     seconds = visit.range_s()
     visit.wait_until(f"() => Math.abs(parseInt(document.querySelector('#shown').textContent) - {seconds}) <= 2")
 
@@ -115,7 +115,7 @@ def test_units_are_the_same_everywhere(context, page_server):
     visit.wait_until_drawn(60)
     for label, factor in (("mph", 1.609344), ("m/s", 3.6), ("kn", 1.852), ("km/h", 1)):
         visit.choose("unit", label)
-        visit.wait_until(f"() => Math.abs(({DRAWN})[0][1] - {100 / factor}) < 1e-9", 5)
+        visit.wait_until(f"() => Math.abs(({DRAWN})[0][1] - {100 / factor}) < 1e-9")
         assert visit.page.inner_text("#unit-now") == label
         assert visit.page.inner_text("#speed-now") == f"{100 / factor:.0f}"
         assert visit.page.inner_text("#average") == f"{100 / factor:.1f} {label}"
@@ -237,7 +237,7 @@ def test_keys_do_what_the_help_says(visit):
     press("l")
     expect(visit.page.locator("#go-live")).to_be_hidden()
     press("3")
-    visit.wait_until(f"() => {{ const [a, b] = {RANGE}; return Math.abs(new Date(b) - new Date(a) - 900000) < 5; }}", 5)
+    visit.wait_until(f"() => {{ const [a, b] = {RANGE}; return Math.abs(new Date(b) - new Date(a) - 900000) < 5; }}")
     press("u")
     expect(visit.page.locator("#unit-now")).to_have_text("mph")
     press("t")
@@ -248,7 +248,7 @@ def test_keys_do_what_the_help_says(visit):
     assert visit.page.is_visible("#driving-bar")
     press("d")
     press("f")
-    visit.wait_until("() => document.fullscreenElement !== null", 5)
+    visit.wait_until("() => document.fullscreenElement !== null")
     press("f")
     press("?")
     expect(visit.page.locator("#keys")).to_be_visible()

@@ -136,7 +136,7 @@ def test_late_readings_go_where_they_belong(visit, page_server):
             {"source": "late", "timestamp": time.time() - 120 + n, "seq": 10**6 + n, "speed": 77} for n in range(10)
         ]
         requests.post(f"{page_server.url}/api/v1/readings", json=late, timeout=5).raise_for_status()
-        page.wait_until(f"() => ({DRAWN}).slice(0, 10).every(([, speed]) => speed === 77)", 10)
+        page.wait_until(f"() => ({DRAWN}).slice(0, 10).every(([, speed]) => speed === 77)")
 
 
 @pytest.mark.long
@@ -148,8 +148,8 @@ def test_late_reading_changes_its_bucket(visit, page_server):
     page.wait_until("() => document.querySelector('#shown').textContent.startsWith('7,000 readings')")
     late = {"source": "bucketed", "timestamp": now - 40_003, "seq": 9999, "speed": 250}
     requests.post(f"{page_server.url}/api/v1/readings", json=late, timeout=5).raise_for_status()
-    page.wait_until("() => document.querySelector('#maximum').textContent === '250.0 km/h'", 15)
-    page.wait_until("() => document.querySelector('#shown').textContent.startsWith('7,001 readings')", 15)
+    page.wait_until("() => document.querySelector('#maximum').textContent === '250.0 km/h'")
+    page.wait_until("() => document.querySelector('#shown').textContent.startsWith('7,001 readings')")
 
 
 @pytest.fixture
@@ -190,5 +190,5 @@ def test_server_that_restarts_leaves_no_hole(run, mariadb, context):
         socket.send(f'{{"speed": 99, "timestamp": {time.time()}, "seq": 5000}}')
         socket.recv(5)
     page.wait_for_status("Connected", 30)
-    page.wait_until(f"() => ({DRAWN}).length === {len(before) + 1}", 10)
+    page.wait_until(f"() => ({DRAWN}).length === {len(before) + 1}")
     assert page.problems == []

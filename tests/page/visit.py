@@ -60,7 +60,7 @@ class Visit:
     def source(self) -> str:
         return self.page.inner_text("#source-name")
 
-    def wait_for_status(self, text: str, deadline_s: float = 15) -> None:
+    def wait_for_status(self, text: str, deadline_s: float = 30) -> None:
         expect(self.page.locator("#status")).to_have_text(text, timeout=deadline_s * 1000)
 
     def lines(self) -> dict[str, dict]:

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import reference  # noqa: E402 - beside this file
 
 project = "SpeedDash"
 copyright = "the SpeedDash maintainers"  # noqa: A001 - Sphinx's name
-version = release = reference.version()
+version = release = installed("speeddash")
 extensions = ["myst_parser"]
 exclude_patterns = ["_build"]
 html_theme = "furo"

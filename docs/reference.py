@@ -3,7 +3,6 @@
 import json
 import tempfile
 from collections.abc import Iterator
-from importlib.metadata import version as installed
 from inspect import cleandoc
 from typing import Any
 
@@ -17,11 +16,6 @@ from speeddash.server import main as serve
 from speeddash.settings import Settings
 
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤"}
-
-
-def version() -> str:
-    """Return the version of the package."""
-    return installed("speeddash")
 
 
 def pages() -> dict[str, str]:

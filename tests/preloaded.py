@@ -51,9 +51,6 @@ class Copy:
         if self.poll() is None:
             os.kill(self.pid, number)
 
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
 
 def main() -> None:
     """Answer requests until the tests' process ends."""

@@ -201,7 +201,7 @@ class Ingest:
         except StoreError:
             raise
         except Exception as unforeseen:
-            # For example, a package that the driver needs for authentication is missing.
+            # An error of the driver that the store does not know ends the start with its text.
             raise StoreMisconfigured(str(unforeseen)) from unforeseen
 
     def _take(self) -> bool:

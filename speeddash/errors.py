@@ -5,7 +5,8 @@
     ├── InvalidInput          a frame, query, row or option of a client is invalid
     ├── StoreError            the database did not execute a statement
     │   ├── StoreUnavailable    it may succeed later
-    │   │   └── LeaseLost         another server does this work now
+    │   │   ├── LeaseLost         another server does this work now
+    │   │   └── RowsLocked        another transaction was in the way
     │   ├── StoreMisconfigured  an operator must act
     │   ├── ReadingsRefused     the database rejects these readings
     │   └── ChunksTooLong       encode the readings again, in shorter statements
@@ -72,6 +73,10 @@ class LeaseLost(StoreUnavailable):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"another server has taken over ({name})")
+
+
+class RowsLocked(StoreUnavailable):
+    """Another transaction holds rows that this one needs, or waits for rows that this one holds; nothing was written."""
 
 
 class StoreMisconfigured(StoreError):

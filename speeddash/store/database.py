@@ -1,6 +1,7 @@
 """One database: its connections, transactions, errors and schema. What differs between databases is in `store.mysql` and `store.sqlite`."""
 
 import copy
+import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -14,9 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection
 
-from speeddash.errors import StoreError, StoreMisconfigured, StoreUnavailable
+from speeddash.errors import RowsLocked, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.store import migrations
-from speeddash.store.fences import check_fence
+from speeddash.store.fences import IDLE_S, check_fence
 from speeddash.store.primary import Group
 from speeddash.store.tables import KEY_COLUMNS, TABLES, speed_data, speed_dirty, speed_schema
 
@@ -24,6 +25,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 #: Rows of other tables than `speed_data` that are written with one statement.
 ROWS_PER_STATEMENT: Final = 500
+#: Time during which a change that meets locks of others is tried again: longer than a server that stands still can hold them.
+CHANGE_AGAIN_S: Final = IDLE_S + 5.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,20 @@ class Database(ABC):
         return self.call(asked)
 
     def change(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a change in one transaction, and commit it, if the fence of the caller allows it (`store.fences`)."""
+        """Run a change in one transaction, and commit it, if the fence of the caller allows it (`store.fences`).
+
+        Where locks of others are in the way, the transaction is rolled back and begins again.
+        """
+        deadline = time.monotonic() + CHANGE_AGAIN_S
+        while True:
+            try:
+                return self.change_once(change, *args, **kwargs)
+            except RowsLocked:
+                if time.monotonic() > deadline:
+                    raise
+
+    def change_once(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a change as `change` does, and fail where locks of others are in the way."""
 
         def changed() -> T:
             with self.errors_translated(), self.engine.begin() as connection:

@@ -18,7 +18,7 @@ SOURCES: Final = "sources"
 
 #: A server that stands still within a transaction holds its locks for so long; the database rolls it back then.
 IDLE_S: Final = 20
-#: Longest wait for such a lock; it is tried again.
+#: Longest wait for such a lock; the change begins again then (`Database.change`).
 LOCK_WAIT_S: Final = 1
 
 

@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, case, insert, or_, select, update
 
-from speeddash.errors import StoreUnavailable
+from speeddash.errors import RowsLocked, StoreUnavailable
 from speeddash.store.database import Database
 from speeddash.store.fences import SOURCES, Fence, fenced, limit_locks
 from speeddash.store.tables import speed_lease
@@ -33,11 +33,11 @@ class Leases:
 
         The term is raised when the lease passes to another server: what the last one still writes is refused then (`store.fences`).
         """
-        return self._database.change(_take, self._database, name, node)
+        return self._database.change_once(_take, self._database, name, node)
 
     def release(self, name: str, node: str) -> None:
         """Let another server take a lease at once."""
-        self._database.change(_release, name, node)
+        self._database.change_once(_release, name, node)
 
 
 def _take(connection: Connection, database: Database, name: str, node: str) -> int | None:
@@ -95,7 +95,7 @@ class SourceLock:
             yield
             return
         deadline = time.monotonic() + WAIT_S
-        while (term := leases.take(SOURCES, self._node)) is None:
+        while (term := self._take(leases)) is None:
             if time.monotonic() > deadline:
                 raise StoreUnavailable("another server is changing a source; try again")
             time.sleep(ASK_AGAIN_S)
@@ -106,7 +106,14 @@ class SourceLock:
                 yield
         finally:
             ended.set()
-            leases.release(SOURCES, self._node)
+            with suppress(StoreUnavailable):  # the change is made, and the lease expires by itself
+                leases.release(SOURCES, self._node)
+
+    def _take(self, leases: Leases) -> int | None:
+        try:
+            return leases.take(SOURCES, self._node)
+        except RowsLocked:  # by a change of the server that has the lease
+            return None
 
     def _renew(self, leases: Leases, ended: threading.Event) -> None:
         while not ended.wait(RENEW_S):

@@ -14,7 +14,14 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
 
-from speeddash.errors import ReadingsRefused, SettingsError, StoreError, StoreMisconfigured, StoreUnavailable
+from speeddash.errors import (
+    ReadingsRefused,
+    RowsLocked,
+    SettingsError,
+    StoreError,
+    StoreMisconfigured,
+    StoreUnavailable,
+)
 from speeddash.files import shipped
 from speeddash.reading import Reading, rfc3339_second
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
@@ -46,6 +53,10 @@ OPERATOR_CODES: Final = {
     1142,  # command denied on the table
     1146,  # no such table
     1698,  # access denied without a password
+}
+LOCK_CODES: Final = {
+    1205,  # waited for a lock as long as the session may
+    1213,  # deadlock
 }
 DATA_CODES: Final = {
     1048,  # NULL where there must be a value
@@ -209,6 +220,8 @@ class MySQL(WritableDatabase):
         cause = getattr(error, "original_exception", None)
         if code in OPERATOR_CODES or isinstance(cause, socket.gaierror | ssl.SSLCertVerificationError):
             return StoreMisconfigured(message)
+        if code in LOCK_CODES:
+            return RowsLocked(message)
         if code in DATA_CODES or isinstance(error, pymysql.DataError | pymysql.IntegrityError):
             return ReadingsRefused(message)
         if isinstance(error, pymysql.ProgrammingError | pymysql.NotSupportedError):

@@ -35,7 +35,7 @@ class Nodes:
         """Store that a server lives, and how far it is."""
         expires_us = self._database.now_us + LEASE_US
         rows = [{**row._asdict(), "expires_us": expires_us}]
-        self._database.change(self._database.upsert, speed_node, rows)
+        self._database.change_once(self._database.upsert, speed_node, rows)
 
     def others(self, node: str) -> list[NodeRow]:
         """Return the servers that live, except one."""

@@ -1,9 +1,10 @@
 """One server of several does a piece of work, and what another one wrote too late is refused."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from speeddash.errors import LeaseLost, StoreUnavailable
 from speeddash.reading import Reading
@@ -21,7 +22,7 @@ def expire(store, table=speed_lease):
         fences.limit_locks(connection)
         connection.execute(update(table).values(expires_us=0))
 
-    store.database.change(step)
+    store.database.change_once(step)
 
 
 def write(store, name="x"):
@@ -129,6 +130,37 @@ def test_server_that_stands_still_within_a_transaction_does_not_keep_its_lease(m
         other.close()
         connection.invalidate()
     store.close()
+
+
+@pytest.mark.parametrize("held", [SOURCES, BACKGROUND])
+def test_change_of_a_source_waits_for_a_long_transaction_of_another_server(mariadb, held):
+    database_url = mariadb.create("speed")
+    store, other = open_store(database_url), open_store(database_url)
+    store.prepare()
+    term = other.leases.take(held, "a")
+    other.leases.take(BACKGROUND, "a")
+    store.source_lock.share(store.leases, "b")
+    if held == SOURCES:
+        other.leases.release(SOURCES, "a")  # its last transaction still runs
+    changes, waits = ThreadPoolExecutor(), lock_waits(mariadb)
+    with other.database.engine.begin() as connection:
+        fences.limit_locks(connection)
+        query = select(speed_lease.c.term).where(speed_lease.c.name == held).with_for_update(read=True)
+        assert connection.execute(query).scalar() == term
+        changed = changes.submit(store.source_maintenance.delete, "car")
+        wait_for(lambda: lock_waits(mariadb) >= waits + 2, 60)  # the first has ended with an error of the database
+        assert not changed.done()
+    changed.result(60)
+    changes.shutdown()
+    other.close()
+    store.close()
+
+
+def lock_waits(mariadb):
+    """How often a transaction has waited for a lock of another one."""
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_waits'")
+        return int(cursor.fetchone()[1])
 
 
 def test_servers_are_known_until_they_leave_or_say_nothing(store):

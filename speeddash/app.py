@@ -129,7 +129,6 @@ def _node(settings: Settings, store: Store, feed: Feed, ingest: Ingest) -> Node 
         return None
     bus_url = settings.bus_url.get_secret_value() if settings.bus_url else None
     node = Node(store, feed, settings.node_url, bus_url, _token(settings), lambda: ingest.durability is not None)
-    ingest.join = node.join
     ingest.announce = node.announce
     return node
 

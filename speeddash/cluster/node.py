@@ -1,8 +1,10 @@
 """This server among the others on one database."""
 
 import logging
+import math
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -14,11 +16,14 @@ from speeddash.live.feed import Feed
 from speeddash.reading import Reading
 from speeddash.store import Store
 from speeddash.store.fences import BACKGROUND, Fence, fenced
-from speeddash.store.nodes import NodeRow
+from speeddash.store.nodes import LEASE_US, NodeRow
+from speeddash.store.writer import SHARED_IDLE_S
 
 log = logging.getLogger(__name__)
 
 ROUND_S: Final = 1.0
+#: The others know for so long that this server lives: less than its lease by the longest idle time of the writer's connection.
+KNOWN_S: Final = LEASE_US / 1e6 - SHARED_IDLE_S - ROUND_S
 
 
 class Node:
@@ -54,21 +59,26 @@ class Node:
         self._gaps = Gaps()
         self._gap = False
         self._term: int | None = None
+        self._told_at = -math.inf
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="node", daemon=True)
         self.id = secrets.token_hex(8)
         store.source_lock.share(store.leases, self.id)
+        store.writer.share(self.join)
         self.bus = Bus(bus_url, secret, self.id, self._arrived) if bus_url else None
         self.committed = 0
         self.gaps = 0
 
     def join(self) -> None:
-        """Tell the others that this server lives, before its first commit: one that dies right after it leaves no hole unnoticed.
+        """Tell the others that this server lives, if they may not know: before its first commit, and after it stood still.
+
+        A server that dies right after its commit then leaves no hole unnoticed.
 
         Raises:
             StoreError: The database cannot answer.
         """
-        self._store.nodes.beat(NodeRow(self.id, self._url, self.committed))
+        if time.monotonic() - self._told_at > KNOWN_S:
+            self._tell()
 
     def start(self) -> None:
         """Begin in the background."""
@@ -127,8 +137,13 @@ class Node:
         except StoreError as error:
             log.warning("this server could not sign off; the others notice within 15 s: %s", error)
 
-    def _round(self) -> None:
+    def _tell(self) -> None:
+        began = time.monotonic()
         self._store.nodes.beat(NodeRow(self.id, self._url, self.committed))
+        self._told_at = began
+
+    def _round(self) -> None:
+        self._tell()
         self._look()
         # Last: it may wait for a server that stands still.
         self._term = self._store.leases.take(BACKGROUND, self.id)

@@ -74,7 +74,6 @@ class Ingest:
             buckets=COMMIT_BUCKETS_S,
             registry=None,
         )
-        self.join: Callable[[], object] | None = None
         self.announce: Callable[[Sequence[Reading]], object] | None = None
         self.tried = threading.Event()
         self.problem: StoreError | None = None
@@ -194,10 +193,7 @@ class Ingest:
 
     def _open(self) -> None:
         try:
-            durability = self._store.prepare()
-            if self.join:
-                self.join()
-            self.durability = durability
+            self.durability = self._store.prepare()
         except StoreError:
             raise
         except Exception as unforeseen:

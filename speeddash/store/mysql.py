@@ -26,7 +26,7 @@ from speeddash.files import shipped
 from speeddash.reading import Reading, rfc3339_second
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
 from speeddash.store.primary import ANSWER_S, Host, Primary, state_of
-from speeddash.store.writer import Chunk, Hour, Statement, WritableDatabase, hours_of
+from speeddash.store.writer import SHARED_IDLE_S, Chunk, Hour, Statement, WritableDatabase, hours_of
 
 CONNECT_TIMEOUT_S: Final = 5.0
 #: Longest time that a server waits at start for another one that changes the schema.
@@ -204,6 +204,12 @@ class MySQL(WritableDatabase):
         cursor.execute("SELECT @@max_allowed_packet")  # a connection keeps the value that it began with
         (packet_bytes,) = cursor.fetchone() or (MIN_PACKET_BYTES,)
         self.rows_per_statement = max(1, packet_bytes // ROW_BYTES - 1)
+
+    def limit_waits(self, connection: PoolProxiedConnection) -> None:
+        """See `WritableDatabase.limit_waits`."""
+        connection.cursor().execute(
+            f"SET SESSION wait_timeout = {SHARED_IDLE_S}, innodb_lock_wait_timeout = {SHARED_IDLE_S}"
+        )
 
     def translate(self, error: BaseException) -> StoreError:
         """See `Database.translate`."""

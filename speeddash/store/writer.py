@@ -2,7 +2,7 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy.pool import PoolProxiedConnection
@@ -20,6 +20,9 @@ Hour = tuple[str, int]
 MARK_S: Final = 60.0
 #: Age of a mark from which on no writer relies on it. Twice `MARK_S`, so that no commit under way is overtaken.
 GRACE_PERIOD_S: Final = 2 * MARK_S
+#: A connection that other servers rely on is closed by the database when it is idle for so long: less than the lease of a server, so that a
+#: server that stood still longer than that cannot commit without saying first that it lives again.
+SHARED_IDLE_S: Final = 10
 #: Above this number, remembered marks older than `MARK_S` are forgotten.
 MAX_MARKS: Final = 20_000
 #: SQLite takes 32,766 variables per statement.
@@ -61,6 +64,9 @@ class WritableDatabase(Database):
     def mark_statement(self, hours: Sequence[Hour]) -> Statement:
         """Return the statement that marks hours dirty, now."""
 
+    def limit_waits(self, connection: PoolProxiedConnection) -> None:
+        """Let the database close a connection that is idle for `SHARED_IDLE_S`, and wait no longer than that for a lock."""
+
     @abstractmethod
     def write(self, connection: Any, statements: Sequence[Statement]) -> None:
         """Execute statements in one transaction of the driver's connection, and commit it."""
@@ -72,9 +78,15 @@ class ReadingWriter:
     def __init__(self, database: WritableDatabase) -> None:
         self._database = database
         self._connection: PoolProxiedConnection | None = None
+        self._join: Callable[[], object] | None = None
+        self._used_at = 0.0
         # When each hour was last marked dirty (`time.time`), and the hours that got readings since.
         self._marked: dict[Hour, float] = {}
         self._touched: set[Hour] = set()
+
+    def share(self, join: Callable[[], object]) -> None:
+        """Take other servers into account from now on: call `join` before each transaction, and write nothing if it fails."""
+        self._join = join
 
     def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
         """Return readings in the form that `insert` takes, for example while the database works on an earlier batch."""
@@ -105,10 +117,17 @@ class ReadingWriter:
     def _insert(self, chunks: Sequence[Chunk], marks: Sequence[Hour]) -> None:
         try:
             with self._database.errors_translated():
+                if self._join and time.monotonic() - self._used_at > SHARED_IDLE_S / 2:
+                    self.close()
                 if self._connection is None:
                     self._connection = self._database.engine.raw_connection()
                     self._database.read_limits(self._connection)
+                    if self._join:
+                        self._database.limit_waits(self._connection)
+                if self._join:
+                    self._join()
                 self._database.write(self._connection.driver_connection, self._statements(chunks, marks))
+                self._used_at = time.monotonic()
         except BaseException:
             # The state of that connection is unknown: the next try uses a new one. Rows have keys, so a repetition is safe.
             self.close()

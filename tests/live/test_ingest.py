@@ -147,7 +147,7 @@ def test_other_servers_know_of_this_one_before_its_first_commit(store):
         if failures:
             raise failures.pop()
 
-    ingest.join = join
+    store.writer.share(join)
     ingest.start()
     ingest.commit([[reading(1)]])
     assert stored == [0, 0]  # the second time after a failure

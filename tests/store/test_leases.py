@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, update
 
+from speeddash.cluster.node import Node
 from speeddash.errors import LeaseLost, StoreUnavailable
+from speeddash.live.feed import Feed
 from speeddash.reading import Reading
 from speeddash.store import fences, leases, open_store
 from speeddash.store.fences import BACKGROUND, SOURCES, Fence, fenced
@@ -173,3 +175,54 @@ def test_servers_are_known_until_they_leave_or_say_nothing(store):
     assert store.nodes.others("b") == [NodeRow("a", "http://a", 1)]
     expire(store, speed_node)
     assert store.nodes.others("b") == []
+
+
+def test_server_that_others_do_not_know_any_more_says_that_it_lives_before_it_commits(mariadb, monkeypatch):
+    database_url = mariadb.create("speed")
+    store, other = open_store(database_url), open_store(database_url)
+    store.prepare()
+    node = Node(store, Feed(1000), "http://a", None, "", lambda: True)
+    insert(store, 0)
+    assert [each.node for each in other.nodes.others("b")] == [node.id]
+    expire(other, speed_node)  # it stands still for 15 s
+    assert other.nodes.others("b") == []
+    insert(store, 1)
+    assert other.nodes.others("b") == []  # told a moment ago, as far as it knows
+    monkeypatch.setattr("speeddash.cluster.node.KNOWN_S", -1)
+    insert(store, 2)
+    assert [each.node for each in other.nodes.others("b")] == [node.id]
+    other.close()
+    store.close()
+
+
+def test_server_that_stood_still_before_a_commit_does_not_make_it_over_the_same_connection(mariadb, monkeypatch):
+    for module in ("writer", "mysql"):
+        monkeypatch.setattr(f"speeddash.store.{module}.SHARED_IDLE_S", 1)
+    store = open_store(mariadb.create("speed"))
+    store.prepare()
+    joined = []
+
+    def stand_still():
+        """Last until the database has closed the connection of the first try."""
+        joined.append(store.writer._connection.driver_connection.thread_id())
+        wait_for(lambda: len(joined) > 1 or joined[0] not in connections(mariadb), 60)
+
+    store.writer.share(stand_still)
+    with pytest.raises(StoreUnavailable):
+        insert(store, 0)
+    assert store.readings.select(source="car", limit=10) == []
+    insert(store, 0)
+    assert len(joined) == 2
+    assert len(store.readings.select(source="car", limit=10)) == 1
+    store.close()
+
+
+def insert(store, n):
+    store.writer.insert(store.writer.encode([Reading("car", AT_US + n, n, 1.0)]))
+
+
+def connections(mariadb):
+    """Numbers of the open connections."""
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM information_schema.processlist")
+        return {number for (number,) in cursor.fetchall()}

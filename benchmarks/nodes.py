@@ -1,11 +1,12 @@
 """What several processes cost: CPU time for each echoed reading, and the way from a sender at one process to a watcher at another."""
 
 import json
+import multiprocessing
 import statistics
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from websockets.sync.client import connect
@@ -17,6 +18,7 @@ from benchmarks.report import Report, Target
 from tests.cluster.bus import private_redis
 from tests.mariadb import MariaDB, free_port
 
+CONTEXT = multiprocessing.get_context("spawn")
 CLIENTS = 100
 WARM_UP_S = 1.0
 ALONE = "one process"
@@ -124,32 +126,44 @@ def _way(report: Report, database: MariaDB, bus_url: str, seconds: float) -> Non
         report.add(f"{PACE:,} readings/s, send to watcher elsewhere, p99 ms", p99)
 
 
-class Watcher(threading.Thread):
-    """Pulls all that comes, until its end."""
+class Watcher:
+    """Pulls all that comes, until its end. A process of its own: as a thread it would take turns with the senders.
+
+    Attributes:
+        delays_s: From sending to arrival, of each reading; after the end.
+    """
 
     def __init__(self, port: int, sources: Sequence[str]) -> None:
-        super().__init__(daemon=True)
-        query = "&".join(f"source={each}" for each in sources)
-        self._socket = connect(f"ws://127.0.0.1:{port}/ws/live?{query}", compression=None, max_size=None)
-        self._ending = False
         self.delays_s: list[float] = []
-        self.start()
-
-    def run(self) -> None:
-        """Ask again after each answer."""
-        with self._socket as socket:
-            while not self._ending:
-                socket.send('{"pull": 1, "answers": 1, "interval_ms": 0}')
-                try:
-                    answer = json.loads(socket.recv(timeout=2))
-                except TimeoutError:
-                    continue
-                self.delays_s += [time.time() - OFFSET_S - speed for speed in answer["speed"]]
+        self._ours, theirs = CONTEXT.Pipe()
+        query = "&".join(f"source={each}" for each in sources)
+        self._process = CONTEXT.Process(
+            target=_watch, args=(f"ws://127.0.0.1:{port}/ws/live?{query}", OFFSET_S, theirs), daemon=True
+        )
+        self._process.start()
+        self._ours.recv()  # it is connected
 
     def end(self) -> None:
         """Stop, and wait until it has."""
-        self._ending = True
-        self.join(10)
+        self._ours.send(None)
+        self.delays_s = self._ours.recv()
+        self._process.join(10)
+
+
+def _watch(url: str, offset_s: float, parent: Connection) -> None:
+    """Ask again after each answer, until the parent says something; send it the delays."""
+    delays_s: list[float] = []
+    with connect(url, compression=None, max_size=None) as socket:
+        parent.send(None)
+        while not parent.poll():
+            socket.send('{"pull": 1, "answers": 1, "interval_ms": 0}')
+            try:
+                answer = json.loads(socket.recv(timeout=2))
+            except TimeoutError:
+                continue
+            arrived = time.time() - offset_s
+            delays_s += [arrived - speed for speed in answer["speed"]]
+    parent.send(delays_s)
 
 
 def _children(pid: int) -> list[int]:

@@ -27,6 +27,9 @@ PING_AFTER_S: Final = 2.0
 MAX_SILENCE_S: Final = 5.0
 FIRST_RETRY_S: Final = 0.1
 MAX_RETRY_S: Final = 2.0
+#: Shortest time between two messages: what is committed meanwhile shares one. A message costs redis-py, Redis and each receiver as much as
+#: a hundred readings.
+INTERVAL_S: Final = 0.04
 #: Readings that wait to be sent; further ones are dropped, which the other servers notice.
 MAX_QUEUED: Final = 50_000
 #: Readings in one message at most.
@@ -129,6 +132,7 @@ class Bus:
             else:
                 self._worked()
                 retry_s = FIRST_RETRY_S
+                self._stopping.wait(INTERVAL_S)
 
     def _take(self) -> tuple[int, list[Reading]]:
         """Return the next readings; what was committed in many transactions is one message."""

@@ -31,6 +31,13 @@ CHROMIUM_OPTIONS = {
     ],
 }
 
+#: Folders and files whose tests take the longest for what a change usually breaks; `bash tests/run.sh --all` and `.ci/run` run them too.
+THOROUGH = (
+    "api/test_openapi.py", "cli/test_replay.py", "devices", "faults", "history/test_rollups.py", "hostile", "outgoing",
+    "page/test_access.py", "page/test_bluetooth.py", "page/test_gps.py", "page/test_load.py", "page/test_sign_in.py",
+    "test_first_steps.py", "test_model.py", "test_wheel.py",
+)  # fmt: skip
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -44,7 +51,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where the database does not matter, one is enough in the short form."""
+    thorough = tuple(Path(__file__).parent / each for each in THOROUGH)
     for item in items:
+        if any(item.path.is_relative_to(each) for each in thorough):
+            item.add_marker(pytest.mark.thorough)
         parameters = (
             item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
         )

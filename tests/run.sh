@@ -3,7 +3,8 @@
 # faketime, gpsd, Mosquitto, socat and gpsbabel), and the Python packages in an environment of their own, .venv-test.
 #
 #   bash tests/run.sh              the page, the interfaces, the store, the formats: what a change breaks first
-#   bash tests/run.sh --all        also faults, hostile input, devices, and tests that measure times; .ci/run does this
+#   bash tests/run.sh --all        also faults, hostile input, devices, accessibility, sign-in, roll-ups against a recomputation, the package
+#                                  (THOROUGH in tests/conftest.py), and tests that measure times; .ci/run does this
 #   bash tests/run.sh --long       all tests, with coverage: floods, a million rows, known vulnerabilities (needs the network)
 #   bash tests/run.sh ARGUMENT...  pytest with these arguments
 set -euo pipefail
@@ -67,12 +68,13 @@ fi
 # Most tests wait, for a browser or a deadline: three at a time keep two cores busy.
 together=(--numprocesses 3 --dist worksteal)
 status=0
-more=(tests/faults tests/hostile tests/devices tests/outgoing)
 if [ -z "$long" ]; then
-  "$run/pytest" "${together[@]}" -m "not alone and not long and not cluster" "${more[@]/#/--ignore=}" || status=1
+  "$run/pytest" "${together[@]}" -m "not thorough and not alone and not long and not cluster" || status=1
   if [ -n "$all" ]; then
-    "$run/pytest" "${together[@]}" -m "not alone and not long and not cluster" "${more[@]}" || status=1
+    "$run/pytest" "${together[@]}" -m "thorough and not alone and not long and not cluster" || status=1
     "$run/pytest" -m "alone and not long" || status=1
+  else
+    echo "Left out here: bash tests/run.sh --all"
   fi
   echo "Not run here: real MySQL and several servers, bash tests/cluster/run.sh; packages and documentation site, bash tests/release.sh"
   exit "$status"

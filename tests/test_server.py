@@ -29,7 +29,7 @@ def refused(*options, **settings):
         env={"PATH": "", "HOME": "/tmp", **settings},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
     assert done.returncode == 2
     assert done.stdout == ""

@@ -55,7 +55,7 @@ def base_layout(*, dark: bool) -> dict[str, Any]:
         "font": {"family": _FONT, "size": 13, "color": colours["text"]},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 64, "r": 16, "t": 12, "b": 36},
+        "margin": {"l": 64, "r": 28, "t": 12, "b": 36},
         # The highest tick shows the unit: placing a title of the axis takes a third of a redraw.
         "xaxis": {"type": "date", "hoverformat": "%a %Y-%m-%d %H:%M:%S", "nticks": 5, "tickangle": 0, **axis},
         "yaxis": {"nticks": 5, "fixedrange": True, "range": [0, 100], "showticksuffix": "last", **axis},

@@ -95,6 +95,11 @@ class Metrics(Collector):
                 yield CounterMetricFamily(
                     "speeddash_bus_dropped", "Readings not sent to other servers at once", bus.dropped
                 )
+                yield CounterMetricFamily(
+                    "speeddash_bus_rejected",
+                    "Messages of the bus that no server with this token has signed",
+                    bus.rejected,
+                )
         yield from self._sources()
         yield from ingest.batch_readings.collect()
         yield from ingest.commit_seconds.collect()

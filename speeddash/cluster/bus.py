@@ -1,10 +1,12 @@
 """Readings on their way from one server to the watchers of the others, by Redis or Valkey.
 
 A message is a hint: the database decides what was committed, and `cluster.gaps` finds out what is missing. So messages may be lost: a bus
-that is slow, full or away never holds up a commit.
+that is slow, full or away never holds up a commit. Each message is signed with the token that all servers have: what another program
+publishes is not shown to anybody.
 """
 
 import hashlib
+import hmac
 import logging
 import threading
 import time
@@ -27,13 +29,17 @@ PING_AFTER_S: Final = 2.0
 MAX_SILENCE_S: Final = 5.0
 FIRST_RETRY_S: Final = 0.1
 MAX_RETRY_S: Final = 2.0
-#: Shortest time between two messages: what is committed meanwhile shares one. A message costs redis-py, Redis and each receiver as much as
-#: a hundred readings.
-INTERVAL_S: Final = 0.04
+#: After a message the next one waits this many times as long as that took, and what is committed meanwhile shares it: a message costs
+#: redis-py, Redis and each receiver as much as a hundred readings. Under load, when all are slow, messages get fewer and longer.
+IDLE_SHARE: Final = 20
+MAX_INTERVAL_S: Final = 0.05
 #: Readings that wait to be sent; further ones are dropped, which the other servers notice.
 MAX_QUEUED: Final = 50_000
 #: Readings in one message at most.
 MAX_MESSAGE: Final = 5_000
+#: Version of the messages, in the name of the channel: servers of two versions do not hear each other during an upgrade, and read again.
+VERSION: Final = 2
+SIGNATURE_BYTES: Final = 32
 
 
 class Bus:
@@ -41,6 +47,7 @@ class Bus:
 
     Attributes:
         dropped: Readings that were not sent.
+        rejected: Messages of something else than servers with the same token. The first one is logged.
         connected: The last message was sent, or received, without an error; None before the first one.
     """
 
@@ -68,7 +75,8 @@ class Bus:
         except ValueError as wrong:
             raise SettingsError(SETTING, f"not the URL of a Redis: {wrong}") from None
         self._errors = (redis.RedisError, OSError)
-        self._channel = "speeddash:" + hashlib.sha256(secret.encode()).hexdigest()[:16]
+        self._channel = f"speeddash:{VERSION}:{hashlib.sha256(secret.encode()).hexdigest()[:16]}"
+        self._key = secret.encode()
         self._node = node
         self._receive = receive
         self._queue: deque[tuple[int, Sequence[Reading]]] = deque()
@@ -81,6 +89,7 @@ class Bus:
             threading.Thread(target=self._listen, name="bus-receiver", daemon=True),
         ]
         self.dropped = 0
+        self.rejected = 0
         self.connected: bool | None = None
 
     def start(self) -> None:
@@ -121,8 +130,9 @@ class Bus:
                 self._to_send.clear()
                 continue
             first, readings = self._take()
+            began = time.monotonic()
             try:
-                self._redis.publish(self._channel, encode(self._node, first, readings))
+                self._redis.publish(self._channel, encode(self._key, self._node, first, readings))
             except self._errors as problem:
                 self._failed("readings do not reach the other servers' watchers at once", problem)
                 self.dropped += len(readings)
@@ -132,7 +142,7 @@ class Bus:
             else:
                 self._worked()
                 retry_s = FIRST_RETRY_S
-                self._stopping.wait(INTERVAL_S)
+                self._stopping.wait(min(MAX_INTERVAL_S, IDLE_SHARE * (time.monotonic() - began)))
 
     def _take(self) -> tuple[int, list[Reading]]:
         """Return the next readings; what was committed in many transactions is one message."""
@@ -183,9 +193,11 @@ class Bus:
 
     def _received(self, data: bytes) -> None:
         try:
-            node, first, readings = decode(data)
-        except (ValueError, KeyError, TypeError):
-            log.exception("the bus brought something else than readings")
+            node, first, readings = decode(self._key, data)
+        except (ValueError, KeyError, TypeError) as problem:
+            self.rejected += 1
+            if self.rejected == 1:
+                log.warning("the bus brought something else than readings of our servers: %s", problem)
             return
         if node != self._node:
             self._receive(node, first, readings)
@@ -201,8 +213,8 @@ class Bus:
         self.connected = True
 
 
-def encode(node: str, first: int, readings: Sequence[Reading]) -> bytes:
-    """Return a message."""
+def encode(key: bytes, node: str, first: int, readings: Sequence[Reading]) -> bytes:
+    """Return a message: an HMAC-SHA256 with a key, then JSON."""
     source, at_us, seq, speed = zip(*readings, strict=True)
     message: dict[str, Any] = {
         "node": node,
@@ -212,15 +224,19 @@ def encode(node: str, first: int, readings: Sequence[Reading]) -> bytes:
         "seq": seq,
         "speed": speed,
     }
-    return orjson.dumps(message)
+    text = orjson.dumps(message)
+    return hmac.digest(key, text, "sha256") + text
 
 
-def decode(data: bytes) -> tuple[str, int, list[Reading]]:
+def decode(key: bytes, data: bytes) -> tuple[str, int, list[Reading]]:
     """Return the server, its count before them, and the readings of a message.
 
     Raises:
-        ValueError: Not a message; also `KeyError` and `TypeError`.
+        ValueError: Not a message, or not signed with this key; also `KeyError` and `TypeError`.
     """
-    message = orjson.loads(data)
+    signature, text = data[:SIGNATURE_BYTES], data[SIGNATURE_BYTES:]
+    if not hmac.compare_digest(signature, hmac.digest(key, text, "sha256")):
+        raise ValueError("the signature is wrong")
+    message = orjson.loads(text)
     columns = (message["source"], message["at_us"], message["seq"], message["speed"])
     return message["node"], int(message["first"]), [Reading(*each) for each in zip(*columns, strict=True)]

@@ -1,5 +1,6 @@
 """Whatever happens to the bus, echoes go on, watchers are complete by reading again, and readings are pushed again afterwards."""
 
+import json
 import signal
 import time
 
@@ -15,9 +16,11 @@ pytestmark = pytest.mark.cluster
 
 def connected(server):
     """Whether a server has its bus."""
-    return (
-        "speeddash_bus_connected 1.0" in requests.get(f"{server.url}/metrics", headers=server.headers, timeout=5).text
-    )
+    return "speeddash_bus_connected 1.0" in metrics(server)
+
+
+def metrics(server):
+    return requests.get(f"{server.url}/metrics", headers=server.headers, timeout=30).text
 
 
 def pushed_again(watcher, fleet, *servers):
@@ -129,3 +132,25 @@ def test_server_killed_between_its_commit_and_the_bus(bus, nodes, record_propert
             fleet.settle(first.database_url, record_property, 30)
             wait_for(lambda: watcher.held >= made(fleet), 30)
             watcher.end()
+
+
+def test_what_another_program_publishes_is_not_shown(nodes, bus):
+    """Who can write to the bus, but does not know the token, cannot show readings that are not stored"""
+    first, second = nodes(bus)
+    with fleet_at(first, senders=1) as fleet:
+        watcher = Watcher(second, [each.source for each in fleet.senders])
+        fleet.under_way(20)
+        wait_for(lambda: watcher.held >= made(fleet), 15)
+        (channel,) = bus.command("PUBSUB", "CHANNELS").split()
+        forged = {
+            "node": "x",
+            "first": 0,
+            "source": [fleet.senders[0].source],
+            "at_us": [1],
+            "seq": [9],
+            "speed": [999.0],
+        }
+        bus.command("PUBLISH", channel, json.dumps(forged))
+        wait_for(lambda: "speeddash_bus_rejected_total 1.0" in metrics(second), 15)
+        pushed_again(watcher, fleet, first, second)
+    assert "the bus brought something else than readings of our servers: the signature is wrong" in second.output

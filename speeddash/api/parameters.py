@@ -15,6 +15,7 @@ from speeddash.timerange import TimeRange, zone_of
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 10_000
 MAX_ACCELERATION_KMH = 999.0
+MAX_EXPORTED_SOURCES = 20
 #: Stands in a path for the empty name, the source of readings that were stored without one.
 UNNAMED = "~"
 
@@ -181,9 +182,13 @@ class TripQuery(Query):
     )
 
 
-class TripsExportQuery(SourceRange):
+class TripsExportQuery(Range):
     """The trips of an export."""
 
+    source: Annotated[
+        list[Source],
+        Field(min_length=1, max_length=MAX_EXPORTED_SOURCES, description="May be repeated: one after the other."),
+    ]
     unit: Literal["kmh", "mph", "mps", "kn"] = Field("kmh", description="Unit of the speeds, and so of the distances.")
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flask import Response, jsonify
@@ -63,10 +63,10 @@ class TripsApi:
         return jsonify(_as_dict(*changed))
 
     def trips_csv(self, query: TripsExportQuery) -> Response:
-        """The trips of a source that overlap a range, as CSV for a spreadsheet, in the unit that is asked for."""
-        found = self._history.noted_trips(query.source, query.time)
-        answer = Response("".join(_csv_lines(query.source, found, query.unit)), content_type=MIME_TYPES["csv"])
-        name = query.source.replace(":", "-") or "unnamed"
+        """The trips of sources that overlap a range, as CSV for a spreadsheet, in the unit that is asked for."""
+        found = [(source, *each) for source in query.source for each in self._history.noted_trips(source, query.time)]
+        answer = Response("".join(_csv_lines(found, query.unit)), content_type=MIME_TYPES["csv"])
+        name = "+".join(each.replace(":", "-") or "unnamed" for each in query.source)[:80]
         answer.headers["Content-Disposition"] = f'attachment; filename="speeddash_{name}_trips.csv"'
         return answer
 
@@ -87,12 +87,12 @@ def _as_dict(trip: Trip, note: TripNote | None) -> dict[str, Any]:
     return {**trip.as_dict(), "name": name, "note": text, "tag": tag}
 
 
-def _csv_lines(source: str, found: list[tuple[Trip, TripNote | None]], unit: str) -> Iterator[str]:
+def _csv_lines(found: Sequence[tuple[str, Trip, TripNote | None]], unit: str) -> Iterator[str]:
     symbol, km = distance_unit(unit)
     speeds = [f"{each}_{unit}" for each in ("max_speed", "mean_speed", "mean_moving_speed")]
     figures = [f"distance_{symbol}", "duration_s", "moving_s", *speeds, "stops", "jumps"]
     yield _line(["source", "start", "end", *figures, "name", "tag", "note"])
-    for trip, note in found:
+    for source, trip, note in found:
         _, name, text, tag = note or NO_NOTE
         values = [
             None if each is None else round(each / KMH_IN[unit], 3)

@@ -101,6 +101,12 @@ def test_trips_are_exported_as_csv_in_the_unit_asked_for(server):
         "two\nlines",
     )
     assert "speeddash_sheet_trips.csv" in answer.headers["Content-Disposition"]
+    ride(server, "second", [0, 20, 0])
+    answer = get(server, "/api/v1/trips.csv", source=["second", "sheet"])
+    assert [each["source"] for each in csv.DictReader(io.StringIO(answer.text))] == ["second", "sheet"]
+    assert "speeddash_second+sheet_trips.csv" in answer.headers["Content-Disposition"]
+    assert_problem(get(server, "/api/v1/trips.csv"), 400)
+    assert_problem(get(server, "/api/v1/trips.csv", source=["x"] * 21), 400)
 
 
 def test_renamed_source_takes_its_notes_along(server):

@@ -14,7 +14,7 @@ from speeddash.history.notes import checked_texts
 from speeddash.history.totals import by_period
 from speeddash.page.controls import choice_buttons, figures
 from speeddash.page.place import Callbacks, Visitor, changed_control
-from speeddash.page.reader import Reader, shown_name
+from speeddash.page.reader import Reader
 from speeddash.page.source_list import SourceList
 from speeddash.page.trips import place
 from speeddash.page.trips.changes import changed_query, clicked_day, picked_range, selected_keys, selection
@@ -87,7 +87,6 @@ class TripsPlace:
             Output("trips-grid", "selectedRows"),
             Output("trips-by", "value"),
             Output("trips-csv", "href"),
-            Output("trips-csv", "children"),
             search,
             State("address", "pathname"),
             State("reader", "data"),
@@ -189,7 +188,7 @@ class TripsPlace:
             self._sources.options_with(view.sources), list(view.sources), first, last,
             choice_buttons("trips-range", place.RANGES, named(view.range)),
             # A selection that the grid reported is older than what it shows where a person clicks fast.
-            no_update if search == picked else selection(view), view.by, *self._csv(view, reader),
+            no_update if search == picked else selection(view), view.by, self._csv(view, reader),
         )  # fmt: skip
 
     def rows(
@@ -264,16 +263,15 @@ class TripsPlace:
             return "Not saved: that trip is not stored any more.", no_update
         return "Saved", changes + 1
 
-    def _csv(self, view: TripsView, reader: Reader) -> tuple[str, str]:
-        """Return address and text of the link to the trips as CSV: those of the first source, which the text names if there are several."""
-        source = (view.sources or (self._sources.latest() or "",))[0]
-        text = f"CSV of {shown_name(source)}" if len(view.sources) > 1 else "CSV"
+    def _csv(self, view: TripsView, reader: Reader) -> str:
+        """Return the address of the trips as CSV."""
         try:
             time = shown_time(view, reader)
         except InvalidInput:
-            return "#", text
-        query = {"source": source, "from": rfc3339(time.from_us), "to": rfc3339(time.to_us), "unit": reader.unit}
-        return f"/api/v1/trips.csv?{urlencode(query)}", text
+            return "#"
+        sources = [("source", each) for each in view.sources or (self._sources.latest() or "",)]
+        range_of_time = [("from", rfc3339(time.from_us)), ("to", rfc3339(time.to_us))]
+        return f"/api/v1/trips.csv?{urlencode([*sources, *range_of_time, ('unit', reader.unit)])}"
 
 
 def nothing_listed(word: str, *, prepared: bool = True) -> tuple[Any, ...]:

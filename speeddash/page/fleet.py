@@ -86,6 +86,7 @@ class FleetPlace:
             className="place fleet-place",
             children=[
                 dcc.Store(id="fleet-data"),
+                dcc.Store(id="fleet-picked"),
                 dcc.Interval(id="fleet-poll", interval=10_000),
                 html.H1("Fleet", className="unseen"),
                 html.Div(
@@ -156,14 +157,18 @@ class FleetPlace:
             Output("fleet-wall", "href"),
             Output("fleet-leave", "href"),
             Output("fleet-sort-choice", "children"),
+            Output("fleet-source", "value"),
+            Output("fleet-find", "value"),
             Input("address", "search"),
             Input("reader", "data"),
             Input("fleet-poll", "n_intervals"),
             State("address", "pathname"),
+            State("fleet-picked", "data"),
         )
         callbacks.read(
             self.address,
             Output("address", "search", allow_duplicate=True),
+            Output("fleet-picked", "data"),
             Input("fleet-source", "value"),
             Input({"type": "fleet-sort", "value": ALL}, "n_clicks"),
             Input("fleet-find", "value"),
@@ -171,8 +176,10 @@ class FleetPlace:
             prevent_initial_call=True,
         )
 
-    def address(self, sources: list[str] | None, _sorts: list[int | None], find: str | None, search: str) -> str:
-        """Return the query that the controls ask for."""
+    def address(
+        self, sources: list[str] | None, _sorts: list[int | None], find: str | None, search: str
+    ) -> tuple[str, str]:
+        """Return the query that the controls ask for, twice: the second one tells `data` that the controls show it already."""
         view = changed = parse(search)
         # What was typed while the place appeared comes with all its controls at once; the others are as the address says.
         if "fleet-source.value" in ctx.triggered_prop_ids:
@@ -183,15 +190,20 @@ class FleetPlace:
             changed = changed._replace(sort=control["value"])
         if changed == view:
             raise PreventUpdate
-        return format_view(changed)
+        query = format_view(changed)
+        return query, query
 
-    def data(self, search: str, told: dict[str, Any] | None, _polls: int, pathname: str) -> tuple[Any, ...]:
+    def data(
+        self, search: str, told: dict[str, Any] | None, _polls: int, pathname: str, picked: str | None
+    ) -> tuple[Any, ...]:
         """Return what the tiles show besides what streams."""
         if pathname != PATH or told is None:
             raise PreventUpdate
         view, reader = parse(search), Reader.of(told)
         links: list[Any] = [PATH + format_view(view._replace(kiosk=kiosk)) for kiosk in (True, False)]
         links.append(choice_buttons("fleet-sort", SORTS, view.sort))
+        # After Back the fields show what the address says; while a person types they are ahead of it.
+        links += [no_update, no_update] if picked in {None, search} else [list(view.sources), view.find]
         try:
             listed = self._sources.read()
             tiles = [self._tile(each, reader) for each in shown_sources(listed, view)]
@@ -204,7 +216,7 @@ class FleetPlace:
             word = "No source of that name."
         if ctx.triggered_id == "fleet-poll":
             # The controls are as they were: setting them would ask for the address again.
-            return (tiles, word, *[no_update] * 4)
+            return (tiles, word, *[no_update] * 6)
         return (tiles, word, self._sources.options_with(view.sources), *links)
 
     def _tile(self, each: ListedSource, reader: Reader) -> dict[str, Any]:

@@ -50,6 +50,9 @@ def test_sources_are_found_by_a_part_of_their_name(context, page_server):
     assert "find=LORRY" in page.url
     page.fill("#fleet-find", "nothing of the kind")
     expect(page.locator("#fleet-word")).to_have_text("No source of that name.")
+    page.go_back()
+    expect(page.locator("#fleet-find")).to_have_value("LORRY")
+    expect(page.locator(".tile")).to_have_count(3)
 
 
 def test_what_is_typed_while_the_place_appears_is_found(page_server):
@@ -62,7 +65,7 @@ def test_what_is_typed_while_the_place_appears_is_found(page_server):
     ]
     body = {
         "output": output,
-        "outputs": {"id": "address", "property": "search"},
+        "outputs": [{"id": "address", "property": "search"}, {"id": "fleet-picked", "property": "data"}],
         "inputs": [
             {"id": "fleet-source", "property": "value", "value": []},
             order,

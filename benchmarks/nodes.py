@@ -141,6 +141,7 @@ class Watcher:
             target=_watch, args=(f"ws://127.0.0.1:{port}/ws/live?{query}", OFFSET_S, theirs), daemon=True
         )
         self._process.start()
+        theirs.close()  # so that a watcher that ends is noticed
         self._ours.recv()  # it is connected
 
     def end(self) -> None:

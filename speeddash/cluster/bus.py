@@ -1,8 +1,8 @@
 """Readings on their way from one server to the watchers of the others, by Redis or Valkey.
 
 A message is a hint: the database decides what was committed, and `cluster.gaps` finds out what is missing. So messages may be lost: a bus
-that is slow, full or away never holds up a commit. Each message is signed with the token that all servers have: what another program
-publishes is not shown to anybody.
+that is slow, full or away never holds up a commit. Each message is signed with the token that all servers have: another program
+can show nothing to watchers, but for what a server has published before.
 """
 
 import hashlib
@@ -142,7 +142,8 @@ class Bus:
             else:
                 self._worked()
                 retry_s = FIRST_RETRY_S
-                self._stopping.wait(min(MAX_INTERVAL_S, IDLE_SHARE * (time.monotonic() - began)))
+                if self._queued < MAX_MESSAGE:
+                    self._stopping.wait(min(MAX_INTERVAL_S, IDLE_SHARE * (time.monotonic() - began)))
 
     def _take(self) -> tuple[int, list[Reading]]:
         """Return the next readings; what was committed in many transactions is one message."""

@@ -17,13 +17,14 @@ from speeddash.reading import Reading
 from speeddash.store import Store
 from speeddash.store.fences import BACKGROUND, Fence, fenced
 from speeddash.store.nodes import LEASE_US, NodeRow
-from speeddash.store.writer import SHARED_IDLE_S
+from speeddash.store.writer import SHARED_IDLE_S, SHARED_LOCK_S
 
 log = logging.getLogger(__name__)
 
 ROUND_S: Final = 1.0
-#: The others know for so long that this server lives: less than its lease by the longest idle time of the writer's connection.
-KNOWN_S: Final = LEASE_US / 1e6 - SHARED_IDLE_S - ROUND_S
+#: The others know for so long that this server lives: less than its lease, by the longest time from there to a commit over a connection
+#: that the writer has used before.
+KNOWN_S: Final = LEASE_US / 1e6 - SHARED_IDLE_S - SHARED_LOCK_S - ROUND_S
 
 
 class Node:
@@ -69,15 +70,19 @@ class Node:
         self.committed = 0
         self.gaps = 0
 
-    def join(self) -> None:
+    def join(self, new_connection: bool) -> None:
         """Tell the others that this server lives, if they may not know: before its first commit, and after it stood still.
 
-        A server that dies right after its commit then leaves no hole unnoticed.
+        A server that dies right after its commit then leaves no hole unnoticed. The clock of a machine that was suspended may have stood
+        still too; that the database has closed the connection says more.
+
+        Args:
+            new_connection: The commit follows over a connection that was just opened.
 
         Raises:
             StoreError: The database cannot answer.
         """
-        if time.monotonic() - self._told_at > KNOWN_S:
+        if new_connection or time.monotonic() - self._told_at > KNOWN_S:
             self._tell()
 
     def start(self) -> None:
@@ -131,11 +136,15 @@ class Node:
             except Exception:
                 log.exception("the other servers are not known")
             self._stopping.wait(ROUND_S)
-        try:
-            self._store.leases.release(BACKGROUND, self.id)
-            self._store.nodes.leave(self.id)
-        except StoreError as error:
-            log.warning("this server could not sign off; the others notice within 15 s: %s", error)
+        leave: Sequence[Callable[[], None]] = (
+            lambda: self._store.leases.release(BACKGROUND, self.id),
+            lambda: self._store.nodes.leave(self.id),
+        )
+        for each in leave:
+            try:
+                each()
+            except StoreError as error:
+                log.warning("this server could not sign off; the others notice within 15 s: %s", error)
 
     def _tell(self) -> None:
         began = time.monotonic()

@@ -46,7 +46,6 @@ class Ingest:
         durability: How durable a commit is; None until the database was reached.
         seqs: Numbers for readings without `seq`. They begin at random, so that two servers on one database differ, and stay below 2^53,
             which JavaScript represents exactly.
-        join: Called once the database is reached, before the first commit; None for nothing. It may raise a StoreError.
         announce: Called with the readings of each commit, for other servers; None without them. It must not wait.
     """
 

@@ -86,7 +86,7 @@ class FleetPlace:
             className="place fleet-place",
             children=[
                 dcc.Store(id="fleet-data"),
-                dcc.Store(id="fleet-picked"),
+                dcc.Store(id="fleet-picked", data=search),
                 dcc.Interval(id="fleet-poll", interval=10_000),
                 html.H1("Fleet", className="unseen"),
                 html.Div(
@@ -159,11 +159,13 @@ class FleetPlace:
             Output("fleet-sort-choice", "children"),
             Output("fleet-source", "value"),
             Output("fleet-find", "value"),
+            Output("fleet-picked", "data", allow_duplicate=True),
             Input("address", "search"),
             Input("reader", "data"),
             Input("fleet-poll", "n_intervals"),
             State("address", "pathname"),
             State("fleet-picked", "data"),
+            prevent_initial_call="initial_duplicate",
         )
         callbacks.read(
             self.address,
@@ -178,7 +180,7 @@ class FleetPlace:
 
     def address(
         self, sources: list[str] | None, _sorts: list[int | None], find: str | None, search: str
-    ) -> tuple[str, str]:
+    ) -> tuple[Any, str]:
         """Return the query that the controls ask for, twice: the second one tells `data` that the controls show it already."""
         view = changed = parse(search)
         # What was typed while the place appeared comes with all its controls at once; the others are as the address says.
@@ -189,7 +191,7 @@ class FleetPlace:
         if isinstance(control := changed_control(), dict):
             changed = changed._replace(sort=control["value"])
         if changed == view:
-            raise PreventUpdate
+            return no_update, search
         query = format_view(changed)
         return query, query
 
@@ -203,7 +205,8 @@ class FleetPlace:
         links: list[Any] = [PATH + format_view(view._replace(kiosk=kiosk)) for kiosk in (True, False)]
         links.append(choice_buttons("fleet-sort", SORTS, view.sort))
         # After Back the fields show what the address says; while a person types they are ahead of it.
-        links += [no_update, no_update] if picked in {None, search} else [list(view.sources), view.find]
+        same = (picked or "") == (search or "")
+        links += [no_update] * 3 if same else [list(view.sources), view.find, search]
         try:
             listed = self._sources.read()
             tiles = [self._tile(each, reader) for each in shown_sources(listed, view)]
@@ -214,9 +217,9 @@ class FleetPlace:
         word = "" if tiles else "Nothing stored yet. A source appears here as soon as it sends."
         if not tiles and listed:
             word = "No source of that name."
-        if ctx.triggered_id == "fleet-poll":
+        if ctx.triggered_id == "fleet-poll" and same:
             # The controls are as they were: setting them would ask for the address again.
-            return (tiles, word, *[no_update] * 6)
+            return (tiles, word, *[no_update] * 7)
         return (tiles, word, self._sources.options_with(view.sources), *links)
 
     def _tile(self, each: ListedSource, reader: Reader) -> dict[str, Any]:

@@ -65,8 +65,8 @@ _fence: ContextVar[Fence | None] = ContextVar("fence", default=None)
 
 
 @contextmanager
-def fenced(fence: Fence) -> Iterator[None]:
-    """Let every change of this thread or greenlet meet a condition within the block, and no other one."""
+def fenced(fence: Fence | None) -> Iterator[None]:
+    """Let every change of this thread or greenlet meet a condition within the block, and no other one; None for no condition."""
     token = _fence.set(fence)
     try:
         yield

@@ -63,6 +63,7 @@ def _take(connection: Connection, database: Database, name: str, node: str) -> i
 
 
 def _release(connection: Connection, name: str, node: str) -> None:
+    limit_locks(connection)
     lease = speed_lease.c
     connection.execute(update(speed_lease).where(lease.name == name, lease.node == node).values(expires_us=0))
 
@@ -106,7 +107,8 @@ class SourceLock:
                 yield
         finally:
             ended.set()
-            with suppress(StoreUnavailable):  # the change is made, and the lease expires by itself
+            # Whatever else this thread holds: the change is made. If it cannot be released, the lease expires by itself.
+            with fenced(None), suppress(StoreUnavailable):
                 leases.release(SOURCES, self._node)
 
     def _take(self, leases: Leases) -> int | None:

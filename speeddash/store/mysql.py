@@ -26,13 +26,15 @@ from speeddash.files import shipped
 from speeddash.reading import Reading, rfc3339_second
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
 from speeddash.store.primary import ANSWER_S, Host, Primary, state_of
-from speeddash.store.writer import SHARED_IDLE_S, Chunk, Hour, Statement, WritableDatabase, hours_of
+from speeddash.store.writer import SHARED_IDLE_S, SHARED_LOCK_S, Chunk, Hour, Statement, WritableDatabase, hours_of
 
 CONNECT_TIMEOUT_S: Final = 5.0
 #: Longest time that a server waits at start for another one that changes the schema.
 SCHEMA_LOCK_S: Final = 5
 #: Name of that lock, one for each database. MySQL 9.7 has no MD5() any more.
 LOCK_NAME: Final = "CONCAT('speeddash ', LEFT(SHA2(DATABASE(), 256), 40))"
+#: Longest wait for a lock, less than a statement may take: the change begins again then (`Database.change`).
+LOCK_S: Final = 5
 #: Longest row: a source of 64 characters, a time, a seq of 20 digits, a speed of 24 characters, quotes and commas.
 ROW_BYTES: Final = 160
 #: Longest statement until max_allowed_packet is known: it is 16 MiB or more by default, and 1 MiB on old servers.
@@ -55,6 +57,7 @@ OPERATOR_CODES: Final = {
     1698,  # access denied without a password
 }
 LOCK_CODES: Final = {
+    1020,  # MariaDB from 11.6.2: read before another transaction changed it
     1205,  # waited for a lock as long as the session may
     1213,  # deadlock
 }
@@ -97,7 +100,7 @@ class MySQL(WritableDatabase):
             "read_timeout": timeout_s,
             "write_timeout": timeout_s,
             "charset": "utf8mb4",
-            "init_command": "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES'",
+            "init_command": f"SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = {LOCK_S}",
         }
         self._options = options
         self._primary = Primary(hosts, self._connect_briefly, self.errors_translated) if hosts else None
@@ -208,7 +211,7 @@ class MySQL(WritableDatabase):
     def limit_waits(self, connection: PoolProxiedConnection) -> None:
         """See `WritableDatabase.limit_waits`."""
         connection.cursor().execute(
-            f"SET SESSION wait_timeout = {SHARED_IDLE_S}, innodb_lock_wait_timeout = {SHARED_IDLE_S}"
+            f"SET SESSION wait_timeout = {SHARED_IDLE_S}, innodb_lock_wait_timeout = {SHARED_LOCK_S}"
         )
 
     def translate(self, error: BaseException) -> StoreError:

@@ -1,10 +1,12 @@
 """The servers that use one database together."""
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, select
 
 from speeddash.store.database import Database
+from speeddash.store.fences import limit_locks
 from speeddash.store.tables import speed_node
 
 #: Time after its last sign of life that a server counts as gone.
@@ -35,7 +37,7 @@ class Nodes:
         """Store that a server lives, and how far it is."""
         expires_us = self._database.now_us + LEASE_US
         rows = [{**row._asdict(), "expires_us": expires_us}]
-        self._database.change_once(self._database.upsert, speed_node, rows)
+        self._database.change_once(_beat, self._database, rows)
 
     def others(self, node: str) -> list[NodeRow]:
         """Return the servers that live, except one."""
@@ -52,6 +54,15 @@ def _others(connection: Connection, now_us: ColumnElement[int], node: str) -> li
     return [NodeRow(*row) for row in connection.execute(query)]
 
 
+def _beat(connection: Connection, database: Database, rows: Sequence[Mapping[str, Any]]) -> None:
+    limit_locks(connection)
+    database.upsert(connection, speed_node, rows)
+
+
 def _leave(connection: Connection, now_us: ColumnElement[int], node: str) -> None:
+    limit_locks(connection)
     n = speed_node.c
-    connection.execute(delete(speed_node).where((n.node == node) | (n.expires_us <= now_us)))
+    gone = connection.execute(select(n.node).where(n.expires_us <= now_us)).scalars().all()
+    connection.execute(delete(speed_node).where(n.node == node))
+    for each in gone:  # one by one: a condition on the time would lock the rows of all servers
+        connection.execute(delete(speed_node).where(n.node == each, n.expires_us <= now_us))

@@ -22,7 +22,9 @@ MARK_S: Final = 60.0
 GRACE_PERIOD_S: Final = 2 * MARK_S
 #: A connection that other servers rely on is closed by the database when it is idle for so long: less than the lease of a server, so that a
 #: server that stood still longer than that cannot commit without saying first that it lives again.
-SHARED_IDLE_S: Final = 10
+SHARED_IDLE_S: Final = 8
+#: Longest wait of such a connection for a lock.
+SHARED_LOCK_S: Final = 2
 #: Above this number, remembered marks older than `MARK_S` are forgotten.
 MAX_MARKS: Final = 20_000
 #: SQLite takes 32,766 variables per statement.
@@ -65,7 +67,7 @@ class WritableDatabase(Database):
         """Return the statement that marks hours dirty, now."""
 
     def limit_waits(self, connection: PoolProxiedConnection) -> None:
-        """Let the database close a connection that is idle for `SHARED_IDLE_S`, and wait no longer than that for a lock."""
+        """Let the database close a connection that is idle for `SHARED_IDLE_S`, and wait no longer than `SHARED_LOCK_S` for a lock."""
 
     @abstractmethod
     def write(self, connection: Any, statements: Sequence[Statement]) -> None:
@@ -78,14 +80,18 @@ class ReadingWriter:
     def __init__(self, database: WritableDatabase) -> None:
         self._database = database
         self._connection: PoolProxiedConnection | None = None
-        self._join: Callable[[], object] | None = None
+        self._join: Callable[[bool], object] | None = None
         self._used_at = 0.0
         # When each hour was last marked dirty (`time.time`), and the hours that got readings since.
         self._marked: dict[Hour, float] = {}
         self._touched: set[Hour] = set()
 
-    def share(self, join: Callable[[], object]) -> None:
-        """Take other servers into account from now on: call `join` before each transaction, and write nothing if it fails."""
+    def share(self, join: Callable[[bool], object]) -> None:
+        """Take other servers into account from now on.
+
+        Args:
+            join: Called before each transaction, with whether its connection is new; if it fails, nothing is written.
+        """
         self._join = join
 
     def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
@@ -119,13 +125,14 @@ class ReadingWriter:
             with self._database.errors_translated():
                 if self._join and time.monotonic() - self._used_at > SHARED_IDLE_S / 2:
                     self.close()
+                new = self._connection is None
                 if self._connection is None:
                     self._connection = self._database.engine.raw_connection()
                     self._database.read_limits(self._connection)
                     if self._join:
                         self._database.limit_waits(self._connection)
                 if self._join:
-                    self._join()
+                    self._join(new)
                 self._database.write(self._connection.driver_connection, self._statements(chunks, marks))
                 self._used_at = time.monotonic()
         except BaseException:

@@ -153,7 +153,7 @@ def test_what_another_program_publishes_is_not_shown(nodes, bus):
             "first": 0,
             "source": [fleet.senders[0].source],
             "at_us": [1],
-            "seq": [9],
+            "seq": [999_999],
             "speed": [999.0],
         }
         bus.command("PUBLISH", channel, json.dumps(forged))

@@ -142,7 +142,7 @@ def test_other_servers_know_of_this_one_before_its_first_commit(store):
     stored = []
     failures = [StoreUnavailable("away")]
 
-    def join():
+    def join(_new_connection):
         stored.append(len(list(store.readings.stream())))
         if failures:
             raise failures.pop()

@@ -53,6 +53,11 @@ def test_sources_are_found_by_a_part_of_their_name(context, page_server):
     page.go_back()
     expect(page.locator("#fleet-find")).to_have_value("LORRY")
     expect(page.locator(".tile")).to_have_count(3)
+    page.go_forward()
+    expect(page.locator("#fleet-find")).to_have_value("nothing of the kind")
+    page.click("nav >> text=Fleet")
+    expect(page.locator("#fleet-find")).to_have_value("")
+    expect(page.locator("#fleet-word")).to_be_empty()
 
 
 def test_what_is_typed_while_the_place_appears_is_found(page_server):

@@ -1,5 +1,6 @@
 """One server of several does a piece of work, and what another one wrote too late is refused."""
 
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -135,7 +136,8 @@ def test_server_that_stands_still_within_a_transaction_does_not_keep_its_lease(m
 
 
 @pytest.mark.parametrize("held", [SOURCES, BACKGROUND])
-def test_change_of_a_source_waits_for_a_long_transaction_of_another_server(mariadb, held):
+def test_change_of_a_source_waits_for_a_long_transaction_of_another_server(mariadb, monkeypatch, held):
+    monkeypatch.setattr(fences, "IDLE_S", 600)
     database_url = mariadb.create("speed")
     store, other = open_store(database_url), open_store(database_url)
     store.prepare()
@@ -144,16 +146,16 @@ def test_change_of_a_source_waits_for_a_long_transaction_of_another_server(maria
     store.source_lock.share(store.leases, "b")
     if held == SOURCES:
         other.leases.release(SOURCES, "a")  # its last transaction still runs
-    changes, waits = ThreadPoolExecutor(), lock_waits(mariadb)
-    with other.database.engine.begin() as connection:
+    waits = lock_waits(mariadb)
+    with ThreadPoolExecutor() as changes, other.database.engine.begin() as connection:
         fences.limit_locks(connection)
         query = select(speed_lease.c.term).where(speed_lease.c.name == held).with_for_update(read=True)
         assert connection.execute(query).scalar() == term
         changed = changes.submit(store.source_maintenance.delete, "car")
         wait_for(lambda: lock_waits(mariadb) >= waits + 2, 60)  # the first has ended with an error of the database
         assert not changed.done()
-    changed.result(60)
-    changes.shutdown()
+        connection.commit()
+        changed.result(60)
     other.close()
     store.close()
 
@@ -181,6 +183,8 @@ def test_server_that_others_do_not_know_any_more_says_that_it_lives_before_it_co
     database_url = mariadb.create("speed")
     store, other = open_store(database_url), open_store(database_url)
     store.prepare()
+    monkeypatch.setattr("speeddash.cluster.node.KNOWN_S", math.inf)
+    monkeypatch.setattr("speeddash.store.writer.SHARED_IDLE_S", math.inf)
     node = Node(store, Feed(1000), "http://a", None, "", lambda: True)
     insert(store, 0)
     assert [each.node for each in other.nodes.others("b")] == [node.id]
@@ -202,7 +206,7 @@ def test_server_that_stood_still_before_a_commit_does_not_make_it_over_the_same_
     store.prepare()
     joined = []
 
-    def stand_still():
+    def stand_still(_new_connection):
         """Last until the database has closed the connection of the first try."""
         joined.append(store.writer._connection.driver_connection.thread_id())
         wait_for(lambda: len(joined) > 1 or joined[0] not in connections(mariadb), 60)

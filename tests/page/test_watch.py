@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from sqlalchemy.engine import make_url
 
 from tests.page.visit import DRAWN, Visit
+from tests.running import wait_for
 
 
 @contextmanager
@@ -137,6 +138,20 @@ def test_late_readings_go_where_they_belong(visit, page_server):
         ]
         requests.post(f"{page_server.url}/api/v1/readings", json=late, timeout=5).raise_for_status()
         page.wait_until(f"() => ({DRAWN}).slice(0, 10).every(([, speed]) => speed === 77)")
+
+
+def test_page_that_was_busy_shows_every_reading_that_came_meanwhile(visit, page_server):
+    with device(page_server, "rushed", every_s=0.05) as echoed:
+        page = visit("?source=rushed&window=5m")
+        page.wait_until_drawn(5)
+        for _ in range(5):  # answers wait in the browser while nothing is taken from it
+            page.page.evaluate("() => { const end = performance.now() + 600; while (performance.now() < end); }")
+            before = len(echoed)
+            wait_for(lambda: len(echoed) > before + 4, 30)  # noqa: B023 - called before the next round
+        held = set(echoed)
+        page.wait_until(f"() => ({DRAWN}).length >= {len(held)}")
+    drawn = page.drawn()
+    assert [speed for _, speed in drawn[: len(held)]] == [n % 90 for n in sorted(held)]
 
 
 @pytest.mark.long

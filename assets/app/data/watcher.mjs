@@ -1,10 +1,10 @@
-// The page as a watcher of other sources: one pull asks for many answers, so that a slow page gets larger ones and loses nothing.
+// The page as a watcher of other sources: each pull asks for one answer, so that a slow page gets larger ones and loses nothing. With
+// several on their way, Dash keeps only the newest of those that come while the page is busy.
 
 import * as Link from '../state/link.mjs';
 
 // The screen is drawn ten times a second: answers that come more often would only cost more.
-const PULL = {answers: 50, interval_ms: 100};
-const RENEW_AFTER = 25;
+const PULL = {answers: 1, interval_ms: 100};
 
 export class Watcher {
     // open: opens a socket at a query, null closes it; transmit: sends a text; arrived: takes readings; missed: called with the
@@ -17,7 +17,6 @@ export class Watcher {
         this.sources = [];
         this.link = Link.start();
         this.pulls = 0;
-        this.answers = 0; // to the last pull
     }
 
     // Watches these sources from now on; none closes the connection.
@@ -62,7 +61,6 @@ export class Watcher {
 
     pull() {
         this.pulls += 1;
-        this.answers = 0;
         this.transmit(JSON.stringify({pull: this.pulls, ...PULL}));
     }
 
@@ -75,9 +73,6 @@ export class Watcher {
         if (dropped) {
             this.missed(this.sources);
         }
-        this.answers += 1;
-        if (this.answers === RENEW_AFTER) {
-            this.pull();
-        }
+        this.pull();
     }
 }

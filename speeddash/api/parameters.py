@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from speeddash.errors import InvalidInput
+from speeddash.history.trips import MAX_SOURCES_TOGETHER
 from speeddash.reading import MAX_SEQ, Reading, parse_source, parse_time, rfc3339
 from speeddash.store import Key
 from speeddash.timerange import TimeRange, zone_of
@@ -15,7 +16,6 @@ from speeddash.timerange import TimeRange, zone_of
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 10_000
 MAX_ACCELERATION_KMH = 999.0
-MAX_EXPORTED_SOURCES = 20
 #: Stands in a path for the empty name, the source of readings that were stored without one.
 UNNAMED = "~"
 
@@ -187,7 +187,7 @@ class TripsExportQuery(Range):
 
     source: Annotated[
         list[Source],
-        Field(min_length=1, max_length=MAX_EXPORTED_SOURCES, description="May be repeated: one after the other."),
+        Field(min_length=1, max_length=MAX_SOURCES_TOGETHER, description="May be repeated: one after the other."),
     ]
     unit: Literal["kmh", "mph", "mps", "kn"] = Field("kmh", description="Unit of the speeds, and so of the distances.")
 

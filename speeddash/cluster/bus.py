@@ -30,7 +30,7 @@ MAX_SILENCE_S: Final = 5.0
 FIRST_RETRY_S: Final = 0.1
 MAX_RETRY_S: Final = 2.0
 #: After a message the next one waits this many times as long as that took, and what is committed meanwhile shares it: a message costs
-#: redis-py, Redis and each receiver as much as a hundred readings. Under load, when all are slow, messages get fewer and longer.
+#: redis-py, Redis and each receiver far more than a reading. Under load, when all are slow, messages get fewer and longer.
 IDLE_SHARE: Final = 20
 MAX_INTERVAL_S: Final = 0.05
 #: Readings that wait to be sent; further ones are dropped, which the other servers notice.

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from speeddash.cluster.bus import Bus
@@ -136,13 +137,9 @@ class Node:
             except Exception:
                 log.exception("the other servers are not known")
             self._stopping.wait(ROUND_S)
-        leave: Sequence[Callable[[], None]] = (
-            lambda: self._store.leases.release(BACKGROUND, self.id),
-            lambda: self._store.nodes.leave(self.id),
-        )
-        for each in leave:
+        for sign_off in (partial(self._store.leases.release, BACKGROUND), self._store.nodes.leave):
             try:
-                each()
+                sign_off(self.id)
             except StoreError as error:
                 log.warning("this server could not sign off; the others notice within 15 s: %s", error)
 

@@ -1,10 +1,13 @@
 """Trips, and the figures of any range: pure functions over segments."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from speeddash.reading import rfc3339
 from speeddash.segment import GAP_US, Segment, highest, merge
+
+#: Sources whose trips are listed, or exported, together.
+MAX_SOURCES_TOGETHER: Final = 20
 
 
 class Trip(NamedTuple):

@@ -22,12 +22,15 @@ IDLE_S: Final = 20
 LOCK_WAIT_S: Final = 1
 
 
+def session_limits(idle_s: int, lock_s: int) -> str:
+    """Return MySQL's statement that ends an idle session, and a wait for a lock, after so many seconds."""
+    return f"SET SESSION wait_timeout = {idle_s}, SESSION innodb_lock_wait_timeout = {lock_s}"
+
+
 def limit_locks(connection: Connection) -> None:
     """Let the database end the transactions of a connection when its server stands still: a stopped process keeps its connection open."""
     if connection.dialect.name == "mysql" and connection.info.get("idle_s") != IDLE_S:
-        connection.exec_driver_sql(
-            f"SET SESSION wait_timeout = {IDLE_S}, SESSION innodb_lock_wait_timeout = {LOCK_WAIT_S}"
-        )
+        connection.exec_driver_sql(session_limits(IDLE_S, LOCK_WAIT_S))
         connection.info["idle_s"] = IDLE_S
 
 

@@ -25,6 +25,7 @@ from speeddash.errors import (
 from speeddash.files import shipped
 from speeddash.reading import Reading, rfc3339_second
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
+from speeddash.store.fences import session_limits
 from speeddash.store.primary import ANSWER_S, Host, Primary, state_of
 from speeddash.store.writer import SHARED_IDLE_S, SHARED_LOCK_S, Chunk, Hour, Statement, WritableDatabase, hours_of
 
@@ -210,9 +211,7 @@ class MySQL(WritableDatabase):
 
     def limit_waits(self, connection: PoolProxiedConnection) -> None:
         """See `WritableDatabase.limit_waits`."""
-        connection.cursor().execute(
-            f"SET SESSION wait_timeout = {SHARED_IDLE_S}, innodb_lock_wait_timeout = {SHARED_LOCK_S}"
-        )
+        connection.cursor().execute(session_limits(SHARED_IDLE_S, SHARED_LOCK_S))
 
     def translate(self, error: BaseException) -> StoreError:
         """See `Database.translate`."""

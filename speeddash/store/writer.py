@@ -123,22 +123,27 @@ class ReadingWriter:
     def _insert(self, chunks: Sequence[Chunk], marks: Sequence[Hour]) -> None:
         try:
             with self._database.errors_translated():
-                if self._join and time.monotonic() - self._used_at > SHARED_IDLE_S / 2:
-                    self.close()
-                new = self._connection is None
-                if self._connection is None:
-                    self._connection = self._database.engine.raw_connection()
-                    self._database.read_limits(self._connection)
-                    if self._join:
-                        self._database.limit_waits(self._connection)
-                if self._join:
-                    self._join(new)
-                self._database.write(self._connection.driver_connection, self._statements(chunks, marks))
+                connection = self._connect()
+                self._database.write(connection.driver_connection, self._statements(chunks, marks))
                 self._used_at = time.monotonic()
         except BaseException:
             # The state of that connection is unknown: the next try uses a new one. Rows have keys, so a repetition is safe.
             self.close()
             raise
+
+    def _connect(self) -> PoolProxiedConnection:
+        """Return the connection, a new one where there is none; other servers, if there are any, know then that this one lives."""
+        if self._join and time.monotonic() - self._used_at > SHARED_IDLE_S / 2:
+            self.close()
+        connection, new = self._connection, self._connection is None
+        if connection is None:
+            connection = self._connection = self._database.engine.raw_connection()
+            self._database.read_limits(connection)
+            if self._join:
+                self._database.limit_waits(connection)
+        if self._join:
+            self._join(new)
+        return connection
 
     def _statements(self, chunks: Sequence[Chunk], marks: Sequence[Hour]) -> list[Statement]:
         """Return as few statements as the database takes."""

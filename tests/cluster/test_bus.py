@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from tests.cluster.watcher import Watcher, echoed, fleet_at, longest_until_complete, made
+from tests.cluster.watcher import Watcher, echoed, fleet_at, longest_until_complete, made, pushes
 from tests.faults.network import Network
 from tests.running import wait_for
 
@@ -26,18 +26,8 @@ def metrics(server):
 def pushed_again(watcher, fleet, *servers):
     """The end of a test: servers have their bus again, and all that comes now is pushed."""
     wait_for(lambda: all(map(connected, servers)), 30)
-
-    def pushed():
-        """Whether a part of the drive came without reading again: on a busy machine a message may take longer than a look at the table."""
-        watcher.wait_until_pushed()
-        again = watcher.again
-        fleet.resume()
-        fleet.under_way(40)
-        fleet.rest()
-        wait_for(lambda: watcher.held >= made(fleet), 30)
-        return watcher.again == again
-
-    wait_for(pushed, 60)
+    # More than one try: on a busy machine a message may take longer than a look at the table.
+    wait_for(lambda: pushes(watcher, fleet, 40, 30), 60)
     watcher.end()
     assert watcher.held == made(fleet)
 

@@ -10,7 +10,7 @@ import time
 import pytest
 import requests
 
-from tests.cluster.watcher import NODE_URL, TOKEN, Watcher, echoed, fleet_at, longest_until_complete, made
+from tests.cluster.watcher import NODE_URL, TOKEN, Watcher, echoed, fleet_at, longest_until_complete, made, pushes
 from tests.page.visit import Visit
 from tests.running import wait_for
 
@@ -28,13 +28,7 @@ def test_watcher_of_one_server_gets_what_arrives_at_another(nodes, bus, with_bus
         fleet.rest()
         wait_for(lambda: watcher.held >= made(fleet), 15)
         if with_bus:  # from now on nothing is read again
-            watcher.wait_until_pushed()
-            again = watcher.again
-            fleet.resume()
-            fleet.under_way(60)
-            fleet.rest()
-            wait_for(lambda: watcher.held >= made(fleet), 5)
-            assert watcher.again == again
+            assert pushes(watcher, fleet, 60, 5)
         watcher.end()
     assert watcher.held == made(fleet)
     record_property("read_again", watcher.again)

@@ -100,5 +100,16 @@ def longest_until_complete(watcher, fleet):
     return round(longest_s, 1)
 
 
+def pushes(watcher, fleet, readings, deadline_s):
+    """Let senders make so many readings more, then rest; whether the watcher got all of them without reading again."""
+    watcher.wait_until_pushed()
+    again = watcher.again
+    fleet.resume()
+    fleet.under_way(readings)
+    fleet.rest()
+    wait_for(lambda: watcher.held >= made(fleet), deadline_s)
+    return watcher.again == again
+
+
 def fleet_at(server, **options):
     return Fleet(server.port, pace_s=0.05, token=TOKEN, **options)

@@ -4,7 +4,7 @@
 import * as Link from '../state/link.mjs';
 
 // The screen is drawn ten times a second: answers that come more often would only cost more.
-const PULL = {answers: 1, interval_ms: 100};
+const INTERVAL_MS = 100;
 
 export class Watcher {
     // open: opens a socket at a query, null closes it; transmit: sends a text; arrived: takes readings; missed: called with the
@@ -61,7 +61,7 @@ export class Watcher {
 
     pull() {
         this.pulls += 1;
-        this.transmit(JSON.stringify({pull: this.pulls, ...PULL}));
+        this.transmit(JSON.stringify({pull: this.pulls, interval_ms: INTERVAL_MS}));
     }
 
     received(text) {

@@ -216,7 +216,8 @@ export class Screen {
         const inside = ({firstAt, lastAt}) => lastAt >= from && firstAt <= to;
         const readings = shown.series.flatMap(({points}) => points.buckets.filter(inside)).reduce((sum, {n}) => sum + n, 0);
         const {width} = shown.series.reduce((widest, {points}) => (points.width > widest.width ? points : widest), {width: 0});
-        const folded = width ? `, a point for every ${width < 1000 ? `${Number(width.toFixed(1))} ms` : Units.duration(width).replace(/ 00 (s|min)$/, '')}` : '';
+        const step = width < 1000 ? `${Number(width.toFixed(1))} ms` : Units.duration(width).replace(/ 00 (s|min)$/, '');
+        const folded = width ? `, a point for every ${step}` : '';
         this.text('shown', `${readings.toLocaleString()} readings shown${folded}`);
         return readings;
     }

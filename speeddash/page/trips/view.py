@@ -3,13 +3,12 @@
 from typing import Final, Literal, NamedTuple, Self, get_args
 from urllib.parse import parse_qs, urlencode
 
+from speeddash.history.trips import MAX_SOURCES_TOGETHER
 from speeddash.page.when import RangeText
 
 By = Literal["auto", "day", "week", "month", "tag"]
 Axis = Literal["time", "distance"]
 DEFAULT_RANGE: Final = RangeText("now-30d", "now")
-#: Sources whose trips are listed together.
-MAX_SOURCES: Final = 20
 #: Trips that are compared with each other.
 MAX_COMPARED: Final = 8
 
@@ -61,7 +60,7 @@ def parse(search: str | None) -> TripsView:
     chosen = [TripKey.of(given) for given in query.get("trip", []) if "@" in given]
     by, axis = one("by", "auto"), one("axis", "time")
     return TripsView(
-        tuple(dict.fromkeys(sources))[:MAX_SOURCES],
+        tuple(dict.fromkeys(sources))[:MAX_SOURCES_TOGETHER],
         RangeText(one("from", DEFAULT_RANGE.begin), one("to", "now")),
         tuple(dict.fromkeys(chosen))[:MAX_COMPARED],
         by if by in get_args(By) else "auto",  # type: ignore[arg-type]

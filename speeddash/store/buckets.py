@@ -5,14 +5,16 @@ from typing import Any
 from sqlalchemy import Connection, case, func, select
 
 from speeddash.store.tables import Bucket, Micros, begin_of, during, speed_data, speed_rollup
-from speeddash.store.validity import RAW, Part, parts, seconds, without_rollup
-from speeddash.timerange import HOUR_US, MINUTE_US, TimeRange
+from speeddash.store.validity import RAW, Part, parts, seconds, without_rollup, without_seconds
+from speeddash.timerange import HOUR_US, MINUTE_US, SECOND_US, TimeRange
 
 
 def buckets(connection: Connection, source: str, time: TimeRange, width_us: int) -> list[Bucket]:
     """See `Rollups.buckets`."""
-    rollup_us = next((each for each in (HOUR_US, MINUTE_US) if width_us % each == 0), RAW)
-    raw = without_rollup(connection, source, time) if rollup_us else []
+    rollup_us = next((each for each in (HOUR_US, MINUTE_US, SECOND_US) if width_us % each == 0), RAW)
+    raw: list[TimeRange] = []
+    if rollup_us:
+        raw = (without_seconds if rollup_us == SECOND_US else without_rollup)(connection, source, time)
     found: list[Bucket] = []
     for part in parts(time, rollup_us, raw):
         query = _from_rollups if part.width_us else _from_readings

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, update
 
 from speeddash.errors import MergeRefused, RenameUnderWay, SourceTaken
 from speeddash.store.database import Database
@@ -19,10 +19,11 @@ from speeddash.store.tables import (
     speed_source,
     speed_trip,
 )
-from speeddash.timerange import EVER_US, HOUR_US, TimeRange
+from speeddash.timerange import EVER_US, HOUR_US, SECOND_US, TimeRange
 
 STEP_READINGS: Final = 5_000
-STEP_US: Final = 30 * 24 * HOUR_US
+#: Rollups of one width that follow each other: 30 days of minutes, or 12 hours of seconds.
+STEP_ROLLUPS: Final = 43_200
 #: In the order in which a rename moves what belongs to a source besides its readings and rollups.
 SETTINGS_TABLES: Final = (speed_event, speed_trip, speed_source)
 
@@ -52,6 +53,8 @@ class SourceMaintenance:
         """Remove a source with everything that is stored of it."""
         with self._source_lock.here, self._source_lock.everywhere():
             while self.remove(source, TimeRange()):
+                pass
+            while self._database.change(_remove_rollups, source):
                 pass
             self._database.change(_forget, source)
 
@@ -89,6 +92,8 @@ class SourceMaintenance:
         with self._source_lock.here, self._source_lock.everywhere():
             change(_check_merge, source, into)
             while change(_move_and_mark, self._database, source, into):
+                pass
+            while change(_remove_rollups, source):
                 pass
             change(_end_merge, source, into, self._database.ignore_duplicates)
 
@@ -163,14 +168,29 @@ def _begin_rename(connection: Connection, database: Database, source: str, name:
 
 def _move_rollups(connection: Connection, source: str, name: str) -> bool:
     """Give some rollups the new name; False when none is left."""
+    some = _some_rollups(connection, source)
+    if some:
+        connection.execute(update(speed_rollup).where(*some).values(source=name))
+    return bool(some)
+
+
+def _remove_rollups(connection: Connection, source: str) -> bool:
+    """Remove some rollups; False when none is left."""
+    some = _some_rollups(connection, source)
+    if some:
+        connection.execute(delete(speed_rollup).where(*some))
+    return bool(some)
+
+
+def _some_rollups(connection: Connection, source: str) -> list[ColumnElement[bool]]:
+    """Return the conditions of at most `STEP_ROLLUPS` of a source; none when none is left."""
     r = speed_rollup.c
     first = select(r.width_s, r.at_us).where(r.source == source).order_by(r.width_s, r.at_us).limit(1)
     row = connection.execute(first).first()
     if row is None:
-        return False
-    inside = (r.source == source, r.width_s == row[0], r.at_us < row[1] + STEP_US)
-    connection.execute(update(speed_rollup).where(*inside).values(source=name))
-    return True
+        return []
+    width_s, at_us = row
+    return [r.source == source, r.width_s == width_s, r.at_us < at_us + STEP_ROLLUPS * width_s * SECOND_US]
 
 
 def _move_readings(connection: Connection, database: Database, source: str, name: str, time: TimeRange) -> bool:

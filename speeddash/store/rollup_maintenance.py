@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from functools import reduce
+from itertools import groupby
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
 
@@ -9,12 +10,15 @@ from speeddash.segment import Segment, merge
 from speeddash.store.database import ROWS_PER_STATEMENT, Database
 from speeddash.store.leases import SourceLock
 from speeddash.store.maintenance import remove_oldest
-from speeddash.store.rollups import minutes_of
+from speeddash.store.rollups import is_dense, minutes_of, seconds_of
 from speeddash.store.sources import settings
 from speeddash.store.tables import speed_dirty, speed_rollup, speed_source
 from speeddash.store.validity import has_readings, seconds, unmarked_hours, unrolled_hours
 from speeddash.store.writer import GRACE_PERIOD_S, Hour
-from speeddash.timerange import EVER_US, HOUR_US, MINUTE_US, TimeRange, hour_of
+from speeddash.timerange import EVER_US, HOUR_US, MINUTE_US, SECOND_US, TimeRange, hour_of
+
+#: A rollup: its width in microseconds, and its figures.
+Computed = tuple[int, Segment]
 
 
 class RollupMaintenance:
@@ -65,12 +69,12 @@ class RollupMaintenance:
         with self._source_lock.here:
             if before:
                 before(source, hour_us)
-            missing, minutes = self._database.ask(_compute, source, hour_us)
+            missing, computed = self._database.ask(_compute, source, hour_us)
             self.mark(source, missing)
-            self._database.change(_write, source, hour_us, minutes, self._database.now_us, round(grace_s * 1e6))
+            self._database.change(_write, source, hour_us, computed, self._database.now_us, round(grace_s * 1e6))
 
     def retain(self, source: str, before_us: int) -> int:
-        """Remove some of the readings before a moment, and leave their rollups.
+        """Remove some of the readings before a moment, and leave the rollups of their minutes and hours.
 
         Returns:
             How many; 0 when none is left.
@@ -79,7 +83,12 @@ class RollupMaintenance:
         def step(connection: Connection) -> int:
             if (settings(connection, source).raw_from_us or -EVER_US) < before_us:
                 self._database.upsert(connection, speed_source, [{"source": source, "raw_from_us": before_us}])
-            return len(remove_oldest(connection, source, TimeRange(to_us=before_us)))
+            removed = remove_oldest(connection, source, TimeRange(to_us=before_us))
+            if removed:
+                r = speed_rollup.c
+                old = (r.source == source, r.width_s == seconds(SECOND_US), r.at_us <= removed[-1].at_us)
+                connection.execute(delete(speed_rollup).where(*old))
+            return len(removed)
 
         return self._database.change(step)
 
@@ -97,34 +106,43 @@ def _dirty_hours(connection: Connection, now_us: ColumnElement[int], grace_us: i
     return [(source, hour_us) for source, hour_us in connection.execute(query)]
 
 
-def _compute(connection: Connection, source: str, hour_us: int) -> tuple[list[int], list[Segment] | None]:
-    """Return earlier hours without a mark, and the minutes of this one; None where its readings were removed."""
+def _compute(connection: Connection, source: str, hour_us: int) -> tuple[list[int], list[Computed] | None]:
+    """Return earlier hours without a mark, and the rollups of this one; None where its readings were removed."""
     missing = unmarked_hours(connection, source, hour_us)
     if not has_readings(connection, source, hour_us):
         return missing, None
-    return missing, list(minutes_of(connection, source, hour_of(hour_us)))
+    hour = hour_of(hour_us)
+    if is_dense(connection, source, hour):
+        fine = [(SECOND_US, each) for each in seconds_of(connection, source, hour)]
+        minutes = [
+            reduce(merge, part)._replace(at_us=at_us)
+            for at_us, part in groupby((each for _, each in fine), lambda each: each.at_us - each.at_us % MINUTE_US)
+        ]
+    else:
+        fine = []
+        minutes = list(minutes_of(connection, source, hour))
+    whole = [(HOUR_US, reduce(merge, minutes)._replace(at_us=hour_us))] if minutes else []
+    return missing, [*fine, *((MINUTE_US, each) for each in minutes), *whole]
 
 
 def _write(
     connection: Connection,
     source: str,
     hour_us: int,
-    minutes: Sequence[Segment] | None,
+    computed: Sequence[Computed] | None,
     now_us: ColumnElement[int],
     grace_us: int,
 ) -> None:
     """Replace the rollups of an hour, and remove its mark if it is older than `grace_us`; None leaves the rollups."""
     d, r = speed_dirty.c, speed_rollup.c
-    if minutes is not None:
-        widths = r.width_s.in_([seconds(MINUTE_US), seconds(HOUR_US)])
+    if computed is not None:
+        widths = r.width_s.in_([seconds(each) for each in (SECOND_US, MINUTE_US, HOUR_US)])
         inside = and_(r.source == source, widths, r.at_us >= hour_us, r.at_us < hour_us + HOUR_US)
         connection.execute(delete(speed_rollup).where(inside))
-    if minutes:
-        hour = reduce(merge, minutes)._replace(at_us=hour_us)
-        rows = [(MINUTE_US, each) for each in minutes] + [(HOUR_US, hour)]
+    if computed:
         connection.execute(
             insert(speed_rollup),
-            [{"source": source, "width_s": seconds(width_us), **each._asdict()} for width_us, each in rows],
+            [{"source": source, "width_s": seconds(width_us), **each._asdict()} for width_us, each in computed],
         )
     mark = and_(d.source == source, d.hour_us == hour_us, d.marked_us <= now_us - grace_us)
     connection.execute(delete(speed_dirty).where(mark))

@@ -49,7 +49,7 @@ speed_data: Final = table(
 KEY_COLUMNS: Final = ["source", "timestamp", "seq"]
 
 
-#: Minutes and hours of a source, with the fields of `Segment`.
+#: Minutes and hours of a source, and seconds where it has very many readings, with the fields of `Segment`.
 speed_rollup: Final = table(
     "speed_rollup", column("source", String), column("width_s", Integer), *[column(name) for name in Segment._fields]
 )

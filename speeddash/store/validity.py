@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from speeddash.store.tables import during, speed_data, speed_dirty, speed_rollup, speed_source
-from speeddash.timerange import EVER_US, HOUR_US, MINUTE_US, TimeRange
+from speeddash.store.tables import begin_of, during, speed_data, speed_dirty, speed_rollup, speed_source
+from speeddash.timerange import EVER_US, HOUR_US, MINUTE_US, SECOND_US, TimeRange
 
 #: In the place of a rollup's width: readings, no rollup.
 RAW: Final = 0
@@ -82,15 +82,37 @@ def without_rollup(connection: Connection, source: str, time: TimeRange) -> list
     return joined
 
 
+def without_seconds(connection: Connection, source: str, time: TimeRange) -> list[TimeRange]:
+    """Return where readings must be read for lack of valid rollups of seconds, which only hours with very many readings have.
+
+    The seconds of an hour must hold as many readings as the hour: a program of an earlier version, which knows no seconds, may have
+    computed the hour since.
+    """
+    r = speed_rollup.c
+    begin = begin_of(r.at_us, HOUR_US).label("begin")
+    inside = (r.source == source, r.at_us > time.from_us - HOUR_US, r.at_us < time.to_us + HOUR_US)
+    held = select(begin, func.sum(r.n)).where(*inside, r.width_s == seconds(SECOND_US)).group_by(begin)
+    counted = {at_us: int(n) for at_us, n in connection.execute(held)}
+    whole = (
+        select(r.at_us, r.n).where(*inside, r.width_s == seconds(HOUR_US), r.at_us.in_(list(counted))).order_by(r.at_us)
+    )
+    dirty = set(computable_hours(connection, source, time))
+    valid = [at_us for at_us, n in connection.execute(whole) if n == counted[at_us] and at_us not in dirty]
+    begins = [-EVER_US, *(each + HOUR_US for each in valid)]
+    return [TimeRange(*each) for each in zip(begins, [*valid, EVER_US], strict=True)]
+
+
 def parts(time: TimeRange, max_width_us: int, raw: Iterable[TimeRange]) -> Iterator[Part]:
     """Divide a range into parts that are answered from the widest rollups that fit.
 
     Args:
         time: The range.
-        max_width_us: Widest rollup to use; `RAW` for none.
+        max_width_us: Widest rollup to use, of hours, minutes or seconds; `RAW` for none. Seconds are used alone.
         raw: Where readings must be read, in the order of time.
     """
-    widths = [each for each in (HOUR_US, MINUTE_US) if each <= max_width_us]
+    widths = (
+        [SECOND_US] if max_width_us == SECOND_US else [each for each in (HOUR_US, MINUTE_US) if each <= max_width_us]
+    )
     at_us = time.from_us
     for each in raw:
         if each.from_us > at_us:

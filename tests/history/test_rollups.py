@@ -23,6 +23,7 @@ from tests.history.test_history import START, put
 
 HOUR = START // HOUR_US * HOUR_US
 EVER = 2**60
+TEN_MINUTES = TimeRange(HOUR, HOUR + 10 * MINUTE_US)
 
 speeds = st.sampled_from([0.0, 0.0, 3.5, 50.0, 50.25, 120.0, 700.0])
 #: Around the edges of minutes and hours, where mistakes live.
@@ -68,9 +69,25 @@ def computed_by_hand(store, width_us):
     ]
 
 
+def expected(store, dense):
+    """The rollups by hand: seconds of hours with more than `dense` readings, all minutes, all hours."""
+    full = {each.at_us for each in computed_by_hand(store, HOUR_US) if each.n > dense}
+    seconds = [each for each in computed_by_hand(store, SECOND_US) if each.at_us // HOUR_US * HOUR_US in full]
+    return [
+        pytest.approx((width_us // SECOND_US, *each))
+        for width_us, found in (
+            (SECOND_US, seconds),
+            *((width_us, computed_by_hand(store, width_us)) for width_us in (MINUTE_US, HOUR_US)),
+        )
+        for each in found
+    ]
+
+
+@pytest.mark.parametrize("dense", [rollups.MAX_READINGS_PER_STATEMENT, 10])
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(changes, max_size=8))
-def test_rollups_end_as_a_rebuild_makes_them_whatever_happens(store, steps):
+def test_rollups_end_as_a_rebuild_makes_them_whatever_happens(store, monkeypatch, dense, steps):
+    monkeypatch.setattr(rollups, "MAX_READINGS_PER_STATEMENT", dense)
     store.source_maintenance.delete("car")
     store.writer._marked.clear()
     for what, how in steps:
@@ -85,11 +102,7 @@ def test_rollups_end_as_a_rebuild_makes_them_whatever_happens(store, steps):
     live = store.rollups.segments("car", TimeRange())
     background(store).roll_up(grace_s=-1)
     kept = rolled(store)
-    assert kept == [
-        pytest.approx((width_us // SECOND_US, *each))
-        for width_us in (MINUTE_US, HOUR_US)
-        for each in computed_by_hand(store, width_us)
-    ]
+    assert kept == expected(store, dense)
     everything = store.readings.select(source="car", limit=100_000)
     if everything:
         assert tuple(reduce(segment.merge, live))[1:] == pytest.approx(tuple(segment.of(everything))[1:])
@@ -99,14 +112,17 @@ def test_rollups_end_as_a_rebuild_makes_them_whatever_happens(store, steps):
     assert rolled(store) == kept
 
 
+@pytest.mark.parametrize("dense", [rollups.MAX_READINGS_PER_STATEMENT, 10])
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(readings, min_size=1, max_size=60, unique_by=lambda each: each[:3]), st.data())
-def test_history_is_the_same_before_and_after_rolling_up(store, some, data):
+def test_history_is_the_same_before_and_after_rolling_up(store, monkeypatch, dense, some, data):
+    monkeypatch.setattr(rollups, "MAX_READINGS_PER_STATEMENT", dense)
     store.source_maintenance.delete("car")
     store.writer._marked.clear()
     put(store, *some)
     from_us, to_us = sorted([data.draw(moments), data.draw(moments) + 1])
-    width_us = data.draw(st.sampled_from([SECOND_US, MINUTE_US, 2 * MINUTE_US, 20 * MINUTE_US, HOUR_US, 3 * HOUR_US]))
+    widths_s = st.sampled_from([1, 5, 30, 60, 120, 1_200, 3_600, 10_800])
+    width_us = data.draw(widths_s) * SECOND_US
 
     def answers():
         history = History(store)
@@ -324,6 +340,70 @@ def test_hour_with_very_many_readings_is_computed_minute_by_minute(store, monkey
     assert store.rollups.segments("car", TimeRange(START, START + 2 * HOUR_US)) == whole
     background(store).roll_up(grace_s=-1)
     assert sum(each.n for each in store.rollups.buckets("car", TimeRange(), HOUR_US)) == 600
+
+
+@pytest.fixture
+def dense_hour(store, monkeypatch):
+    """Ten minutes at four readings a second, rolled up as an hour with very many readings."""
+    monkeypatch.setattr(rollups, "MAX_READINGS_PER_STATEMENT", 1_000)
+    put(store, *[Reading("car", HOUR + n * SECOND_US // 4, n, float((n * 37) % 90)) for n in range(2_400)])
+    raw = store.rollups.buckets("car", TEN_MINUTES, 5 * SECOND_US)
+    background(store).roll_up(grace_s=-1)
+    store.writer._marked.clear()
+    return [tuple(each) for each in raw]
+
+
+def read_seconds(store):
+    """The same buckets as `dense_hour`, and whether any reading was read for them."""
+    statements = []
+    event.listen(store.database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    found = store.rollups.buckets("car", TEN_MINUTES, 5 * SECOND_US)
+    return [tuple(each) for each in found], any("GROUP BY" in each and "speed_data" in each for each in statements)
+
+
+@pytest.mark.any_database
+def test_seconds_of_an_hour_with_very_many_readings_answer_without_its_readings(store, dense_hour):
+    assert read_seconds(store) == (dense_hour, False)
+    assert len(rolled(store)) == 600 + 10 + 1
+
+
+@pytest.mark.any_database
+def test_seconds_are_not_used_once_a_reading_came_late_until_they_are_computed_again(store, dense_hour):
+    put(store, Reading("car", HOUR + 2 * SECOND_US, 9_999, 300.0))
+    late, from_readings = read_seconds(store)
+    assert from_readings
+    assert late[1:] == dense_hour[1:]
+    assert late[0] != dense_hour[0]
+    background(store).roll_up(grace_s=-1)
+    assert read_seconds(store) == (late, False)
+
+
+def test_seconds_that_do_not_hold_all_readings_of_their_hour_are_not_used(store, dense_hour):
+    with store.database.engine.begin() as connection:
+        connection.exec_driver_sql(f"DELETE FROM speed_rollup WHERE width_s = 1 AND at_us = {HOUR}")
+    assert read_seconds(store) == (dense_hour, True)
+
+
+def test_seconds_go_with_their_readings(store, dense_hour):
+    keeper = RollupWorker(store, keep_raw_days=0, recheck=lambda *_: None)
+    keeper.retain(HOUR + 2 * HOUR_US)
+    assert {each[0] for each in rolled(store)} == {60, 3600}
+    assert sum(each.n for each in store.rollups.buckets("car", TimeRange(), MINUTE_US)) == 2_400
+
+
+def test_seconds_move_with_a_rename_and_go_with_a_source(store, dense_hour, monkeypatch):
+    monkeypatch.setattr(maintenance, "STEP_ROLLUPS", 100)
+    store.source_maintenance.rename("car", "van")
+    store.source_maintenance.rename("van", "car")
+    assert len(rolled(store)) == 600 + 10 + 1
+    put(store, Reading("bus", HOUR - HOUR_US, 1, 1.0))
+    store.source_maintenance.merge("car", "bus")
+    assert rolled(store) == []
+    store.source_maintenance.rename("bus", "car")
+    background(store).roll_up(grace_s=-1)
+    assert sum(each[0] == 1 for each in rolled(store)) == 600
+    store.source_maintenance.delete("car")
+    assert rolled(store) == []
 
 
 def test_rename_to_another_name_waits_until_the_first_is_complete(store, monkeypatch):

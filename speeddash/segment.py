@@ -1,6 +1,6 @@
 """Segments: figures of consecutive readings of one source, which can be merged.
 
-Minute and hour rollups, trips and summaries are segments, computed from readings or merged from shorter segments with the same result:
+Rollups, trips and summaries are segments, computed from readings or merged from shorter segments with the same result:
 `merge(of(a), of(b)) == of(a + b)`.
 """
 

@@ -10,7 +10,8 @@ from speeddash.store import Bucket
 from speeddash.timerange import EVER_US, HOUR_US, MINUTE_US, SECOND_US, TimeRange
 
 DAY_US: Final = 24 * HOUR_US
-#: Widths of buckets that divide the next larger unit. From a minute on they are answered from rollups.
+#: Widths of buckets that divide the next larger unit. From a minute on they are answered from rollups; so are whole
+#: seconds where there are very many readings.
 DIVISORS_OF_60: Final = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
 WIDTHS_US: Final = (
     *[digit * 10**power for power in range(6) for digit in (1, 2, 5)],

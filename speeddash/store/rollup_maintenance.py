@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Sequence
 from functools import reduce
-from itertools import groupby
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
 
@@ -10,7 +9,7 @@ from speeddash.segment import Segment, merge
 from speeddash.store.database import ROWS_PER_STATEMENT, Database
 from speeddash.store.leases import SourceLock
 from speeddash.store.maintenance import remove_oldest
-from speeddash.store.rollups import is_dense, minutes_of, seconds_of
+from speeddash.store.rollups import seconds_and_minutes
 from speeddash.store.sources import settings
 from speeddash.store.tables import speed_dirty, speed_rollup, speed_source
 from speeddash.store.validity import has_readings, seconds, unmarked_hours, unrolled_hours
@@ -111,18 +110,10 @@ def _compute(connection: Connection, source: str, hour_us: int) -> tuple[list[in
     missing = unmarked_hours(connection, source, hour_us)
     if not has_readings(connection, source, hour_us):
         return missing, None
-    hour = hour_of(hour_us)
-    if is_dense(connection, source, hour):
-        fine = [(SECOND_US, each) for each in seconds_of(connection, source, hour)]
-        minutes = [
-            reduce(merge, part)._replace(at_us=at_us)
-            for at_us, part in groupby((each for _, each in fine), lambda each: each.at_us - each.at_us % MINUTE_US)
-        ]
-    else:
-        fine = []
-        minutes = list(minutes_of(connection, source, hour))
-    whole = [(HOUR_US, reduce(merge, minutes)._replace(at_us=hour_us))] if minutes else []
-    return missing, [*fine, *((MINUTE_US, each) for each in minutes), *whole]
+    fine, minutes = seconds_and_minutes(connection, source, hour_of(hour_us))
+    whole = [reduce(merge, minutes)._replace(at_us=hour_us)] if minutes else []
+    widths = ((SECOND_US, fine), (MINUTE_US, minutes), (HOUR_US, whole))
+    return missing, [(width_us, each) for width_us, found in widths for each in found]
 
 
 def _write(
@@ -139,10 +130,8 @@ def _write(
         widths = r.width_s.in_([seconds(each) for each in (SECOND_US, MINUTE_US, HOUR_US)])
         inside = and_(r.source == source, widths, r.at_us >= hour_us, r.at_us < hour_us + HOUR_US)
         connection.execute(delete(speed_rollup).where(inside))
-    if computed:
-        connection.execute(
-            insert(speed_rollup),
-            [{"source": source, "width_s": seconds(width_us), **each._asdict()} for width_us, each in computed],
-        )
+    rows = [{"source": source, "width_s": seconds(width_us), **each._asdict()} for width_us, each in computed or ()]
+    for at in range(0, len(rows), ROWS_PER_STATEMENT):  # other greenlets run between two
+        connection.execute(insert(speed_rollup), rows[at : at + ROWS_PER_STATEMENT])
     mark = and_(d.source == source, d.hour_us == hour_us, d.marked_us <= now_us - grace_us)
     connection.execute(delete(speed_dirty).where(mark))

@@ -1,11 +1,13 @@
 """Buckets and segments of a source's history, from valid rollups where there are any, else from readings."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
+from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, select
 
-from speeddash.segment import GAP_US, JUMP_KMH_PER_US, JUMP_MARGIN_KMH, TWICE_KM, Segment
+from speeddash.segment import GAP_US, JUMP_KMH_PER_US, JUMP_MARGIN_KMH, TWICE_KM, Segment, merge
 from speeddash.store.buckets import buckets
 from speeddash.store.readings import more_than
 from speeddash.store.session import Session
@@ -103,21 +105,25 @@ def minutes_of(connection: Connection, source: str, time: TimeRange) -> Iterator
 
     An hour with very many readings is computed minute by minute, so that no statement exceeds the database's time limit.
     """
-    if time.to_us - time.from_us > MINUTE_US and is_dense(connection, source, time):
+    if time.to_us - time.from_us > MINUTE_US and _is_dense(connection, source, time):
         for minute in _minutes(time):
             yield from _computed(connection, source, minute, MINUTE_US)
     else:
         yield from _computed(connection, source, time, MINUTE_US)
 
 
-def seconds_of(connection: Connection, source: str, hour: TimeRange) -> Iterator[Segment]:
-    """Compute the seconds of an hour from its readings, as `minutes_of` does."""
-    for minute in _minutes(hour):
-        yield from _computed(connection, source, minute, SECOND_US)
+def seconds_and_minutes(
+    connection: Connection, source: str, hour: TimeRange
+) -> tuple[Sequence[Segment], Sequence[Segment]]:
+    """Compute the minutes of an hour from its readings, and its seconds if it has very many of them; else there are no seconds."""
+    if not _is_dense(connection, source, hour):
+        return [], list(_computed(connection, source, hour, MINUTE_US))
+    fine = [each for minute in _minutes(hour) for each in _computed(connection, source, minute, SECOND_US)]
+    minutes = groupby(fine, lambda each: each.at_us - each.at_us % MINUTE_US)
+    return fine, [reduce(merge, part)._replace(at_us=at_us) for at_us, part in minutes]
 
 
-def is_dense(connection: Connection, source: str, time: TimeRange) -> bool:
-    """Whether an hour, or a part of one, holds so many readings that its seconds are rolled up too."""
+def _is_dense(connection: Connection, source: str, time: TimeRange) -> bool:
     return more_than(connection, source, time, MAX_READINGS_PER_STATEMENT)
 
 

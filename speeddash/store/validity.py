@@ -6,13 +6,14 @@ and the hour is computed from its readings and its mark removed. A rollup is alw
 Rows that other programs insert have no mark. They are found after the last rolled-up hour; `python -m speeddash rollup` finds the others.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from speeddash.store.tables import begin_of, during, speed_data, speed_dirty, speed_rollup, speed_source
-from speeddash.timerange import EVER_US, HOUR_US, MINUTE_US, SECOND_US, TimeRange
+from speeddash.timerange import ALL_TIME, EVER_US, HOUR_US, MINUTE_US, SECOND_US, TimeRange
 
 #: In the place of a rollup's width: readings, no rollup.
 RAW: Final = 0
@@ -85,21 +86,40 @@ def without_rollup(connection: Connection, source: str, time: TimeRange) -> list
 def without_seconds(connection: Connection, source: str, time: TimeRange) -> list[TimeRange]:
     """Return where readings must be read for lack of valid rollups of seconds, which only hours with very many readings have.
 
-    The seconds of an hour must hold as many readings as the hour: a program of an earlier version, which knows no seconds, may have
-    computed the hour since.
+    The seconds of an hour must make up the hour: a server of an earlier version, which knows no seconds, may have computed it since.
     """
     r = speed_rollup.c
     begin = begin_of(r.at_us, HOUR_US).label("begin")
-    inside = (r.source == source, r.at_us > time.from_us - HOUR_US, r.at_us < time.to_us + HOUR_US)
-    held = select(begin, func.sum(r.n)).where(*inside, r.width_s == seconds(SECOND_US)).group_by(begin)
-    counted = {at_us: int(n) for at_us, n in connection.execute(held)}
-    whole = (
-        select(r.at_us, r.n).where(*inside, r.width_s == seconds(HOUR_US), r.at_us.in_(list(counted))).order_by(r.at_us)
-    )
+    hours_us = TimeRange(time.from_us // HOUR_US * HOUR_US, -(-time.to_us // HOUR_US) * HOUR_US)
+    inside = (r.source == source, r.at_us >= hours_us.from_us, r.at_us < hours_us.to_us)
+    sums = (
+        func.sum(r.n), func.sum(r.moving), func.min(r.first_us), func.max(r.last_us), func.min(r.minimum), func.max(r.maximum),
+        func.sum(r.total),
+    )  # fmt: skip
+    held = {
+        row[0]: row[1:]
+        for row in connection.execute(
+            select(begin, *sums).where(*inside, r.width_s == seconds(SECOND_US)).group_by(begin)
+        )
+    }
+    if not held:
+        return [ALL_TIME]
+    columns = (r.n, r.moving, r.first_us, r.last_us, r.minimum, r.maximum, r.total)
+    whole = select(r.at_us, *columns).where(*inside, r.width_s == seconds(HOUR_US)).order_by(r.at_us)
     dirty = set(computable_hours(connection, source, time))
-    valid = [at_us for at_us, n in connection.execute(whole) if n == counted[at_us] and at_us not in dirty]
+    valid = [
+        at_us
+        for at_us, *figures in connection.execute(whole)
+        if at_us in held and at_us not in dirty and _equal(figures, held[at_us])
+    ]
     begins = [-EVER_US, *(each + HOUR_US for each in valid)]
-    return [TimeRange(*each) for each in zip(begins, [*valid, EVER_US], strict=True)]
+    ranges = [TimeRange(*each) for each in zip(begins, [*valid, EVER_US], strict=True)]
+    return [each for each in ranges if not each.empty]
+
+
+def _equal(hour: Sequence[Any], sums: Sequence[Any]) -> bool:
+    """Whether figures of an hour are the sums of its seconds: all the same, but the total of the speeds, which depends on the order."""
+    return [*hour[:-1]] == [*sums[:-1]] and math.isclose(hour[-1], sums[-1], rel_tol=1e-9)
 
 
 def parts(time: TimeRange, max_width_us: int, raw: Iterable[TimeRange]) -> Iterator[Part]:

@@ -76,6 +76,8 @@ const zoomed = ready((relayout) => {
     }
 });
 
+const dayClicked = ready((click) => click && controls.days(...click.points[0].customdata));
+
 const picked = ready((first, last) => controls.days(first, last));
 
 const watched = ready((sources) => {
@@ -94,5 +96,5 @@ const pressed = ready(() => {
 
 window.dash_clientside = window.dash_clientside || {};
 window.dash_clientside.speeddash = {
-    start, placed, senderChanged, senderReceived, watcherChanged, watcherReceived, sourcesListed, fleetListed, zoomed, picked, watched, pressed,
+    start, placed, senderChanged, senderReceived, watcherChanged, watcherReceived, sourcesListed, fleetListed, zoomed, dayClicked, picked, watched, pressed,
 };

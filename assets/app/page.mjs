@@ -106,6 +106,9 @@ export class Page {
         } else if (path === '/' || before === '/' || before === null) {
             this.look({});
         }
+        if (path !== '/') {
+            this.screen.bars(null);
+        }
         this.fleet.go(path === '/fleet', search);
         if (path !== '/' || before !== null) {
             this.screen.set('place-wanted', {data: path}); // what the server shows there; the live place is here already

@@ -15,6 +15,7 @@ from speeddash.auth.access import Permission, allow_all, current_role
 from speeddash.files import shipped
 from speeddash.history.history import History
 from speeddash.page.connect import ConnectPlace
+from speeddash.page.days import DaysPanel
 from speeddash.page.fleet import FleetPlace
 from speeddash.page.importing import ImportDialog
 from speeddash.page.live import LiveCallbacks
@@ -80,6 +81,7 @@ class Page:
     def __init__(self, settings: Settings, store: Store, history: History, limits: Limits) -> None:
         self._sources = SourceList(store)
         self._live = LiveCallbacks(history, limits, self._sources)
+        self._days = DaysPanel(history)
         self._places: tuple[Place, ...] = (
             TripsPlace(store, history, self._sources),
             FleetPlace(store, history, self._sources),
@@ -139,6 +141,7 @@ class Page:
             prevent_initial_call=True,
         )
         self._live.register(callbacks)
+        self._days.register(callbacks)
         ImportDialog().register(callbacks)
         for place in self._places:
             place.register(callbacks)
@@ -196,6 +199,8 @@ def _clientside(app: dash.Dash) -> None:
         ("sourcesListed", [Input("sources", "data")]),
         ("fleetListed", [Input("fleet-data", "data")]),
         ("zoomed", [Input("live-graph", "relayoutData")]),
+        ("zoomed", [Input("days-graph", "relayoutData")]),
+        ("dayClicked", [Input("days-graph", "clickData")]),
         ("picked", [Input("day-first", "value"), Input("day-last", "value")]),
         ("watched", [Input("watched", "value")]),
         ("pressed", [Input(identity, "n_clicks") for identity in BUTTONS]),

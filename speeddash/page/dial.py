@@ -1,6 +1,6 @@
 """The speedometer. `assets/dial.css` draws it from two properties, `--speed` and `--limit` (0 to 1 of the scale).
 
-`assets/screen.js` writes the numbers of its scale.
+`assets/app/view/screen.mjs` writes the numbers of its scale.
 """
 
 from dash import html

@@ -12,6 +12,7 @@ from speeddash.alerts.limits import Limits
 from speeddash.errors import InvalidInput, StoreError
 from speeddash.history.history import History
 from speeddash.page.controls import aria, button, choice, days, figure, table
+from speeddash.page.days import days_box
 from speeddash.page.dial import dial
 from speeddash.page.figures import GRAPH_CONFIG, empty_figure
 from speeddash.page.limit import speed_of
@@ -251,6 +252,7 @@ def _chart() -> Component:
                 className="plot",
                 children=[
                     dcc.Graph(id="live-graph", figure=empty_figure(), config=GRAPH_CONFIG, responsive=True),
+                    days_box(),
                     html.Div(
                         id="message",
                         className="message",

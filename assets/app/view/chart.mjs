@@ -134,8 +134,9 @@ export const title = ({series, unit, range}, zone) => {
 };
 
 // The same chart as a picture that explains itself: a title with source, range and unit, an opaque ground.
-export const picture = (shown, zone) => {
-    const {data, layout} = figure(shown);
+// drawn: what is drawn instead of the line.
+export const picture = (shown, zone, drawn = figure(shown)) => {
+    const {data, layout} = drawn;
     const {text, file} = title(shown, zone);
     return {
         figure: {

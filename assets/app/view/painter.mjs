@@ -71,6 +71,7 @@ export class Painter {
         const readings = page.screen.chart(shown);
         page.screen.message(...(readings ? [null, false] : Words.empty(page.circumstances())));
         page.screen.figures(this.rows(shown, now), page.unit);
+        page.screen.bars(page.isFixed ? shown : null, page.view.unit, page.dark);
         page.screen.downloads(page.only, shown.range, page.view.unit, page.shownSources);
         this.showNow();
         this.drawnAt = Date.now();

@@ -7,6 +7,7 @@ import {isFixed} from '../state/view.mjs';
 
 const DIAL_STEPS = 10;
 const DAY_MS = 86_400_000;
+const LONG_MS = 60.5 * DAY_MS; // 60 days, one of which may have 25 hours
 
 const same = (a, b) => a === b || (typeof a === 'object' && typeof b === 'object' && JSON.stringify(a) === JSON.stringify(b));
 
@@ -36,6 +37,7 @@ export class Screen {
         this.standing = new Map();
         this.shown = null; // what the chart shows, for the exports
         this.announcedAt = 0;
+        this.barsWanted = null;
     }
 
     set(id, props) {
@@ -220,6 +222,18 @@ export class Screen {
         const folded = width ? `, a point for every ${step}` : '';
         this.text('shown', `${readings.toLocaleString()} readings shown${folded}`);
         return readings;
+    }
+
+    // A range longer than LONG_MS is drawn as bars by day, which the server makes; shown is null where there is no such range.
+    bars(shown, unit, dark) {
+        const [from, to] = shown?.range ?? [0, 0];
+        const of = (name) => shown.series.map((each) => each[name]);
+        const wanted = to - from > LONG_MS ? {sources: of('source'), limits: of('limit'), from, to, unit, dark} : null;
+        if (!same(wanted, this.barsWanted)) {
+            this.barsWanted = wanted;
+            window.dash_clientside.set_props('days-box', {children: []});
+            window.dash_clientside.set_props('days-of', {data: wanted});
+        }
     }
 
     // Where all readings of one source in a range are to be had as files, and its trips.

@@ -29,8 +29,9 @@ from speeddash.reading import parse_time, rfc3339
 from speeddash.store import Store
 
 PATH: Final = "/trips"
-#: Interval between two looks at the database, while history is being prepared, and for a range that ends now.
-PREPARING_MS: Final = 2_000
+#: Interval between two looks at the database, while history is being prepared, and for a range that ends now. A new look discards the
+#: answer to the one before, so it is longer than an answer takes.
+PREPARING_MS: Final = 5_000
 REFRESH_MS: Final = 60_000
 
 

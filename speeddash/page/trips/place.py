@@ -44,7 +44,7 @@ def layout(view: TripsView, options: list[dict[str, Any]], reader: Reader, visit
             dcc.Store(id="trips-shown"),
             dcc.Store(id="trips-changed", data=0),
             dcc.Store(id="trips-picked"),
-            dcc.Interval(id="trips-poll", interval=2000, disabled=True),
+            dcc.Interval(id="trips-poll", interval=5000, disabled=True),
             html.H1("Trips", className="unseen"),
             _toolbar(view, options, reader),
             html.P("Looking for trips", id="trips-word", className="word", role="status"),

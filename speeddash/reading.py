@@ -21,6 +21,8 @@ MAX_SEQ: Final = 2**63 - 1
 FIRST_MILLISECONDS: Final = 1e11
 
 _ABSENT: Final = object()
+#: Microseconds in a unit of the last digit of a fraction, by the number of its digits.
+_SCALES: Final = (0, 100_000, 10_000, 1_000, 100, 10, 1)
 #: Longest name of a source for people, in characters.
 MAX_DISPLAY_NAME: Final = 100
 _SOURCE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -191,7 +193,7 @@ def _rfc3339_us(text: str) -> int:
     # Fast path: the second (YYYY-MM-DDTHH:MM:SS) of most readings is cached, a fraction and Z follow.
     fraction = text[20:-1]
     if text[19:20] == "." and text[-1] in "Zz" and fraction.isdecimal() and fraction.isascii():
-        return _second_us(text[:19]) + int(f"{fraction:0<6}"[:6])
+        return _second_us(text[:19]) + int(fraction[:6]) * _SCALES[len(fraction[:6])]
     if not _RFC3339.fullmatch(text):
         example = "2026-01-31T12:00:00.5Z or +01:00 at its end"
         raise InvalidInput("bad_timestamp", f"timestamp must be RFC 3339 with a zone, such as {example}")

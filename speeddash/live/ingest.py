@@ -91,7 +91,8 @@ class Ingest:
             frames: Readings of each frame, which is stored as a whole or not at all.
             acknowledge: Called once when the outcome is known, in the order of the calls of `submit`. It must not wait.
         """
-        chunks = self._store.writer.encode([reading for frame in frames for reading in frame])
+        readings = frames[0] if len(frames) == 1 else [reading for frame in frames for reading in frame]
+        chunks = self._store.writer.encode(readings)
         write = WriteRequest(frames, chunks, acknowledge)
         if self._stopping.is_set():
             write.error = NotStored("the server stops")
@@ -281,8 +282,8 @@ class Ingest:
                 return True
 
 
-def _first(write: WriteRequest) -> tuple[Reading, ...]:
-    return tuple(frame[0] for frame in write.frames[:1])
+def _first(write: WriteRequest) -> tuple[str | int | float, ...]:
+    return write.frames[0][0] if write.frames else ()
 
 
 def _fail(writes: Iterable[WriteRequest], error: Exception) -> None:

@@ -159,11 +159,10 @@ class SenderSockets:
             elif write.error:
                 socket.close(CloseReason.INTERNAL_ERROR, "the server failed")
             else:
+                connection.readings += sum(map(len, write.frames))
                 for at, why in write.refused.items():
                     answers[places[at]] = error_frame(refused_frame(why))
-                connection.readings += sum(
-                    len(frame) for at, frame in enumerate(write.frames) if at not in write.refused
-                )
+                    connection.readings -= len(write.frames[at])
                 socket.send_all(answers)
         except ConnectionClosed:
             pass  # the sender has left; it sends again what was not echoed

@@ -20,7 +20,7 @@ from speeddash.errors import ReadingsRefused, StoreError, StoreMisconfigured, St
 from speeddash.reading import Reading
 from speeddash.store import migrations
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
-from speeddash.store.writer import Chunk, Hour, Statement, WritableDatabase, hours_of
+from speeddash.store.writer import Chunk, Hour, Statement, WritableDatabase, hours_of, parts_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -142,8 +142,10 @@ class SQLite(WritableDatabase):
 
     def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
         """Return rows as one flat list of values."""
-        parts = [readings[at : at + READINGS_PER_STATEMENT] for at in range(0, len(readings), READINGS_PER_STATEMENT)]
-        return [Chunk(len(part), list(chain.from_iterable(part)), hours_of(part)) for part in parts]
+        return [
+            Chunk(len(part), list(chain.from_iterable(part)), hours_of(part))
+            for part in parts_of(readings, READINGS_PER_STATEMENT)
+        ]
 
     def insert_statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:
         """See `WritableDatabase.insert_statement`."""

@@ -148,14 +148,15 @@ class ReadingWriter:
     def _statements(self, chunks: Sequence[Chunk], marks: Sequence[Hour]) -> list[Statement]:
         """Return as few statements as the database takes."""
         database = self._database
-        if any(chunk.rows > database.rows_per_statement for chunk in chunks):
-            raise ChunksTooLong(f"the database takes {database.rows_per_statement} readings per statement now")
-        size = min(MARKS_PER_STATEMENT, database.rows_per_statement)
+        most = database.rows_per_statement
+        size = min(MARKS_PER_STATEMENT, most)
         statements = [database.mark_statement(marks[at : at + size]) for at in range(0, len(marks), size)]
         part: list[Chunk] = []
         rows = 0
         for chunk in chunks:
-            if rows + chunk.rows > database.rows_per_statement and part:
+            if rows + chunk.rows > most:
+                if chunk.rows > most:
+                    raise ChunksTooLong(f"the database takes {most} readings per statement now")
                 statements.append(database.insert_statement(part, rows))
                 part, rows = [], 0
             part.append(chunk)
@@ -180,6 +181,16 @@ class ReadingWriter:
         self._marked.update(dict.fromkeys(marks, now))
 
 
-def hours_of(readings: Sequence[Reading]) -> frozenset[Hour]:
-    """Return the hours that readings are in."""
-    return frozenset([(source, at_us - at_us % HOUR_US) for source, at_us, _, _ in readings])
+def parts_of(readings: Sequence[Reading], size: int) -> Sequence[Sequence[Reading]]:
+    """Return readings in parts of at most `size`; nearly always they are one."""
+    if 0 < len(readings) <= size:
+        return (readings,)
+    return [readings[at : at + size] for at in range(0, len(readings), size)]
+
+
+def hours_of(readings: Sequence[Reading]) -> Collection[Hour]:
+    """Return the hours that readings are in, each once."""
+    if len(readings) == 1:  # a frame of its own: most are
+        ((source, at_us, _, _),) = readings
+        return ((source, at_us - at_us % HOUR_US),)
+    return {(source, at_us - at_us % HOUR_US) for source, at_us, _, _ in readings}

@@ -23,9 +23,9 @@ PREPARING_MS: Final = 5_000
 REFRESH_MS: Final = 60_000
 #: Sources that are drawn; more would be bars too thin to see, and stay lines.
 MAX_SOURCES: Final = 4
-#: Days up to which each has a bar; then weeks, and months.
+#: Days up to which each has a bar, on a wide and on a narrow screen; then weeks have one, and from ten times as many days on months.
 MAX_DAYS: Final = 800
-MAX_WEEKS: Final = 4_000
+MAX_DAYS_NARROW: Final = 200
 #: Share of its period that a bar takes.
 BAR_SHARE: Final = 0.85
 DAY_MS: Final = 86_400_000
@@ -69,7 +69,8 @@ class DaysPanel:
         """Return the bars, whether they are final, and when to look again if not. Where there are none the line stays.
 
         Args:
-            shown: `sources`, their `limits` (km/h or null), `from` and `to` (epoch ms) of the chart; None where the range is short.
+            shown: `sources`, their `limits` (km/h or null), `from` and `to` (epoch ms) of the chart, and whether the screen is
+                `narrow`; None where the range is short.
             told: What the browser says about its reader.
         """
         if not shown or len(shown["sources"]) > MAX_SOURCES:
@@ -79,7 +80,7 @@ class DaysPanel:
         try:
             if sum(self._history.hours_to_roll_up(each, time) for each in shown["sources"]) > MAX_HOURS_AT_ONCE:
                 return [], False, PREPARING_MS
-            period = period_of(time)
+            period = period_of(time, narrow=shown["narrow"])
             begin = first_day(reader.local(time.from_us).date(), period).isoformat()
             sums = [
                 # A trip belongs to the day on which it starts; one that started before the range is not in it.
@@ -95,29 +96,30 @@ class DaysPanel:
         grows = time.to_us > time_ns() / 1000
         if not any(sums):
             return [], not grows, REFRESH_MS
-        figure = days_figure(list(zip(shown["sources"], shown["limits"], sums, strict=True)), time, reader)
+        figure = days_figure(list(zip(shown["sources"], shown["limits"], sums, strict=True)), time, period, reader)
         # A click shows a day already: a second one would lead away from it.
         config = GRAPH_CONFIG | {"doubleClick": False}
         return [dcc.Graph(id="days-graph", figure=figure, config=config, responsive=True)], not grows, REFRESH_MS
 
 
-def period_of(time: TimeRange) -> Period:
+def period_of(time: TimeRange, *, narrow: bool) -> Period:
     """Return what has a bar in a range: a bar should be wide enough to see."""
     days = (time.to_us - time.from_us) / (24 * HOUR_US)
-    return "day" if days <= MAX_DAYS else "week" if days <= MAX_WEEKS else "month"
+    most = MAX_DAYS_NARROW if narrow else MAX_DAYS
+    return "day" if days <= most else "week" if days <= 10 * most else "month"
 
 
 def days_figure(
-    sources: Sequence[tuple[str, float | None, Sequence[Total]]], time: TimeRange, reader: Reader
+    sources: Sequence[tuple[str, float | None, Sequence[Total]]], time: TimeRange, period: Period, reader: Reader
 ) -> dict[str, Any]:
     """Return the highest speed of each day, and below it the distance, as JSON for Plotly.
 
     Args:
-        sources: Each with its limit in km/h, or None, and its totals by day (or week, or month, as `period_of` says).
+        sources: Each with its limit in km/h, or None, and its totals by `period`.
         time: The range.
+        period: What has a bar; see `period_of`.
         reader: For units, days and colours.
     """
-    period = period_of(time)
     colours = colours_of(dark=reader.dark)
     layout = base_layout(dark=reader.dark)
     grows = {"range": None, "autorange": True, "rangemode": "tozero"}

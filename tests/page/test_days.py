@@ -30,7 +30,7 @@ def test_each_day_has_its_highest_speed_and_its_distance_in_the_unit_of_the_read
     reader = Reader(ZoneInfo("America/Chicago"), unit="mph")
     totals = [Total("2026-05-31", 1, 10.0, 600, 600, 80.4672), Total("2026-06-01", 2, 16.09344, 900, 900, 160.9344)]
     time = TimeRange(1_769_925_600_000_000, 1_780_376_400_000_000)
-    figure = days_figure([("a<b", 96.56064, totals)], time, reader)
+    figure = days_figure([("a<b", 96.56064, totals)], time, "day", reader)
     highest, distance = figure["data"]
     assert highest["x"] == distance["x"] == ["2026-05-31", "2026-06-01"]
     assert figure["layout"]["shapes"][0]["y0"] == pytest.approx(60)
@@ -43,25 +43,36 @@ def test_each_day_has_its_highest_speed_and_its_distance_in_the_unit_of_the_read
 
 
 @pytest.mark.parametrize(
-    ("days", "period", "begin", "last"),
-    [(800, "day", "2026-03-02", "2026-03-02"), (900, "week", "2026-03-02", "2026-03-08"), (5_000, "month", "2026-02-01", "2026-02-28")],
-)  # fmt: skip
-def test_years_are_bars_by_week_or_month(days, period, begin, last):
+    ("days", "narrow", "period", "begin", "last"),
+    [
+        (800, False, "day", "2026-03-02", "2026-03-02"),
+        (900, False, "week", "2026-03-02", "2026-03-08"),
+        (9_000, False, "month", "2026-02-01", "2026-02-28"),
+        (365, True, "week", "2026-03-02", "2026-03-08"),
+    ],
+)
+def test_years_are_bars_by_week_or_month(days, narrow, period, begin, last):
     time = TimeRange(1_769_925_600_000_000, 1_769_925_600_000_000 + days * 86_400_000_000)
-    (bar, _) = days_figure([("car", None, [Total(begin, 1, 1.0, 1, 1, 9.0)])], time, Reader())["data"]
-    assert period_of(time) == period
+    (bar, _) = days_figure([("car", None, [Total(begin, 1, 1.0, 1, 1, 9.0)])], time, period, Reader())["data"]
+    assert period_of(time, narrow=narrow) == period
     assert bar["customdata"] == [[begin, last]]
     assert bar["width"] == pytest.approx([0.85 * {"day": 1, "week": 7, "month": 28}[period] * DAY_MS])
 
 
 def test_days_at_the_ends_of_the_calendar_are_no_error(store):
     panel = DaysPanel(History(store))
-    asked = {"sources": ["nobody"], "limits": [None], "from": -62_135_596_800_000, "to": 253_402_300_800_000}
+    asked = {
+        "sources": ["nobody"],
+        "limits": [None],
+        "narrow": False,
+        "from": -62_135_596_800_000,
+        "to": 253_402_300_800_000,
+    }
     assert panel.days(asked, None, {"zone": "Asia/Tokyo"}) == ([], False, REFRESH_MS)
 
 
 def test_more_sources_than_bars_can_show_stay_lines(store):
-    asked = {"sources": list("abcde"), "limits": [None] * 5, "from": 0, "to": 1_780_333_200_000}
+    asked = {"sources": list("abcde"), "limits": [None] * 5, "narrow": False, "from": 0, "to": 1_780_333_200_000}
     assert DaysPanel(History(store)).days(asked, None, None) == ([], True, REFRESH_MS)
 
 

@@ -228,7 +228,7 @@ export class Screen {
     bars(shown, unit, dark) {
         const [from, to] = shown?.range ?? [0, 0];
         const of = (name) => shown.series.map((each) => each[name]);
-        const wanted = to - from > LONG_MS ? {sources: of('source'), limits: of('limit'), from, to, unit, dark} : null;
+        const wanted = to - from > LONG_MS ? {sources: of('source'), limits: of('limit'), from, to, unit, dark, narrow: shown.narrow} : null;
         if (!same(wanted, this.barsWanted)) {
             this.barsWanted = wanted;
             window.dash_clientside.set_props('days-box', {children: []});

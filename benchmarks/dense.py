@@ -83,7 +83,7 @@ def _measure(report: Report, name: str, url: str, fill: Callable[[], None]) -> N
 def _beside(report: Report, what: str, port: int) -> Iterator[None]:
     """Measure a sender's wait for its echo, one reading each 20 ms, as long as the block lasts."""
     waits_ms: list[float] = []
-    done = threading.Event()
+    begun, done = threading.Event(), threading.Event()
 
     def send() -> None:
         with connect(f"ws://127.0.0.1:{port}/ws?source=beside") as socket:
@@ -92,10 +92,12 @@ def _beside(report: Report, what: str, port: int) -> Iterator[None]:
                 socket.send('{"speed": 1}')
                 socket.recv(timeout=60)
                 waits_ms.append(1000 * (time.perf_counter() - began))
+                begun.set()
                 time.sleep(0.02)  # the rate of the sender
 
     thread = threading.Thread(target=send)
     thread.start()
+    begun.wait(60)  # an answer may come sooner than the first echo
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ import * as Words from './words.mjs';
 const REDRAW_MS = 100;
 const REFRESH_MS = 10_000;
 const ARRIVED_MS = 2_000;
-const IDLE_SHARE = 3; // times as long idle as drawing: the page stays usable however fast readings come
+const IDLE_SHARE = 4; // times as long idle as drawing: the page stays usable however fast readings come
 const SILENT_MS = 10_000;
 const LEAD_MS = 5_000; // the line comes in from outside the edge
 const MAX_POINTS = 2_000; // more costs over 20 ms a redraw

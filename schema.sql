@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS speed_data (
 
 -- The following tables are derived from the readings, or hold settings. Times are microseconds since the epoch.
 --
--- Minutes (width_s 60) and hours (3600) of each source, of hours with very many readings also seconds (1): a pure function of its readings, described in speeddash/segment.py.
+-- Minutes (width_s 60) and hours (3600) of each source, of hours with very many readings also seconds (1): a pure function of its
+-- readings, described in speeddash/segment.py.
 CREATE TABLE IF NOT EXISTS speed_rollup (
     source      VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     width_s     SMALLINT UNSIGNED NOT NULL,

@@ -93,13 +93,13 @@ class DaysPanel:
             ]
         except StoreError:
             return [], False, REFRESH_MS  # the line says what is wrong
-        grows = time.to_us > time_ns() / 1000
+        final = time.to_us <= time_ns() / 1000
         if not any(sums):
-            return [], not grows, REFRESH_MS
+            return [], final, REFRESH_MS
         figure = days_figure(list(zip(shown["sources"], shown["limits"], sums, strict=True)), time, period, reader)
         # A click shows a day already: a second one would lead away from it.
         config = GRAPH_CONFIG | {"doubleClick": False}
-        return [dcc.Graph(id="days-graph", figure=figure, config=config, responsive=True)], not grows, REFRESH_MS
+        return [dcc.Graph(id="days-graph", figure=figure, config=config, responsive=True)], final, REFRESH_MS
 
 
 def period_of(time: TimeRange, *, narrow: bool) -> Period:

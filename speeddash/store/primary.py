@@ -28,8 +28,9 @@ MEMBERS: Final = (
     "SELECT member_id, member_host, member_port, member_state, member_role "
     "FROM performance_schema.replication_group_members WHERE member_id <> ''"
 )
-#: Where a pooled connection keeps its host.
+#: Where a pooled connection keeps its host, and whether it was made for the caller who gets it now.
 HOST: Final = "host"
+NEW: Final = "new"
 #: Error numbers of a user who may not read `performance_schema`.
 DENIED: Final = {1044, 1142, 1143}
 
@@ -239,9 +240,13 @@ class Primary:
             host = self.find()
             options.update(host=host.name, port=host.port)
             if record is not None:
-                record.info[HOST] = host
+                record.info.update({HOST: host, NEW: True})
 
         def check(_connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+            # Its host was found just now. SQLAlchemy gives up where a second connection is refused: a switch while the first
+            # one is replaced would be an error of its own.
+            if record.info.pop(NEW, False):
+                return
             if record.info.get(HOST) != self.find():
                 raise DisconnectionError
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from sqlalchemy import event
 
 from speeddash.errors import SettingsError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
@@ -88,6 +89,25 @@ def test_switch_is_followed_by_the_writer_and_by_readers(second_takes_writes):
     assert [each.seq for each in store.readings.select(source="switch", limit=9)] == [
         2
     ]  # from the new primary: the old one has only the first
+    store.close()
+
+
+def test_switch_back_while_a_reader_connects_is_no_error(second_takes_writes, monkeypatch):
+    first, second = second_takes_writes
+    monkeypatch.setattr("speeddash.store.primary.CHECK_S", 0.0)  # the primary is asked each time
+    store = open_store(url_of(first, second))
+    insert(store, "back", 1)
+    assert len(store.readings.select(source="back", limit=9)) == 1
+    read_only(second, on=True)
+    read_only(first, on=False)
+
+    def switch_back(*_):
+        read_only(first, on=True)
+        read_only(second, on=False)
+
+    event.listen(store.database.engine, "connect", switch_back)
+    store.readings.select(source="back", limit=9)
+    assert len(store.readings.select(source="back", limit=9)) == 1  # from the second again
     store.close()
 
 

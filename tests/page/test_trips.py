@@ -1,5 +1,7 @@
 """The trips place: found, sorted, chosen, compared, described; by hand and by link."""
 
+import re
+
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
@@ -106,6 +108,7 @@ def test_trip_is_named_and_tagged_and_the_tags_are_summed(open_page, commuter, p
 
 def test_ranges_are_named_stepped_and_an_empty_one_says_what_there_is(open_page, commuter):
     page = open_page("/trips?source=commuter").page
+    expect(page.locator("#trips-csv")).to_have_attribute("href", re.compile("trips.csv[?]source=commuter&from="))
     expect(page.locator("#trips-word")).to_contain_text("commuter has data from 2026-04-18 to 2026-06-01.")
     page.click("#trips-word >> text=Show it")
     expect(page.locator(ROWS)).to_have_count(12)

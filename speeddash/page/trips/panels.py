@@ -49,7 +49,7 @@ class TripsPlace:
     def layout(self, search: str, reader: Reader, visitor: Visitor) -> Component:
         """Return the components of the place."""
         view = parse(search)
-        return place.layout(view, self._sources.options_with(view.sources), reader, visitor)
+        return place.layout(view, self._sources.options_with(view.sources), self._csv(view, reader), reader, visitor)
 
     def register(self, callbacks: Callbacks) -> None:
         """Add the callbacks."""

@@ -28,12 +28,13 @@ RANGES: Final = {name: name for name in PRESETS}
 BY: Final = {"auto": "Automatic", "day": "Day", "week": "Week", "month": "Month", "tag": "Tag"}
 
 
-def layout(view: TripsView, options: list[dict[str, Any]], reader: Reader, visitor: Visitor) -> Component:
+def layout(view: TripsView, options: list[dict[str, Any]], csv: str, reader: Reader, visitor: Visitor) -> Component:
     """Return the components of the place.
 
     Args:
         view: What the address asks for.
         options: Sources to choose from.
+        csv: Address of the trips as CSV.
         reader: Time zone, numbers and unit.
         visitor: Who may change notes.
     """
@@ -46,7 +47,7 @@ def layout(view: TripsView, options: list[dict[str, Any]], reader: Reader, visit
             dcc.Store(id="trips-picked"),
             dcc.Interval(id="trips-poll", interval=5000, disabled=True),
             html.H1("Trips", className="unseen"),
-            _toolbar(view, options, reader),
+            _toolbar(view, options, csv, reader),
             html.P("Looking for trips", id="trips-word", className="word", role="status"),
             html.Dl(id="trips-figures", className="figures wide"),
             html.Section(className="card trips-list", **aria(label="List of trips"), children=_list(view, reader)),
@@ -79,7 +80,7 @@ def layout(view: TripsView, options: list[dict[str, Any]], reader: Reader, visit
     )
 
 
-def _toolbar(view: TripsView, options: list[dict[str, Any]], reader: Reader) -> Component:
+def _toolbar(view: TripsView, options: list[dict[str, Any]], csv: str, reader: Reader) -> Component:
     return html.Div(
         className="toolbar range",
         children=[
@@ -102,7 +103,7 @@ def _toolbar(view: TripsView, options: list[dict[str, Any]], reader: Reader) -> 
             days("trips-day", *picked(view.range, reader)),
             html.Span(f"Times in {reader.zone}", className="quiet zone"),
             html.Span(className="space"),
-            html.A("CSV", id="trips-csv", href="#", className="download", download=""),
+            html.A("CSV", id="trips-csv", href=csv, className="download", download=""),
             button("trips-print", "Print report"),
         ],
     )

@@ -209,7 +209,9 @@ class FleetPlace:
         links += [no_update] * 3 if same else [list(view.sources), view.find, search]
         try:
             listed = self._sources.read()
-            tiles = [self._tile(each, reader) for each in shown_sources(listed, view)]
+            shown = shown_sources(listed, view)
+            speeds = self._store.readings.last_speeds([each.span for each in shown])
+            tiles = [self._tile(each, speeds.get(each.source), reader) for each in shown]
         except StoreError as problem:
             return ([], f"Sources cannot be read: {problem}", no_update, *links)
         if view.sort == "speed":
@@ -222,14 +224,13 @@ class FleetPlace:
             return (tiles, word, *[no_update] * 7)
         return (tiles, word, self._sources.options_with(view.sources), *links)
 
-    def _tile(self, each: ListedSource, reader: Reader) -> dict[str, Any]:
-        readings = self._store.readings.select(source=each.source, time=TimeRange(each.span.last_us), limit=2)
+    def _tile(self, each: ListedSource, speed: float | None, reader: Reader) -> dict[str, Any]:
         km = self._today_km(each, reader)
         return {
             "source": each.source,
             "name": each.name,
             "last_ms": each.span.last_us / 1000,
-            "speed": readings[-1].speed if readings else None,
+            "speed": speed,
             "live": time.time_ns() // 1000 - each.span.last_us < 60_000_000,
             "limit_kmh": each.settings.limit_kmh,
             "today": reader.distance_with_unit(km),

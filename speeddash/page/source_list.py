@@ -1,5 +1,6 @@
 """The sources as the page lists them: one list for all visitors, read in intervals."""
 
+import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ MAX_LISTED: Final = 1_000
 READ_INTERVAL: Final = 20.0
 #: Longest interval: a read that was slow once, on a busy machine, hides no new source for longer.
 MAX_READ_INTERVAL_S: Final = 10.0
+#: Longest wait for somebody else's read: from a database that does not answer, all should hear at the same time.
+SHARED_READ_S: Final = 1.0
 #: Beginning of the names under which the page's simulator stores.
 SIMULATED: Final = "simulated-"
 
@@ -53,6 +56,8 @@ class SourceList:
         self._spans: list[Span] = []
         self._listed: list[ListedSource] = []
         self._read_again = 0.0
+        #: A page asks several times at once when it opens: one of them reads.
+        self._lock = threading.Lock()
 
     def read(self) -> list[ListedSource]:
         """Return the sources, at most `MAX_LISTED`.
@@ -60,13 +65,17 @@ class SourceList:
         Raises:
             StoreError: They cannot be read.
         """
-        began = time.monotonic()
-        if began >= self._read_again:
-            self._spans = nlargest(
-                MAX_LISTED, self._store.sources.select(limit=MAX_SOURCES), key=lambda span: span.last_us
-            )
-            took_s = time.monotonic() - began
-            self._read_again = time.monotonic() + min(MAX_READ_INTERVAL_S, READ_INTERVAL * took_s)
+        first = self._lock.acquire(timeout=SHARED_READ_S)
+        try:
+            began = time.monotonic()
+            if began >= self._read_again:
+                spans = self._store.sources.select(limit=MAX_SOURCES)
+                self._spans = nlargest(MAX_LISTED, spans, key=lambda span: span.last_us)
+                took_s = time.monotonic() - began
+                self._read_again = time.monotonic() + min(MAX_READ_INTERVAL_S, READ_INTERVAL * took_s)
+        finally:
+            if first:
+                self._lock.release()
         # Always: a limit that was just set counts at once, and few sources have settings.
         settings = self._store.sources.all_settings()
         self._listed = [ListedSource(span, settings.get(span.source, SourceSettings())) for span in self._spans]

@@ -1,13 +1,13 @@
 """Queries of stored readings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, tuple_
 
 from speeddash.reading import MAX_SEQ, Reading
 from speeddash.store.session import Session
-from speeddash.store.tables import Key, during, speed_data
+from speeddash.store.tables import NAMES_PER_STATEMENT, Key, Span, during, speed_data
 from speeddash.timerange import ALL_TIME, TimeRange
 
 #: Readings that `Readings.stream` fetches at once by default: about 2 MB.
@@ -36,6 +36,10 @@ class Readings:
     def select_if_few(self, source: str, time: TimeRange, limit: int) -> list[Reading] | None:
         """Return the readings of a source in a range, or None where there are more than `limit`."""
         return self._session.ask(_if_few, source, time, limit)
+
+    def last_speeds(self, spans: Sequence[Span]) -> dict[str, float]:
+        """Return the speed (km/h) of the last reading of each of some sources; sources without readings are left out."""
+        return self._session.ask(_last_speeds, spans)
 
     def stream(
         self, *, source: str | None = None, time: TimeRange = ALL_TIME, page_readings: int = PAGE_READINGS
@@ -95,6 +99,21 @@ def _if_few(connection: Connection, source: str, time: TimeRange, limit: int) ->
     if more_than(connection, source, time, limit):
         return None
     return _page(connection, source, time, None, limit)
+
+
+def _last_speeds(connection: Connection, spans: Sequence[Span]) -> dict[str, float]:
+    c = speed_data.c
+    found: dict[str, float] = {}
+    for at in range(0, len(spans), NAMES_PER_STATEMENT):
+        # MariaDB reads the whole table for (source, timestamp) IN (...).
+        ends = [
+            and_(c.source == each.source, c.timestamp == each.last_us) for each in spans[at : at + NAMES_PER_STATEMENT]
+        ]
+        query = select(c.source, c.speed).where(or_(*ends)).order_by(c.source, c.seq)
+        found.update(
+            (source, speed) for source, speed in connection.execute(query)
+        )  # of several at one time the last one
+    return found
 
 
 def _after(connection: Connection, key: Key) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ import pymysql
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from speeddash.errors import ReadingsRefused, SettingsError, StoreMisconfigured, StoreUnavailable
@@ -54,6 +54,24 @@ def test_select_has_a_first_moment_and_a_last_before(store):
     store.writer.insert(store.writer.encode([Reading("car", NOON_US + n, n, 1.0) for n in range(5)]))
     found = store.readings.select(source="car", time=TimeRange(NOON_US + 1, NOON_US + 4), limit=10)
     assert [each.seq for each in found] == [1, 2, 3]
+
+
+def test_last_speeds_of_many_sources_are_found_without_reading_the_table(store):
+    names = [f"van-{n:03d}" for n in range(600)]
+    rows = [
+        Reading(name, NOON_US + min(n, 2), n, 10.0 * n) for name in names for n in range(5)
+    ]  # three at the last moment
+    store.writer.insert(store.writer.encode(rows))
+    spans = store.sources.select(limit=1000)
+    said = []
+    event.listen(store.database.engine, "before_cursor_execute", lambda *given: said.append(given[2:4]))
+    assert store.readings.last_speeds(spans) == dict.fromkeys(names, 40.0)
+    said = [each for each in said if each[0].startswith("SELECT")]
+    assert len(said) == 2
+    with store.database.engine.connect() as connection:
+        explain = "EXPLAIN QUERY PLAN " if store.database.engine.dialect.name == "sqlite" else "EXPLAIN "
+        plan = [tuple(row) for row in connection.exec_driver_sql(explain + said[0][0], said[0][1])]
+    assert not any("SCAN" in str(row) or "ALL" in row for row in plan), plan
 
 
 def test_pages_by_key_meet_every_row_once_while_rows_are_added(store):

@@ -18,6 +18,7 @@ from speeddash.page.connect import ConnectPlace
 from speeddash.page.days import DaysPanel
 from speeddash.page.fleet import FleetPlace
 from speeddash.page.importing import ImportDialog
+from speeddash.page.keys import keys_dialog
 from speeddash.page.live import LiveCallbacks
 from speeddash.page.place import Callbacks, Place, Visitor
 from speeddash.page.reader import Reader
@@ -41,6 +42,7 @@ INDEX = """<!DOCTYPE html>
     </head>
     <body>
         {%app_entry%}
+        KEYS
         <footer>
             {%config%}
             {%scripts%}
@@ -56,7 +58,7 @@ SCRIPT = "/live-path.js"
 
 BUTTONS = (
     "pause", "go-live", "earlier", "later", "show-latest", "export-png", "fullscreen", "driving", "leave-driving", "mirror", "help",
-    "show-table", "close-help", "open-import", "choose-sensor",
+    "show-table", "open-import", "choose-sensor",
 )  # fmt: skip
 
 
@@ -108,7 +110,7 @@ class Page:
             server=server,  # type: ignore[arg-type]  # it accepts a Flask application
             title="SpeedDash",
             update_title="",
-            index_string=INDEX.replace("SCRIPT", f"{SCRIPT}?v={version}"),
+            index_string=INDEX.replace("KEYS", keys_dialog()).replace("SCRIPT", f"{SCRIPT}?v={version}"),
             assets_ignore=NOT_LOADED,
             assets_folder=str(shipped("assets")),
             suppress_callback_exceptions=True,  # the components of a place exist while it is shown

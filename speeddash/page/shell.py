@@ -11,21 +11,6 @@ from speeddash.page.place import Visitor
 from speeddash.page.source_list import MAX_LISTED
 from speeddash.units import SYMBOL
 
-KEYS = {
-    "space": "pause and resume live",
-    "1 to 5": "window: 1 and 5 and 15 minutes, an hour, a day",
-    "← →": "earlier, later",
-    "l": "back to live",
-    "u": "next unit",
-    "t": "next theme",
-    "i": "import recordings",
-    "d": "driving mode",
-    "m": "mirror driving mode for the windscreen",
-    "f": "full screen",
-    "?": "this help",
-    "Esc": "leave driving mode",
-}
-
 
 def shell(places: dict[str, str], visitor: Visitor, latest: str | None, *, elsewhere: bool = False) -> Component:
     """Return the components of the page.
@@ -66,7 +51,6 @@ def shell(places: dict[str, str], visitor: Visitor, latest: str | None, *, elsew
                 children=[live(visitor, hidden=elsewhere), html.Div(id="place", className="place-box")],
             ),
             _driving(),
-            html.Dialog(id="keys", **aria(label="Keys"), children=[*_help(), button("close-help", "Close")]),
             html.Dialog(id="import", **aria(label="Import recordings"), children=html.Div(id="import-box")),
             html.Div(id="drop", className="drop", hidden=True, children=html.P("Drop recordings to import them")),
         ],
@@ -159,12 +143,3 @@ def _driving() -> Component:
             button("leave-driving", "Leave", hint="Esc"),
         ],
     )
-
-
-def _help() -> list[Component]:
-    return [
-        html.H2("Keys"),
-        html.Dl([html.Div([html.Dt(html.Kbd(key)), html.Dd(does)]) for key, does in KEYS.items()]),
-        html.P("Drag across the chart to zoom, along its time axis to move. Double-click to return to live."),
-        html.P("Drop recordings on the page to import them: CSV, GPX, NMEA or NDJSON."),
-    ]

@@ -109,7 +109,7 @@ def test_page_violates_no_content_security_policy(own_context, page_server, them
         "#go-live",
         "#settings summary",
         "#help",
-        "#close-help",
+        "#keys button",
         "#settings summary",
         "#open-import",
     ):

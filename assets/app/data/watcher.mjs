@@ -3,17 +3,15 @@
 
 import * as Link from '../state/link.mjs';
 
-// The screen is drawn ten times a second: answers that come more often would only cost more.
-const INTERVAL_MS = 100;
-
 export class Watcher {
     // open: opens a socket at a query, null closes it; transmit: sends a text; arrived: takes readings; missed: called with the
-    // sources when some readings may have gone by unseen.
-    constructor({open, transmit, arrived, missed}) {
+    // sources when some readings may have gone by unseen; interval: the shortest time between two answers, in ms.
+    constructor({open, transmit, arrived, missed, interval}) {
         this.open = open;
         this.transmit = transmit;
         this.arrived = arrived;
         this.missed = missed;
+        this.interval = interval;
         this.sources = [];
         this.link = Link.start();
         this.pulls = 0;
@@ -61,7 +59,7 @@ export class Watcher {
 
     pull() {
         this.pulls += 1;
-        this.transmit(JSON.stringify({pull: this.pulls, interval_ms: INTERVAL_MS}));
+        this.transmit(JSON.stringify({pull: this.pulls, interval_ms: this.interval()}));
     }
 
     received(text) {

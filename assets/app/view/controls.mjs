@@ -3,8 +3,6 @@
 import {savePicture} from './exports.mjs';
 import * as View from '../state/view.mjs';
 
-const dialog = (id) => /** @type {HTMLDialogElement} */ (document.getElementById(id));
-
 export class Controls {
     constructor(page, upload) {
         this.page = page;
@@ -21,8 +19,7 @@ export class Controls {
             'leave-driving': () => page.look({drive: false, mirror: false}),
             mirror: () => page.look({mirror: !page.view.mirror}),
             'show-table': () => this.table(),
-            help: () => dialog('keys').showModal(),
-            'close-help': () => dialog('keys').close(),
+            help: () => /** @type {HTMLDialogElement} */ (document.getElementById('keys')).showModal(),
             'open-import': () => upload.open(),
             'choose-sensor': () => page.bluetooth.choose(),
         };

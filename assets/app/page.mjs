@@ -21,6 +21,7 @@ const ASK_SILENT_MS = 20_000; // nothing came for so long: ask whether the serve
 const ASK_EVERY_MS = 60_000;
 const ANSWER_MS = 5_000; // a server that takes longer does not answer
 const BEHIND_MS = 2_000;
+const TILES_MS = 100; // between two answers for the tiles of the fleet
 
 const darkness = window.matchMedia('(prefers-color-scheme: dark)');
 
@@ -49,14 +50,17 @@ export class Page {
                 this.receipts += readings.length;
                 this.arrived(readings);
             },
-            woken: () => this.show(),
+            woken: () => {
+                this.show();
+                this.simulate(Date.now()); // not only at the next tick: a first visit sees a speed a second earlier
+            },
         });
         this.watcher = new Watcher({
             open: (query) => set('live-socket', {url: query && socketUrl('/ws/live', query)}),
             transmit: (text) => window.dash_clientside.set_props('live-socket', {send: text}),
             arrived: (readings) => this.arrived(readings),
             missed: (sources) => this.tracks.invalidate(sources.filter((source) => this.shownSources.includes(source))),
-            interval: () => this.painter.interval,
+            interval: () => (this.place === '/' ? this.painter.interval : TILES_MS),
         });
         const device = {measured: (speed, at) => this.sender.measure(speed, at), changed: () => this.deviceChanged()};
         this.gps = new GpsSession(device);
@@ -138,11 +142,8 @@ export class Page {
 
     tick() {
         const now = Date.now();
-        if (this.view.mode === 'simulate') {
-            this.drive = Drive.advance(this.drive, (now - (this.tickedAt ?? now)) / 1000, Math.random);
-            this.tickedAt = now;
-            this.sender.measure(this.drive.speed, now);
-        } else if (this.view.mode === 'watch') {
+        this.simulate(now);
+        if (this.view.mode === 'watch') {
             this.sender.rest();
         }
         this.sender.tick(now);
@@ -156,6 +157,15 @@ export class Page {
             this.painter.drawIfMoved();
         } else {
             this.fleet.tick(now);
+        }
+    }
+
+    // Sends the next speed of the drive that the simulator makes up.
+    simulate(now) {
+        if (this.view.mode === 'simulate') {
+            this.drive = Drive.advance(this.drive, (now - (this.tickedAt ?? now)) / 1000, Math.random);
+            this.tickedAt = now;
+            this.sender.measure(this.drive.speed, now);
         }
     }
 

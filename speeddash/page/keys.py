@@ -20,7 +20,7 @@ KEYS: Final = {
 
 
 def keys_dialog() -> str:
-    """Return the dialog as HTML. It never changes: as Dash components it would be passed over at every change of another one."""
+    """Return the dialog as HTML. Dash visits each of its components at every change, and nothing in here ever changes."""
     keys = "".join(f"<div><dt><kbd>{escape(key)}</kbd></dt><dd>{escape(does)}</dd></div>" for key, does in KEYS.items())
     return (
         f'<dialog id="keys" aria-label="Keys"><h2>Keys</h2><dl>{keys}</dl>'

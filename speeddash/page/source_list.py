@@ -20,7 +20,7 @@ MAX_LISTED: Final = 1_000
 READ_INTERVAL: Final = 20.0
 #: Longest interval: a read that was slow once, on a busy machine, hides no new source for longer.
 MAX_READ_INTERVAL_S: Final = 10.0
-#: Longest wait for somebody else's read: from a database that does not answer, all should hear at the same time.
+#: Longest wait for somebody else's read. Otherwise those who wait for a database that does not answer would fail one after the other.
 SHARED_READ_S: Final = 1.0
 #: Beginning of the names under which the page's simulator stores.
 SIMULATED: Final = "simulated-"
@@ -56,7 +56,9 @@ class SourceList:
         self._spans: list[Span] = []
         self._listed: list[ListedSource] = []
         self._read_again = 0.0
-        #: A page asks several times at once when it opens: one of them reads.
+        #: How often something was changed: a read that began before it may hold what was.
+        self._changes = 0
+        # A page asks several times at once when it opens: one of them reads.
         self._lock = threading.Lock()
 
     def read(self) -> list[ListedSource]:
@@ -69,10 +71,12 @@ class SourceList:
         try:
             began = time.monotonic()
             if began >= self._read_again:
+                changes = self._changes
                 spans = self._store.sources.select(limit=MAX_SOURCES)
                 self._spans = nlargest(MAX_LISTED, spans, key=lambda span: span.last_us)
                 took_s = time.monotonic() - began
-                self._read_again = time.monotonic() + min(MAX_READ_INTERVAL_S, READ_INTERVAL * took_s)
+                if changes == self._changes:
+                    self._read_again = time.monotonic() + min(MAX_READ_INTERVAL_S, READ_INTERVAL * took_s)
         finally:
             if first:
                 self._lock.release()
@@ -83,6 +87,7 @@ class SourceList:
 
     def forget(self) -> None:
         """Read again: something was changed."""
+        self._changes += 1
         self._read_again = 0.0
 
     def held(self) -> list[ListedSource]:

@@ -243,8 +243,7 @@ class Primary:
                 record.info.update({HOST: host, NEW: True})
 
         def check(_connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-            # Its host was found just now. SQLAlchemy gives up where a second connection is refused: a switch while the first
-            # one is replaced would be an error of its own.
+            # Its host was found just now. SQLAlchemy fails where a second connection is refused too, as after a switch meanwhile.
             if record.info.pop(NEW, False):
                 return
             if record.info.get(HOST) != self.find():

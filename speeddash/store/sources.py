@@ -5,10 +5,12 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, case, literal, or_, select, union
 
 from speeddash.store.session import Session
-from speeddash.store.tables import NAMES_PER_STATEMENT, Micros, Span, speed_data, speed_rollup, speed_source
+from speeddash.store.tables import Micros, Span, speed_data, speed_rollup, speed_source
 from speeddash.timerange import HOUR_US
 
 HOUR_S: Final = HOUR_US // 1_000_000
+#: Most names of sources that one statement finds.
+NAMES_PER_STATEMENT: Final = 500
 
 
 class SourceSettings(NamedTuple):

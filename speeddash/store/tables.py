@@ -46,8 +46,6 @@ speed_data: Final = table(
     column("seq", BigInteger),
     column("speed", Double),
 )
-#: Most names of sources that one statement finds.
-NAMES_PER_STATEMENT: Final = 500
 KEY_COLUMNS: Final = ["source", "timestamp", "seq"]
 
 

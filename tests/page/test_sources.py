@@ -1,5 +1,7 @@
 """The list of sources that the page offers, and the place that manages them."""
 
+import threading
+
 import pytest
 import requests
 from playwright.sync_api import expect
@@ -26,6 +28,44 @@ def test_latest_of_many_sources_are_listed(store, monkeypatch):
 def test_first_visit_opens_on_a_real_source(store):
     put(store, Reading("car", START, 1, 50.0), Reading("simulated-x", START + 9, 1, 50.0))
     assert SourceList(store).latest_real() == SourceList(store).latest() == "car"
+
+
+@pytest.mark.any_database
+def test_list_that_was_changed_while_it_was_read_is_read_again(store, monkeypatch):
+    put(store, Reading("car", START, 1, 50.0))
+    sources = SourceList(store)
+    select = store.sources.select
+
+    def changed_meanwhile(**given):
+        found = select(**given)
+        put(store, Reading("bike", START, 1, 50.0))
+        sources.forget()
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.sources, "select", changed_meanwhile)
+        assert [each.source for each in sources.read()] == ["car"]
+    assert [each.source for each in sources.read()] == ["bike", "car"]
+
+
+@pytest.mark.any_database
+def test_several_who_ask_at_once_share_a_read(store, monkeypatch):
+    put(store, Reading("car", START, 1, 50.0))
+    sources, reads, second = SourceList(store), [], []
+    other = threading.Thread(target=lambda: second.extend(sources.read()))
+    select = store.sources.select
+
+    def read_by_both(**given):
+        reads.append(given)
+        if len(reads) == 1:
+            other.start()
+            other.join(0.2)  # it waits for this read; otherwise it would be done
+        return select(**given)
+
+    monkeypatch.setattr(store.sources, "select", read_by_both)
+    first = sources.read()
+    other.join(10)
+    assert (first, len(reads)) == (second, 1)
 
 
 def whole(server, source):

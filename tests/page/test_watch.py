@@ -1,5 +1,6 @@
 """The page as a watcher: any source that sends or has sent, several at once."""
 
+import json
 import threading
 import time
 from contextlib import contextmanager
@@ -207,3 +208,20 @@ def test_server_that_restarts_leaves_no_hole(run, mariadb, context):
     page.wait_for_status("Connected", 30)
     page.wait_until(f"() => ({DRAWN}).length === {len(before) + 1}")
     assert page.problems == []
+
+
+def test_page_that_draws_slowly_asks_for_fewer_answers(visit, page_server):
+    intervals_ms = []
+
+    def sent(event):
+        intervals_ms.append(json.loads(event["response"]["payloadData"])["interval_ms"])
+
+    with device(page_server, "slow", every_s=0.05):
+        page = visit("?source=slow").page
+        protocol = page.context.new_cdp_session(page)
+        protocol.send("Network.enable")
+        protocol.on("Network.webSocketFrameSent", sent)
+        wait_for(lambda: page.evaluate("1") and len(intervals_ms) > 5, 30)
+        protocol.send("Emulation.setCPUThrottlingRate", {"rate": 20})
+        wait_for(lambda: page.evaluate("1") and intervals_ms[-1] == 1_000, 60)
+    assert min(intervals_ms) >= 100

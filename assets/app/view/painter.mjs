@@ -7,10 +7,10 @@ import * as Units from '../state/units.mjs';
 import * as Words from './words.mjs';
 
 const REDRAW_MS = 100;
-const MAX_REDRAW_MS = 1_000; // after a drawing that took exceptionally long
+const MAX_INTERVAL_MS = 1_000; // a dial that stands still for longer looks broken
 const REFRESH_MS = 10_000;
 const ARRIVED_MS = 2_000;
-const IDLE_SHARE = 5; // times as long idle as drawing: the page stays usable however fast readings come
+const REST = 5; // from one drawing to the next, in times that one takes: the page stays usable however fast readings come
 const SILENT_MS = 10_000;
 const LEAD_MS = 5_000; // the line comes in from outside the edge
 const MAX_POINTS = 2_000; // more costs over 20 ms a redraw
@@ -42,14 +42,18 @@ export class Painter {
         }
     }
 
-    // Time from one drawing to the next. Answers that come more often would only cost more.
+    // Shortest time between two drawings.
+    get rest() {
+        return Math.max(REDRAW_MS, REST * this.cost);
+    }
+
+    // Shortest time between two answers: each moves the dial, and costs Dash as much as it costs to draw a part of the chart.
     get interval() {
-        return Math.round(Math.min(MAX_REDRAW_MS, Math.max(REDRAW_MS, IDLE_SHARE * this.cost)));
+        return Math.round(Math.min(MAX_INTERVAL_MS, this.rest));
     }
 
     drawSoon(rest = 0) {
-        const idle = Math.max(this.interval, rest);
-        const due = Math.max(Date.now() + REDRAW_MS / 2, this.drawnAt + idle);
+        const due = Math.max(Date.now() + REDRAW_MS / 2, this.drawnAt + Math.max(this.rest, rest));
         if (this.timer === null || due < this.due) {
             clearTimeout(this.timer);
             this.due = due;

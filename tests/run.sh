@@ -53,10 +53,10 @@ export PATH="$PATH:/usr/sbin"
   .venv-test/bin/python -m pip install --quiet --editable '.[test]'
 # The type checker of the page's JavaScript, where Node.js is there; its test is skipped elsewhere.
 if command -v npm >/dev/null && [ ! -x .venv-test/node_modules/.bin/tsc ]; then
-  npm install --silent --no-save --no-fund --no-audit --prefix .venv-test typescript@7 >/dev/null
+  npm install --loglevel=error --no-save --no-fund --no-audit --prefix .venv-test typescript@7 >/dev/null
 fi
 if [ -n "$long" ] && command -v npm >/dev/null && [ ! -d .venv-test/node_modules/signalk-server ]; then
-  npm install --silent --no-save --no-fund --no-audit --prefix .venv-test typescript@7 signalk-server@2.23.0 >/dev/null
+  npm install --loglevel=error --no-save --no-fund --no-audit --prefix .venv-test typescript@7 signalk-server@2.23.0 >/dev/null
 fi
 run=.venv-test/bin
 "$run/ruff" check .

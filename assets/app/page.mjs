@@ -60,7 +60,7 @@ export class Page {
             transmit: (text) => window.dash_clientside.set_props('live-socket', {send: text}),
             arrived: (readings) => this.arrived(readings),
             missed: (sources) => this.tracks.invalidate(sources.filter((source) => this.shownSources.includes(source))),
-            interval: () => (this.place === '/' ? this.painter.interval : TILES_MS),
+            intervalMs: () => (this.place === '/' ? this.painter.intervalMs : TILES_MS),
         });
         const device = {measured: (speed, at) => this.sender.measure(speed, at), changed: () => this.deviceChanged()};
         this.gps = new GpsSession(device);

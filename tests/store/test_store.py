@@ -58,9 +58,8 @@ def test_select_has_a_first_moment_and_a_last_before(store):
 
 def test_last_speeds_of_many_sources_are_found_without_reading_the_table(store):
     names = [f"van-{n:03d}" for n in range(200)]
-    rows = [
-        Reading(name, NOON_US + min(n, 2), n, 10.0 * n) for name in names for n in range(5)
-    ]  # three at the last moment
+    # Three readings at the last moment of each source.
+    rows = [Reading(name, NOON_US + min(n, 2), n, 10.0 * n) for name in names for n in range(5)]
     store.writer.insert(store.writer.encode(rows))
     spans = store.sources.select(limit=1000)
     said = []

@@ -5,13 +5,13 @@ import * as Link from '../state/link.mjs';
 
 export class Watcher {
     // open: opens a socket at a query, null closes it; transmit: sends a text; arrived: takes readings; missed: called with the
-    // sources when some readings may have gone by unseen; interval: the shortest time between two answers, in ms.
-    constructor({open, transmit, arrived, missed, interval}) {
+    // sources when some readings may have gone by unseen; intervalMs: returns the shortest time between two answers.
+    constructor({open, transmit, arrived, missed, intervalMs}) {
         this.open = open;
         this.transmit = transmit;
         this.arrived = arrived;
         this.missed = missed;
-        this.interval = interval;
+        this.intervalMs = intervalMs;
         this.sources = [];
         this.link = Link.start();
         this.pulls = 0;
@@ -59,7 +59,7 @@ export class Watcher {
 
     pull() {
         this.pulls += 1;
-        this.transmit(JSON.stringify({pull: this.pulls, interval_ms: this.interval()}));
+        this.transmit(JSON.stringify({pull: this.pulls, interval_ms: this.intervalMs()}));
     }
 
     received(text) {

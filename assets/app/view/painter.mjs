@@ -10,7 +10,7 @@ const REDRAW_MS = 100;
 const MAX_INTERVAL_MS = 1_000; // a dial that stands still for longer looks broken
 const REFRESH_MS = 10_000;
 const ARRIVED_MS = 2_000;
-const REST = 5; // from one drawing to the next, in times that one takes: the page stays usable however fast readings come
+const REDRAW_COSTS = 5; // from one drawing to the next, as a multiple of what one takes: the page stays usable however fast readings come
 const SILENT_MS = 10_000;
 const LEAD_MS = 5_000; // the line comes in from outside the edge
 const MAX_POINTS = 2_000; // more costs over 20 ms a redraw
@@ -42,18 +42,19 @@ export class Painter {
         }
     }
 
-    // Shortest time between two drawings.
-    get rest() {
-        return Math.max(REDRAW_MS, REST * this.cost);
+    // Shortest time between two drawings, in ms.
+    get redrawMs() {
+        return Math.max(REDRAW_MS, REDRAW_COSTS * this.cost);
     }
 
-    // Shortest time between two answers: each moves the dial, and costs Dash as much as it costs to draw a part of the chart.
-    get interval() {
-        return Math.round(Math.min(MAX_INTERVAL_MS, this.rest));
+    // Shortest time between two answers, in ms. Each moves the dial, and Dash visits every component for it: a browser that draws slowly
+    // is slow at that too.
+    get intervalMs() {
+        return Math.round(Math.min(MAX_INTERVAL_MS, this.redrawMs));
     }
 
     drawSoon(rest = 0) {
-        const due = Math.max(Date.now() + REDRAW_MS / 2, this.drawnAt + Math.max(this.rest, rest));
+        const due = Math.max(Date.now() + REDRAW_MS / 2, this.drawnAt + Math.max(this.redrawMs, rest));
         if (this.timer === null || due < this.due) {
             clearTimeout(this.timer);
             this.due = due;

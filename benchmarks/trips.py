@@ -37,7 +37,7 @@ def run(folder: Path) -> Iterator[str]:
             store.prepare()
             for vehicle in sorted(each for each in folder.iterdir() if each.is_dir()):
                 readings = _readings(vehicle)
-                store.writer.insert(store.writer.encode(readings))
+                store.writer.insert(readings)
                 published = list(csv.DictReader((vehicle / "trips.csv").open(encoding="utf-8")))
                 for state in ("from readings", "from rollups"):
                     worst = _compare(store, vehicle.name, published)

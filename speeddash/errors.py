@@ -8,8 +8,7 @@
     │   │   ├── LeaseLost         another server does this work now
     │   │   └── RowsLocked        another transaction was in the way
     │   ├── StoreMisconfigured  an operator must act
-    │   ├── ReadingsRefused     the database rejects these readings
-    │   └── ChunksTooLong       encode the readings again, in shorter statements
+    │   └── ReadingsRefused     the database rejects these readings
     ├── SourceTaken           a source cannot get the name of another one
     ├── RenameUnderWay        a source is being renamed to another name
     ├── MergeRefused          two sources cannot become one
@@ -85,10 +84,6 @@ class StoreMisconfigured(StoreError):
 
 class ReadingsRefused(StoreError):
     """The database rejects at least one of these readings; none of them was stored."""
-
-
-class ChunksTooLong(StoreError):
-    """The database takes shorter statements than when the readings were encoded; nothing was sent."""
 
 
 class SourceTaken(SpeedDashError):

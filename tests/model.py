@@ -223,7 +223,7 @@ class Run:
     def put(self, source: str, some: list[tuple[int, float]]) -> None:
         readings = {at: Reading(source, at, at // SECOND % 1000, speed) for at, speed in some}
         self.store.writer._marked.clear()  # a mark lasts for a minute, and hours are rolled up at once here
-        self.store.writer.insert(self.store.writer.encode(sorted(readings.values())))
+        self.store.writer.insert(sorted(readings.values()))
         for each in readings.values():
             self.model.put(source, each.at_us, each.speed)
 

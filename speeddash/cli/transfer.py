@@ -200,7 +200,7 @@ def _open_database(url: str | None) -> Iterator[tuple[Settings, Store]]:
 
 
 def _insert(store: Store, readings: list[Reading]) -> None:
-    store.writer.insert(store.writer.encode(readings))
+    store.writer.insert(readings)
 
 
 def _source(name: str) -> str:

@@ -8,15 +8,15 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from typing import Any
 
 from prometheus_client import Histogram
 
-from speeddash.errors import ChunksTooLong, NotStored, ReadingsRefused, StoreError, StoreMisconfigured
+from speeddash.errors import NotStored, ReadingsRefused, StoreError, StoreMisconfigured
 from speeddash.live.feed import Feed
 from speeddash.live.write_request import WriteRequest
 from speeddash.reading import Reading
-from speeddash.store import Chunk, Durability, Store
+from speeddash.store import Durability, Store
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ FIRST_RETRY_S = 0.1
 MAX_RETRY_S = 5.0
 #: Readings in one transaction; a larger one would delay all that wait for the next. A single frame may exceed it.
 MAX_BATCH_READINGS = 20_000
+#: As many readings of a caller are encoded together with those of others: one at a time each costs twice as much.
+FEW_READINGS = 8
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 COMMIT_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
@@ -91,9 +93,9 @@ class Ingest:
             frames: Readings of each frame, which is stored as a whole or not at all.
             acknowledge: Called once when the outcome is known, in the order of the calls of `submit`. It must not wait.
         """
-        readings = frames[0] if len(frames) == 1 else [reading for frame in frames for reading in frame]
-        chunks = self._store.writer.encode(readings)
-        write = WriteRequest(frames, chunks, acknowledge)
+        write = WriteRequest(frames, acknowledge)
+        if len(write.readings) > FEW_READINGS:
+            write.rows = self._store.writer.encode(write.readings)  # while the database works on an earlier batch
         if self._stopping.is_set():
             write.error = NotStored("the server stops")
             acknowledge(write)
@@ -158,7 +160,7 @@ class Ingest:
         while self._take():
             self._commit_began = time.monotonic()
             try:
-                if not self._insert_all(self._batch):
+                if not self._insert_all():
                     _fail(self._batch, NotStored("the server stops"))
             except Exception as bug:  # reported to the callers; the writer goes on
                 log.exception("a batch of %d frames could not be stored", sum(len(each.frames) for each in self._batch))
@@ -181,9 +183,8 @@ class Ingest:
                     write.acknowledge(write)
                 except Exception:
                     log.exception("a commit could not be acknowledged")
-                if (self._feed.watchers or self.announce) and not write.error:
-                    frames = [frame for at, frame in enumerate(write.frames) if at not in write.refused]
-                    stored += chain.from_iterable(frames)
+                if self._feed.watchers or self.announce:
+                    stored += write.stored
             try:
                 self._feed.publish(stored)
                 if self.announce and stored:
@@ -211,26 +212,31 @@ class Ingest:
         while self._queue and count < MAX_BATCH_READINGS:
             write = self._queue.popleft()
             self._batch.append(write)
-            count += sum(map(len, write.frames))
+            count += len(write.readings)
         self.received += count
         return True
 
-    def _insert_all(self, writes: list[WriteRequest]) -> bool:
-        """Store all frames in one transaction; False if the server stops first."""
+    def _insert_all(self) -> bool:
+        """Store the batch in one transaction; False if the server stops first."""
+        readings: list[Reading] = []
+        rows: list[Any] = []
+        few: list[Reading] = []
+        for write in self._batch:
+            readings += write.readings
+            if write.rows is None:
+                few += write.readings
+            else:
+                rows += write.rows
+        rows += self._store.writer.encode(few)
         try:
-            # Nearly in the order of the key: pages are filled one after the other, and two servers lock rows in the same order.
-            return self._insert([chunk for write in sorted(writes, key=_first) for chunk in write.chunks])
-        except (ReadingsRefused, ChunksTooLong):
-            return self._insert_halves([(write, at) for write in writes for at in range(len(write.frames))])
+            return self._insert(readings, rows)
+        except ReadingsRefused:
+            return self._insert_halves([(write, at) for write in self._batch for at in range(len(write.frames))])
 
     def _insert_halves(self, frames: list[tuple[WriteRequest, int]]) -> bool:
-        """Encode frames again. If the database rejects one of them, halve until that one is found."""
+        """Store frames of which the database rejects some: halve until these are found."""
         try:
-            return self._insert(
-                self._store.writer.encode([reading for write, at in frames for reading in write.frames[at]])
-            )
-        except ChunksTooLong:
-            return self._insert_halves(frames)
+            return self._insert([reading for write, at in frames for reading in write.frames[at]])
         except ReadingsRefused as refused:
             if len(frames) == 1:
                 write, at = frames[0]
@@ -240,19 +246,18 @@ class Ingest:
             half = len(frames) // 2
             return self._insert_halves(frames[:half]) and self._insert_halves(frames[half:])
 
-    def _insert(self, chunks: list[Chunk]) -> bool:
-        rows = sum(chunk.rows for chunk in chunks)
-        if not rows:
+    def _insert(self, readings: Sequence[Reading], rows: Sequence[Any] | None = None) -> bool:
+        if not readings:
             return True
-        if not self._retry(lambda: self._insert_once(chunks)):
+        if not self._retry(lambda: self._insert_once(readings, rows)):
             return False
-        self.stored += rows
-        self.batch_readings.observe(rows)
+        self.stored += len(readings)
+        self.batch_readings.observe(len(readings))
         return True
 
-    def _insert_once(self, chunks: list[Chunk]) -> None:
+    def _insert_once(self, readings: Sequence[Reading], rows: Sequence[Any] | None) -> None:
         began = time.perf_counter()
-        self._store.writer.insert(chunks)
+        self._store.writer.insert(readings, rows)
         self.commit_seconds.observe(time.perf_counter() - began)
 
     def _retry(self, operation: Callable[[], None]) -> bool:
@@ -262,7 +267,7 @@ class Ingest:
         while True:
             try:
                 operation()
-            except (ReadingsRefused, ChunksTooLong):
+            except ReadingsRefused:
                 raise
             except StoreError as problem:
                 # Not logged if the next try succeeds.
@@ -280,10 +285,6 @@ class Ingest:
                 self.problem = None
                 self.tried.set()
                 return True
-
-
-def _first(write: WriteRequest) -> tuple[str | int | float, ...]:
-    return write.frames[0][0] if write.frames else ()
 
 
 def _fail(writes: Iterable[WriteRequest], error: Exception) -> None:

@@ -196,7 +196,8 @@ class NonBlockingSocket:
         if not data:
             self.pause()
         self._received(data)
-        self._adapt(time.monotonic() - now)
+        if len(data) >= MIN_RECEIVE_BYTES:
+            self._adapt(time.monotonic() - now)
 
     def _adapt(self, took_s: float) -> None:
         """Read less at once if processing takes long, for example because the data holds a thousand frames."""

@@ -15,10 +15,10 @@ from speeddash.store.sqlite import SQLite
 from speeddash.store.store import Queries, Store
 from speeddash.store.tables import Bucket, Key, Span
 from speeddash.store.trip_notes import TripNote
-from speeddash.store.writer import GRACE_PERIOD_S, Chunk, ReadingWriter
+from speeddash.store.writer import GRACE_PERIOD_S, ReadingWriter
 
 __all__ = [
-    "GRACE_PERIOD_S", "Bucket", "Chunk", "Durability", "Event", "Key", "Notice", "Queries", "ReadingWriter", "SourceSettings", "Span",
+    "GRACE_PERIOD_S", "Bucket", "Durability", "Event", "Key", "Notice", "Queries", "ReadingWriter", "SourceSettings", "Span",
     "Store", "TripNote", "open_store",
 ]  # fmt: skip
 

@@ -27,16 +27,7 @@ from speeddash.reading import Reading, rfc3339_second
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
 from speeddash.store.fences import session_limits
 from speeddash.store.primary import ANSWER_S, Host, Primary, state_of
-from speeddash.store.writer import (
-    SHARED_IDLE_S,
-    SHARED_LOCK_S,
-    Chunk,
-    Hour,
-    Statement,
-    WritableDatabase,
-    hours_of,
-    parts_of,
-)
+from speeddash.store.writer import SHARED_IDLE_S, SHARED_LOCK_S, Hour, Statement, WritableDatabase
 
 CONNECT_TIMEOUT_S: Final = 5.0
 #: Longest time that a server waits at start for another one that changes the schema.
@@ -152,16 +143,13 @@ class MySQL(WritableDatabase):
         finally:
             connection.exec_driver_sql(f"SELECT RELEASE_LOCK({LOCK_NAME})")
 
-    def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
+    def encode(self, readings: Sequence[Reading]) -> list[str]:
         """Return rows as SQL text."""
-        return [
-            Chunk(len(part), ",".join(map(_values, part)), hours_of(part))
-            for part in parts_of(readings, self.rows_per_statement)
-        ]
+        return list(map(_values, readings))
 
-    def insert_statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:  # noqa: ARG002 - SQLite needs it
+    def insert_statement(self, rows: Sequence[str]) -> Statement:
         """See `WritableDatabase.insert_statement`."""
-        return HEAD + ",".join([chunk.form for chunk in chunks]) + TAIL, ()
+        return HEAD + ",".join(rows) + TAIL, ()
 
     def write(self, connection: "pymysql.Connection[Any]", statements: Sequence[Statement]) -> None:
         """See `WritableDatabase.write`."""

@@ -20,7 +20,7 @@ from speeddash.errors import ReadingsRefused, StoreError, StoreMisconfigured, St
 from speeddash.reading import Reading
 from speeddash.store import migrations
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
-from speeddash.store.writer import Chunk, Hour, Statement, WritableDatabase, hours_of, parts_of
+from speeddash.store.writer import Hour, Statement, WritableDatabase
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -140,16 +140,13 @@ class SQLite(WritableDatabase):
     def _schema(self) -> list[str]:
         return []  # every connection creates them: `_set_pragmas`
 
-    def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
-        """Return rows as one flat list of values."""
-        return [
-            Chunk(len(part), list(chain.from_iterable(part)), hours_of(part))
-            for part in parts_of(readings, READINGS_PER_STATEMENT)
-        ]
+    def encode(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """Return them as they are: the driver takes their fields."""
+        return readings
 
-    def insert_statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:
+    def insert_statement(self, rows: Sequence[Reading]) -> Statement:
         """See `WritableDatabase.insert_statement`."""
-        return _insert(rows), list(chain.from_iterable([chunk.form for chunk in chunks]))
+        return _insert(len(rows)), list(chain.from_iterable(rows))
 
     def write(self, connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
         """See `WritableDatabase.write`."""

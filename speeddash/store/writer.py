@@ -1,17 +1,17 @@
-"""Stores readings: encoded rows in as few statements as possible, with the marks of the hours that they change."""
+"""Stores readings, in as few statements as possible, with the marks of the hours that they change."""
 
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeVar
 
 from sqlalchemy.pool import PoolProxiedConnection
 
-from speeddash.errors import ChunksTooLong
 from speeddash.reading import Reading
 from speeddash.store.database import Database
 from speeddash.timerange import HOUR_US
 
+T = TypeVar("T")
 #: SQL and its parameters.
 Statement = tuple[str, Sequence[Any]]
 #: A source, and the beginning of an hour in microseconds since the epoch.
@@ -31,20 +31,6 @@ MAX_MARKS: Final = 20_000
 MARKS_PER_STATEMENT: Final = 5_000
 
 
-class Chunk(NamedTuple):
-    """Encoded readings, at most as many as one statement takes.
-
-    Attributes:
-        rows: Number of readings.
-        form: The readings as the database's driver takes them.
-        hours: The hours they are in.
-    """
-
-    rows: int
-    form: Any
-    hours: Collection[Hour]
-
-
 class WritableDatabase(Database):
     """What the writer needs to know of a database.
 
@@ -55,12 +41,12 @@ class WritableDatabase(Database):
     rows_per_statement: int
 
     @abstractmethod
-    def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
-        """Return readings in the form that `insert_statement` takes."""
+    def encode(self, readings: Sequence[Reading]) -> Sequence[Any]:
+        """Return readings as rows that `insert_statement` takes. Rows sort as the key does, or nearly so."""
 
     @abstractmethod
-    def insert_statement(self, chunks: Sequence[Chunk], rows: int) -> Statement:
-        """Return the statement that stores rows, except those whose key exists."""
+    def insert_statement(self, rows: Sequence[Any]) -> Statement:
+        """Return the statement that stores rows, at most `rows_per_statement`, except those whose key exists."""
 
     @abstractmethod
     def mark_statement(self, hours: Sequence[Hour]) -> Statement:
@@ -94,22 +80,27 @@ class ReadingWriter:
         """
         self._join = join
 
-    def encode(self, readings: Sequence[Reading]) -> list[Chunk]:
-        """Return readings in the form that `insert` takes, for example while the database works on an earlier batch."""
+    def encode(self, readings: Sequence[Reading]) -> Sequence[Any]:
+        """Return readings as rows for the database; `insert` takes them, so that they can be encoded while it works on others."""
         return self._database.encode(readings)
 
-    def insert(self, chunks: Sequence[Chunk]) -> None:
+    def insert(self, readings: Sequence[Reading], rows: Sequence[Any] | None = None) -> None:
         """Store readings in one transaction; they are durable when it returns. Readings whose key exists stay as they are.
 
         After `StoreUnavailable` the outcome is unknown: insert the same readings again.
 
+        Args:
+            readings: In any order.
+            rows: The same readings, encoded; None if they are not yet.
+
         Raises:
-            ChunksTooLong: The database takes shorter statements than when they were encoded; nothing was sent.
             StoreError: They were not stored, or the outcome is unknown.
         """
-        hours: set[Hour] = set().union(*[chunk.hours for chunk in chunks])
+        hours = {(source, at_us - at_us % HOUR_US) for source, at_us, _, _ in readings}
         marks = self._due_marks(hours)
-        self._database.call(self._insert, chunks, sorted(marks))
+        # In the order of the key: pages are filled one after the other, and two servers lock rows in the same order.
+        ordered = sorted(self.encode(readings) if rows is None else rows)
+        self._database.call(self._insert, ordered, sorted(marks))
         self._touched |= hours
         if marks:
             self._remember(marks)
@@ -120,11 +111,11 @@ class ReadingWriter:
         if connection is not None:
             connection.invalidate()
 
-    def _insert(self, chunks: Sequence[Chunk], marks: Sequence[Hour]) -> None:
+    def _insert(self, rows: Sequence[Any], marks: Sequence[Hour]) -> None:
         try:
             with self._database.errors_translated():
                 connection = self._connect()
-                self._database.write(connection.driver_connection, self._statements(chunks, marks))
+                self._database.write(connection.driver_connection, self._statements(rows, marks))
                 self._used_at = time.monotonic()
         except BaseException:
             # The state of that connection is unknown: the next try uses a new one. Rows have keys, so a repetition is safe.
@@ -145,25 +136,14 @@ class ReadingWriter:
             self._join(new)
         return connection
 
-    def _statements(self, chunks: Sequence[Chunk], marks: Sequence[Hour]) -> list[Statement]:
+    def _statements(self, rows: Sequence[Any], marks: Sequence[Hour]) -> list[Statement]:
         """Return as few statements as the database takes."""
         database = self._database
-        most = database.rows_per_statement
-        size = min(MARKS_PER_STATEMENT, most)
-        statements = [database.mark_statement(marks[at : at + size]) for at in range(0, len(marks), size)]
-        part: list[Chunk] = []
-        rows = 0
-        for chunk in chunks:
-            if rows + chunk.rows > most:
-                if chunk.rows > most:
-                    raise ChunksTooLong(f"the database takes {most} readings per statement now")
-                statements.append(database.insert_statement(part, rows))
-                part, rows = [], 0
-            part.append(chunk)
-            rows += chunk.rows
-        if part:
-            statements.append(database.insert_statement(part, rows))
-        return statements
+        size = min(MARKS_PER_STATEMENT, database.rows_per_statement)
+        return [
+            *[database.mark_statement(part) for part in parts_of(marks, size)],
+            *[database.insert_statement(part) for part in parts_of(rows, database.rows_per_statement)],
+        ]
 
     def _due_marks(self, hours: Collection[Hour]) -> set[Hour]:
         """Return the hours to mark with readings of these hours: a new hour at once, then all together every `MARK_S`."""
@@ -181,16 +161,6 @@ class ReadingWriter:
         self._marked.update(dict.fromkeys(marks, now))
 
 
-def parts_of(readings: Sequence[Reading], size: int) -> Sequence[Sequence[Reading]]:
-    """Return readings in parts of at most `size`; nearly always they are one."""
-    if 0 < len(readings) <= size:
-        return (readings,)
-    return [readings[at : at + size] for at in range(0, len(readings), size)]
-
-
-def hours_of(readings: Sequence[Reading]) -> Collection[Hour]:
-    """Return the hours that readings are in, each once."""
-    if len(readings) == 1:  # a frame of its own: most are
-        ((source, at_us, _, _),) = readings
-        return ((source, at_us - at_us % HOUR_US),)
-    return {(source, at_us - at_us % HOUR_US) for source, at_us, _, _ in readings}
+def parts_of(rows: Sequence[T], size: int) -> Sequence[Sequence[T]]:
+    """Return rows in parts of at most `size`; nearly always they are one."""
+    return [rows[at : at + size] for at in range(0, len(rows), size)]

@@ -150,7 +150,7 @@ CAR = [Reading(source, NOON_US + n * 1_000_000, n, n / 7) for source in ("bus", 
 def filled(url):
     store = open_store(url)
     store.prepare()
-    store.writer.insert(store.writer.encode(CAR))
+    store.writer.insert(CAR)
     store.close()
 
 
@@ -200,9 +200,7 @@ def test_many_rows_in_and_out_take_bounded_memory(tmp_path, sqlite_url):
     store = open_store(sqlite_url)
     store.prepare()
     store.writer.insert(
-        store.writer.encode(
-            [Reading("many", 1_769_860_800_000_000 + n * 1_000_000, n, n % 200 + 0.25) for n in range(ROWS)]
-        )
+        [Reading("many", 1_769_860_800_000_000 + n * 1_000_000, n, n % 200 + 0.25) for n in range(ROWS)]
     )
     store.close()
     again = f"sqlite:///{tmp_path}/again.db"

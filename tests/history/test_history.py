@@ -14,7 +14,7 @@ START = 1_790_000_000 * SECOND
 
 
 def put(store, *readings):
-    store.writer.insert(store.writer.encode(sorted(readings)))
+    store.writer.insert(sorted(readings))
 
 
 def second_by_second(speeds, source="car", start=START):

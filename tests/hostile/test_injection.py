@@ -102,7 +102,7 @@ def test_source_that_ends_an_sql_string_is_stored_as_it_is(mariadb):
     store = open_store(mariadb.create("injection"))
     store.prepare()
     names = ["'", "\\", "\\'", "');DROP TABLE speed_data;--", '"', "%s", "\x00"]
-    store.writer.insert(store.writer.encode([Reading(name, 1_769_860_800_000_000, 0, 1.0) for name in names]))
+    store.writer.insert([Reading(name, 1_769_860_800_000_000, 0, 1.0) for name in names])
     assert {each.source for each in store.readings.select(limit=100)} == set(names)
     store.close()
 

@@ -34,13 +34,13 @@ class Gate:
         self.batches, self.failures = [], []
         store.writer.insert = self.insert
 
-    def insert(self, chunks):
+    def insert(self, readings, rows=None):
         self.reached.set()
         assert self.open.wait(10)
         if self.failures:
             raise self.failures.pop()
-        self.batches.append(sum(chunk.rows for chunk in chunks))
-        self.insert_store(chunks)
+        self.batches.append(len(readings))
+        self.insert_store(readings, rows)
 
 
 def test_commit_returns_when_the_readings_are_stored(ingest, store):
@@ -60,6 +60,22 @@ def test_what_queues_during_a_commit_is_one_batch(ingest, store):
         assert [each.result(5) for each in [first, *rest]] == [{}] * 21
     assert gate.batches == [1, 20]
     assert len(store.readings.select(limit=100)) == 21
+
+
+def test_single_readings_and_large_frames_are_one_batch(ingest, store):
+    gate = Gate(store)
+    large = [reading(seq, "boat") for seq in range(1000)]
+    with ThreadPoolExecutor(6) as callers:
+        first = callers.submit(ingest.commit, [[reading(0)]])
+        assert gate.reached.wait(5)
+        rest = [
+            callers.submit(ingest.commit, frames) for frames in ([large], [[reading(1)], [reading(2)]], [[reading(3)]])
+        ]
+        wait_for(lambda: len(ingest._queue) == 3)
+        gate.open.set()
+        assert [each.result(10) for each in [first, *rest]] == [{}] * 4
+    assert gate.batches == [1, 1003]
+    assert store.readings.select(limit=2000) == [*large, *map(reading, range(4))]
 
 
 def test_poison_is_refused_alone(ingest, store):

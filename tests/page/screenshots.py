@@ -71,9 +71,7 @@ def fill(store: Store) -> None:
             length = random.randrange(300, 2_400)
             speeds = [0.0, *(speed("car", (start + 5 * n) / 3) * min(1.0, n / 6) for n in range(length // 5)), 0.0]
             store.writer.insert(
-                store.writer.encode(
-                    [Reading("car", (start + 5 * n) * 1_000_000, n, round(each, 1)) for n, each in enumerate(speeds)]
-                )
+                [Reading("car", (start + 5 * n) * 1_000_000, n, round(each, 1)) for n, each in enumerate(speeds)]
             )
             if hour == 12:
                 note = TripNote(start * 1_000_000, "Lunch run", "", "business")

@@ -77,7 +77,7 @@ def test_two_servers_change_a_source_one_after_the_other(database_url, store):
     other = open_store(database_url)
     store.source_lock.share(store.leases, "a")
     other.source_lock.share(other.leases, "b")
-    store.writer.insert(store.writer.encode([Reading("car", AT_US + n, n, 1.0) for n in range(3000)]))
+    store.writer.insert([Reading("car", AT_US + n, n, 1.0) for n in range(3000)])
     outcomes = []
 
     def rename(of, name):
@@ -222,7 +222,7 @@ def test_server_that_stood_still_before_a_commit_does_not_make_it_over_the_same_
 
 
 def insert(store, n):
-    store.writer.insert(store.writer.encode([Reading("car", AT_US + n, n, 1.0)]))
+    store.writer.insert([Reading("car", AT_US + n, n, 1.0)])
 
 
 def connections(mariadb):

@@ -46,7 +46,7 @@ def stored(server, source):
 
 
 def insert(store, source, seq):
-    store.writer.insert(store.writer.encode([Reading(source, AT_US, seq, 50.0)]))
+    store.writer.insert([Reading(source, AT_US, seq, 50.0)])
 
 
 @pytest.fixture

@@ -28,30 +28,28 @@ readings = st.builds(
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(readings, min_size=1, max_size=20, unique_by=lambda reading: reading[:3]))
 def test_what_is_inserted_comes_back_to_the_bit(store, batch):
-    store.writer.insert(store.writer.encode(batch))
+    store.writer.insert(batch)
     for reading in batch:
         stored = store.readings.select(source=reading.source, time=TimeRange(reading.at_us), limit=100)
         assert reading in stored
 
 
 def test_same_reading_again_is_one_row_and_the_first_stays(store):
-    store.writer.insert(store.writer.encode([Reading("car", NOON_US, 1, 50.0)]))
+    store.writer.insert([Reading("car", NOON_US, 1, 50.0)])
     store.writer.insert(
-        store.writer.encode(
-            [Reading("car", NOON_US, 1, 50.0), Reading("car", NOON_US, 2, 51.0), Reading("car", NOON_US, 1, 99.0)]
-        )
+        [Reading("car", NOON_US, 1, 50.0), Reading("car", NOON_US, 2, 51.0), Reading("car", NOON_US, 1, 99.0)]
     )
     assert store.readings.select(limit=10) == [Reading("car", NOON_US, 1, 50.0), Reading("car", NOON_US, 2, 51.0)]
 
 
 def test_sources_that_differ_in_case_are_two(store):
-    store.writer.insert(store.writer.encode([Reading("car", NOON_US, 1, 50.0), Reading("Car", NOON_US, 1, 60.0)]))
+    store.writer.insert([Reading("car", NOON_US, 1, 50.0), Reading("Car", NOON_US, 1, 60.0)])
     assert [each.speed for each in store.readings.select(source="Car", limit=10)] == [60.0]
     assert len(store.readings.select(limit=10)) == 2
 
 
 def test_select_has_a_first_moment_and_a_last_before(store):
-    store.writer.insert(store.writer.encode([Reading("car", NOON_US + n, n, 1.0) for n in range(5)]))
+    store.writer.insert([Reading("car", NOON_US + n, n, 1.0) for n in range(5)])
     found = store.readings.select(source="car", time=TimeRange(NOON_US + 1, NOON_US + 4), limit=10)
     assert [each.seq for each in found] == [1, 2, 3]
 
@@ -60,7 +58,7 @@ def test_last_speeds_of_many_sources_are_found_without_reading_the_table(store):
     names = [f"van-{n:03d}" for n in range(200)]
     # Three readings at the last moment of each source.
     rows = [Reading(name, NOON_US + min(n, 2), n, 10.0 * n) for name in names for n in range(5)]
-    store.writer.insert(store.writer.encode(rows))
+    store.writer.insert(rows)
     spans = store.sources.select(limit=1000)
     said = []
     event.listen(store.database.engine, "before_cursor_execute", lambda *given: said.append(given[2:4]))
@@ -75,18 +73,18 @@ def test_last_speeds_of_many_sources_are_found_without_reading_the_table(store):
 
 def test_pages_by_key_meet_every_row_once_while_rows_are_added(store):
     rows = [Reading(source, NOON_US + n // 3, n, 1.0) for source in ("a", "b") for n in range(20)]
-    store.writer.insert(store.writer.encode(rows))
+    store.writer.insert(rows)
     found, after = [], None
     while page := store.readings.select(after=after, limit=7):
         found += page
         after = Key(*page[-1][:3])
-        store.writer.insert(store.writer.encode([Reading("a", EARLIEST_US, len(found), 1.0)]))
+        store.writer.insert([Reading("a", EARLIEST_US, len(found), 1.0)])
     assert found == rows
 
 
 def test_stream_meets_every_row_of_a_range_once_over_its_pages(store):
     rows = [Reading(source, NOON_US + n // 3, n, 1.0) for source in ("", "a", "b") for n in range(21)]
-    store.writer.insert(store.writer.encode(rows))
+    store.writer.insert(rows)
     assert list(store.readings.stream(page_readings=7)) == rows
     assert list(store.readings.stream(source="a", page_readings=7)) == rows[21:42]
     assert (
@@ -110,7 +108,7 @@ def test_row_typed_by_hand_works_twice_and_is_read(store, database_url):
 
 
 def test_snapshot_answers_from_one_state_while_readings_are_stored_and_removed(store):
-    put = lambda seq: store.writer.insert(store.writer.encode([Reading("car", NOON_US + seq, seq, 50.0)]))  # noqa: E731
+    put = lambda seq: store.writer.insert([Reading("car", NOON_US + seq, seq, 50.0)])  # noqa: E731
     put(1)
     with store.snapshot() as queries:
         assert queries.sources.span("car").last_us == NOON_US + 1
@@ -122,7 +120,7 @@ def test_snapshot_answers_from_one_state_while_readings_are_stored_and_removed(s
 
 
 def test_preparing_again_changes_nothing(store):
-    store.writer.insert(store.writer.encode([Reading("car", NOON_US, 1, 50.0)]))
+    store.writer.insert([Reading("car", NOON_US, 1, 50.0)])
     assert store.prepare().durable
     assert len(store.readings.select(limit=10)) == 1
 
@@ -135,15 +133,15 @@ def test_check_writable_leaves_no_row(store):
 def test_refused_batch_leaves_no_row_and_the_next_is_stored(store):
     good, bad = Reading("car", NOON_US, 1, 50.0), Reading("x" * 65, NOON_US, 1, 50.0)
     with pytest.raises(ReadingsRefused):
-        store.writer.insert(store.writer.encode([good, bad]))
+        store.writer.insert([good, bad])
     assert store.readings.select(limit=10) == []
-    store.writer.insert(store.writer.encode([good]))
+    store.writer.insert([good])
     assert store.readings.select(limit=10) == [good]
 
 
 def test_more_rows_than_one_statement_holds(store):
     rows = [Reading("car", NOON_US + n, n, float(n % 200)) for n in range(15_000)]
-    store.writer.insert(store.writer.encode(rows))
+    store.writer.insert(rows)
     assert store.readings.select(limit=20_000) == rows
 
 
@@ -215,14 +213,14 @@ def test_mysql_that_does_not_sync_is_not_durable(mariadb):
 def test_mysql_connection_that_was_killed_is_replaced(mariadb):
     store = open_store(mariadb.create("speed"))
     store.prepare()
-    store.writer.insert(store.writer.encode([Reading("car", NOON_US, 1, 1.0)]))
+    store.writer.insert([Reading("car", NOON_US, 1, 1.0)])
     with mariadb.connect("root", "") as connection, connection.cursor() as cursor:
         cursor.execute("SELECT id FROM information_schema.processlist WHERE db = 'speed'")
         for (number,) in cursor.fetchall():
             cursor.execute(f"KILL {number}")
     with pytest.raises(StoreUnavailable):
-        store.writer.insert(store.writer.encode([Reading("car", NOON_US, 2, 1.0)]))
-    store.writer.insert(store.writer.encode([Reading("car", NOON_US, 2, 1.0)]))
+        store.writer.insert([Reading("car", NOON_US, 2, 1.0)])
+    store.writer.insert([Reading("car", NOON_US, 2, 1.0)])
     assert len(store.readings.select(limit=10)) == 2
     store.close()
 
@@ -242,7 +240,7 @@ def test_speed_that_is_not_a_number_never_reaches_sqlite_as_null(tmp_path):
     store = open_store(f"sqlite:///{tmp_path}/speed.db")
     store.prepare()
     with pytest.raises(ReadingsRefused):
-        store.writer.insert(store.writer.encode([Reading("car", NOON_US, 1, math.nan)]))
+        store.writer.insert([Reading("car", NOON_US, 1, math.nan)])
     store.close()
 
 
@@ -257,7 +255,7 @@ def test_table_that_lacks_a_column_is_named_at_the_start(store, database_url):
 
 def test_sources_are_listed_over_many_pages(store):
     names = [f"car{number:04}" for number in range(1100)]
-    store.writer.insert(store.writer.encode([Reading(name, 0, 1, 1.0) for name in names]))
+    store.writer.insert([Reading(name, 0, 1, 1.0) for name in names])
     assert [each.source for each in store.sources.select(limit=2000)] == names
     assert [each.source for each in store.sources.select(after="car0499", limit=600)] == names[500:]
     assert store.sources.select(after="car1099", limit=5) == []

@@ -42,15 +42,21 @@ def run(report: Report, runs: int, seconds: float) -> None:
             _measure(report, database, frames, seconds, NODE, SPEEDDASH_NODE_URL=_url(free_port()))
             _beside_a_watcher(report, database, frames, seconds, bus.url)
             for count in (2, 4):
-                _measure(
-                    report,
-                    database,
-                    frames,
-                    seconds,
-                    f"{count} workers",
-                    SPEEDDASH_WORKERS=str(count),
-                    SPEEDDASH_BUS_URL=bus.url,
-                )
+                # Shared among more workers the same clients make smaller batches; with as many for each they do not.
+                for name, clients in (
+                    (f"{count} workers", CLIENTS),
+                    (f"{count} workers, {CLIENTS} clients each", CLIENTS * count),
+                ):
+                    _measure(
+                        report,
+                        database,
+                        frames,
+                        seconds,
+                        name,
+                        clients,
+                        SPEEDDASH_WORKERS=str(count),
+                        SPEEDDASH_BUS_URL=bus.url,
+                    )
             _way(report, database, bus.url, seconds)
     for name, other, at_least in ((NODE, ALONE, 0.97), (BUS, ALONE, 0.9)):
         report.targets.append(Target(f"{name} against {other}", at_least=at_least, runs=report.ratios(name, other)))
@@ -60,12 +66,29 @@ def _url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def _measure(report: Report, database: MariaDB, frames: Frames, seconds: float, name: str, **settings: str) -> None:
+def _measure(
+    report: Report,
+    database: MariaDB,
+    frames: Frames,
+    seconds: float,
+    name: str,
+    clients: int = CLIENTS,
+    **settings: str,
+) -> None:
     with servers.speeddash(database.create("speeddash"), **settings) as (port, pid):
-        _load(report, database, frames, seconds, name, port, pid)
+        _load(report, database, frames, seconds, name, port, pid, clients)
 
 
-def _load(report: Report, database: MariaDB, frames: Frames, seconds: float, name: str, port: int, pid: int) -> None:
+def _load(
+    report: Report,
+    database: MariaDB,
+    frames: Frames,
+    seconds: float,
+    name: str,
+    port: int,
+    pid: int,
+    clients: int = CLIENTS,
+) -> None:
     """Measure the rate, and the CPU time of SpeedDash and of the database for each reading."""
     time.sleep(1.5)  # until several workers listen, and know each other
     before = [sum(map(servers.cpu_s, each)) for each in ((*_children(pid), pid), (database.process.pid,))]
@@ -73,7 +96,7 @@ def _load(report: Report, database: MariaDB, frames: Frames, seconds: float, nam
     found = throughput(
         port,
         lambda at: f"/ws?source=car-{at}",
-        clients=CLIENTS,
+        clients=clients,
         in_flight=1,
         frames=frames,
         warm_up_s=WARM_UP_S,

@@ -3,8 +3,8 @@
 # faketime, gpsd, Mosquitto, socat and gpsbabel), and the Python packages in an environment of their own, .venv-test.
 #
 #   bash tests/run.sh              the page, the interfaces, the store, the formats: what a change breaks first
-#   bash tests/run.sh --all        also faults, hostile input, devices, accessibility, sign-in, roll-ups against a recomputation, the package
-#                                  (THOROUGH in tests/conftest.py), and tests that measure times; .ci/run does this
+#   bash tests/run.sh --all        also faults, hostile input, devices, accessibility, sign-in, migrations, roll-ups against a recomputation,
+#                                  the package (THOROUGH in tests/conftest.py), and tests that measure times; .ci/run does this
 #   bash tests/run.sh --long       all tests, with coverage: floods, a million rows, known vulnerabilities (needs the network)
 #   bash tests/run.sh ARGUMENT...  pytest with these arguments
 set -euo pipefail

@@ -55,11 +55,26 @@ INDEX = """<!DOCTYPE html>
 #: Files of assets/ that the page does not load by itself: another page's script, and the modules that `script.joined` joins.
 NOT_LOADED = r"^(api|offline|worker)[.]js$|[.]mjs$"
 SCRIPT = "/live-path.js"
+#: Dash's endpoint for the files of assets/.
+ASSETS = "_dash_assets.static"
+IMMUTABLE = "public, max-age=31536000, immutable"
 
 BUTTONS = (
     "pause", "go-live", "earlier", "later", "show-latest", "export-png", "fullscreen", "driving", "leave-driving", "mirror", "help",
     "show-table", "open-import", "choose-sensor",
 )  # fmt: skip
+
+
+def _keep_assets(answer: Response) -> Response:
+    """Let browsers keep files of `assets/` whose address changes with them: Dash adds the time of their last change.
+
+    Otherwise each reload would fetch plotly.js again, and compile it again.
+    """
+    if request.endpoint == ASSETS and "m" in request.args and answer.status_code == 200:
+        answer.headers["Cache-Control"] = IMMUTABLE
+        answer.direct_passthrough = False
+        answer.set_data(answer.get_data())  # a file that is streamed is compressed in each request
+    return answer
 
 
 class Compressed(dict[str, bytes]):
@@ -100,6 +115,7 @@ class Page:
             COMPRESS_BR_LEVEL=5,
             COMPRESS_CACHE_BACKEND=Compressed,
             COMPRESS_CACHE_KEY=lambda asked: asked.path,
+            COMPRESS_STREAMING_ENDPOINT_CONDITIONAL=[ASSETS],
         )
         script = joined(shipped("assets/app/main.mjs"))
         version = sha256(script.encode()).hexdigest()[:16]
@@ -151,7 +167,7 @@ class Page:
 
         def live_path() -> Response:
             answer = Response(script, content_type="text/javascript; charset=utf-8")
-            answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+            answer.headers["Cache-Control"] = IMMUTABLE
             return answer
 
         worker_script = shipped("assets/worker.js").read_text(encoding="utf-8")
@@ -160,6 +176,7 @@ class Page:
             # At the root, because a service worker only sees addresses below its own.
             return Response(worker_script, content_type="text/javascript; charset=utf-8")
 
+        server.after_request(_keep_assets)  # before they are compressed: Flask calls what was registered last first
         server.add_url_rule(SCRIPT, "live path", live_path)
         server.add_url_rule("/worker.js", "service worker", worker)
         # The views that Dash has registered. Callbacks that change something check the role themselves.

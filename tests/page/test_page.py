@@ -85,6 +85,29 @@ def test_reload_shows_what_is_stored_at_once_and_nothing_twice(visit):
     visit.assert_drawn_is_stored()
 
 
+def test_reload_fetches_no_script_and_no_style_again(visit):
+    visit.wait_until_drawn(1)
+    visit.page.reload()
+    visit.wait_until_drawn(1)
+    fetched = """() => performance.getEntriesByType('resource')
+        .filter(({initiatorType, transferSize}) => ['script', 'link'].includes(initiatorType) && transferSize)
+        .map(({name, transferSize}) => [new URL(name).pathname, transferSize])"""
+    # 300 bytes stand for "not modified", of what has no version in its address.
+    assert [name for name, size in visit.page.evaluate(fetched) if size != 300] == []
+
+
+@pytest.mark.parametrize("algorithm", ["br", "gzip", "zstd"])
+def test_asset_is_kept_under_an_address_with_its_version_and_asked_for_under_another(page_server, algorithm):
+    accept = {"Accept-Encoding": algorithm}
+    address = f"{page_server.url}/assets/page.css"
+    kept = requests.get(f"{address}?m=1", headers=accept, timeout=10)
+    assert "immutable" in kept.headers["Cache-Control"]
+    asked = requests.get(address, headers=accept, timeout=10)
+    assert asked.headers["Cache-Control"] == "no-cache"
+    again = requests.get(address, headers=accept | {"If-None-Match": asked.headers["ETag"]}, timeout=10)
+    assert again.status_code == 304
+
+
 def test_time_without_readings_is_a_gap_in_the_line(visit):
     visit.wait_until_drawn(1)
     source = visit.source

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from prometheus_client import Histogram
@@ -218,16 +219,12 @@ class Ingest:
 
     def _insert_all(self) -> bool:
         """Store the batch in one transaction; False if the server stops first."""
-        readings: list[Reading] = []
+        readings = list(chain.from_iterable([write.readings for write in self._batch]))
+        few = chain.from_iterable([write.readings for write in self._batch if write.rows is None])
+        encoded = iter(self._store.writer.encode(list(few)))
         rows: list[Any] = []
-        few: list[Reading] = []
         for write in self._batch:
-            readings += write.readings
-            if write.rows is None:
-                few += write.readings
-            else:
-                rows += write.rows
-        rows += self._store.writer.encode(few)
+            rows += islice(encoded, len(write.readings)) if write.rows is None else write.rows
         try:
             return self._insert(readings, rows)
         except ReadingsRefused:

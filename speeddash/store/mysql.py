@@ -147,6 +147,10 @@ class MySQL(WritableDatabase):
         """Return rows as SQL text."""
         return list(map(_values, readings))
 
+    def key(self, row: str) -> str:
+        """See `WritableDatabase.key`."""
+        return row.rpartition(",")[0]
+
     def insert_statement(self, rows: Sequence[str]) -> Statement:
         """See `WritableDatabase.insert_statement`."""
         return HEAD + ",".join(rows) + TAIL, ()

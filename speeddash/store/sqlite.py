@@ -144,6 +144,10 @@ class SQLite(WritableDatabase):
         """Return them as they are: the driver takes their fields."""
         return readings
 
+    def key(self, row: Reading) -> tuple[str, int, int]:
+        """See `WritableDatabase.key`."""
+        return row[:3]
+
     def insert_statement(self, rows: Sequence[Reading]) -> Statement:
         """See `WritableDatabase.insert_statement`."""
         return _insert(len(rows)), list(chain.from_iterable(rows))

@@ -42,7 +42,11 @@ class WritableDatabase(Database):
 
     @abstractmethod
     def encode(self, readings: Sequence[Reading]) -> Sequence[Any]:
-        """Return readings as rows that `insert_statement` takes. Rows sort as the key does, or nearly so."""
+        """Return readings as rows that `insert_statement` takes."""
+
+    @abstractmethod
+    def key(self, row: Any) -> Any:
+        """Return what rows of the same identity have in common. Its order is nearly that of the table."""
 
     @abstractmethod
     def insert_statement(self, rows: Sequence[Any]) -> Statement:
@@ -90,8 +94,8 @@ class ReadingWriter:
         After `StoreUnavailable` the outcome is unknown: insert the same readings again.
 
         Args:
-            readings: In any order.
-            rows: The same readings, encoded; None if they are not yet.
+            readings: In any order; of several with one key the first is stored.
+            rows: The same readings in that order, encoded; None if they are not yet.
 
         Raises:
             StoreError: They were not stored, or the outcome is unknown.
@@ -99,7 +103,7 @@ class ReadingWriter:
         hours = {(source, at_us - at_us % HOUR_US) for source, at_us, _, _ in readings}
         marks = self._due_marks(hours)
         # In the order of the key: pages are filled one after the other, and two servers lock rows in the same order.
-        ordered = sorted(self.encode(readings) if rows is None else rows)
+        ordered = sorted(self.encode(readings) if rows is None else rows, key=self._database.key)
         self._database.call(self._insert, ordered, sorted(marks))
         self._touched |= hours
         if marks:

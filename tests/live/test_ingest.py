@@ -65,6 +65,9 @@ def test_what_queues_during_a_commit_is_one_batch(ingest, store):
 def test_single_readings_and_large_frames_are_one_batch(ingest, store):
     gate = Gate(store)
     large = [reading(seq, "boat") for seq in range(1000)]
+    late = [
+        Reading("car", NOON_US, seq % 3 + 1, 2.0) for seq in range(30)
+    ]  # their keys were sent before, in the same batch
     with ThreadPoolExecutor(6) as callers:
         first = callers.submit(ingest.commit, [[reading(0)]])
         assert gate.reached.wait(5)
@@ -72,9 +75,11 @@ def test_single_readings_and_large_frames_are_one_batch(ingest, store):
             callers.submit(ingest.commit, frames) for frames in ([large], [[reading(1)], [reading(2)]], [[reading(3)]])
         ]
         wait_for(lambda: len(ingest._queue) == 3)
+        last = callers.submit(ingest.commit, [late])
+        wait_for(lambda: len(ingest._queue) == 4)
         gate.open.set()
-        assert [each.result(10) for each in [first, *rest]] == [{}] * 4
-    assert gate.batches == [1, 1003]
+        assert [each.result(10) for each in [first, *rest, last]] == [{}] * 5
+    assert gate.batches == [1, 1033]
     assert store.readings.select(limit=2000) == [*large, *map(reading, range(4))]
 
 

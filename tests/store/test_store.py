@@ -42,6 +42,11 @@ def test_same_reading_again_is_one_row_and_the_first_stays(store):
     assert store.readings.select(limit=10) == [Reading("car", NOON_US, 1, 50.0), Reading("car", NOON_US, 2, 51.0)]
 
 
+def test_of_two_readings_with_one_key_in_one_batch_the_first_stays(store):
+    store.writer.insert([Reading("car", NOON_US, 1, 99.0), Reading("car", NOON_US, 1, 50.0)])
+    assert store.readings.select(limit=10) == [Reading("car", NOON_US, 1, 99.0)]
+
+
 def test_sources_that_differ_in_case_are_two(store):
     store.writer.insert([Reading("car", NOON_US, 1, 50.0), Reading("Car", NOON_US, 1, 60.0)])
     assert [each.speed for each in store.readings.select(source="Car", limit=10)] == [60.0]

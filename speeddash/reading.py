@@ -30,7 +30,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]
 
 
 class Reading(NamedTuple):
-    """One speed of one source at one moment. Fields are in the order of the columns; `sqlite.encode` depends on it.
+    """One speed of one source at one moment. Its fields are in the order of the columns, on which `store/sqlite.py` depends.
 
     Attributes:
         source: Name of the source, 1 to 64 of `A-Za-z0-9._:-`; empty for rows that other programs insert without one.

@@ -25,8 +25,10 @@ FIRST_RETRY_S = 0.1
 MAX_RETRY_S = 5.0
 #: Readings in one transaction; a larger one would delay all that wait for the next. A single frame may exceed it.
 MAX_BATCH_READINGS = 20_000
-#: As many readings of a caller are encoded together with those of others: one at a time each costs twice as much.
+#: Up to so many readings of a caller are encoded together with those of others: one at a time each costs twice as much.
 FEW_READINGS = 8
+#: Readings that are encoded before sockets have their turn.
+ENCODED_AT_ONCE = 500
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 COMMIT_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
@@ -219,16 +221,24 @@ class Ingest:
 
     def _insert_all(self) -> bool:
         """Store the batch in one transaction; False if the server stops first."""
-        readings = list(chain.from_iterable([write.readings for write in self._batch]))
-        few = chain.from_iterable([write.readings for write in self._batch if write.rows is None])
-        encoded = iter(self._store.writer.encode(list(few)))
+        batch = self._batch  # `stop` may take it away meanwhile
+        readings = list(chain.from_iterable([write.readings for write in batch]))
+        encoded = self._encoded([write for write in batch if write.rows is None])
         rows: list[Any] = []
-        for write in self._batch:
+        for write in batch:
             rows += islice(encoded, len(write.readings)) if write.rows is None else write.rows
         try:
             return self._insert(readings, rows)
         except ReadingsRefused:
-            return self._insert_halves([(write, at) for write in self._batch for at in range(len(write.frames))])
+            return self._insert_halves([(write, at) for write in batch for at in range(len(write.frames))])
+
+    def _encoded(self, writes: Iterable[WriteRequest]) -> Iterator[Any]:
+        """Yield the rows of requests, encoded in parts, so that sockets do not wait for all of them."""
+        few = list(chain.from_iterable([write.readings for write in writes]))
+        for at in range(0, len(few), ENCODED_AT_ONCE):
+            if at:
+                time.sleep(0)
+            yield from self._store.writer.encode(few[at : at + ENCODED_AT_ONCE])
 
     def _insert_halves(self, frames: list[tuple[WriteRequest, int]]) -> bool:
         """Store frames of which the database rejects some: halve until these are found."""

@@ -14,6 +14,7 @@ from speeddash.alerts.limits import Limits
 from speeddash.auth.access import Permission, allow_all, current_role
 from speeddash.files import shipped
 from speeddash.history.history import History
+from speeddash.page.caching import ASSETS, IMMUTABLE, SCRIPT, Compressed, cache_key, keep_assets
 from speeddash.page.connect import ConnectPlace
 from speeddash.page.days import DaysPanel
 from speeddash.page.fleet import FleetPlace
@@ -54,39 +55,11 @@ INDEX = """<!DOCTYPE html>
 """
 #: Files of assets/ that the page does not load by itself: another page's script, and the modules that `script.joined` joins.
 NOT_LOADED = r"^(api|offline|worker)[.]js$|[.]mjs$"
-SCRIPT = "/live-path.js"
-#: Dash's endpoint for the files of assets/.
-ASSETS = "_dash_assets.static"
-IMMUTABLE = "public, max-age=31536000, immutable"
 
 BUTTONS = (
     "pause", "go-live", "earlier", "later", "show-latest", "export-png", "fullscreen", "driving", "leave-driving", "mirror", "help",
     "show-table", "open-import", "choose-sensor",
 )  # fmt: skip
-
-
-def _keep_assets(answer: Response) -> Response:
-    """Let browsers keep files of `assets/` whose address changes with them: Dash adds the time of their last change.
-
-    Otherwise each reload would fetch plotly.js again, and compile it again.
-    """
-    if request.endpoint == ASSETS and "m" in request.args and answer.status_code == 200:
-        answer.headers["Cache-Control"] = IMMUTABLE
-        answer.direct_passthrough = False
-        answer.set_data(answer.get_data())  # a file that is streamed is compressed in each request
-    return answer
-
-
-class Compressed(dict[str, bytes]):
-    """Cache of compressed scripts. Everything else is compressed in each request.
-
-    Compressing plotly.js takes 0.1 s, in which no socket is served: that may happen once, but not in each request.
-    """
-
-    def set(self, key: str, value: bytes) -> None:
-        """Cache a value if the path in the key is a script of Dash, Plotly or the live path."""
-        if "/_dash-component-suites/" in key or "/assets/plotly" in key or key.endswith(SCRIPT):
-            self[key] = value
 
 
 class Page:
@@ -114,7 +87,7 @@ class Page:
             COMPRESS_ALGORITHM=["br", "gzip"],
             COMPRESS_BR_LEVEL=5,
             COMPRESS_CACHE_BACKEND=Compressed,
-            COMPRESS_CACHE_KEY=lambda asked: asked.path,
+            COMPRESS_CACHE_KEY=cache_key,
             COMPRESS_STREAMING_ENDPOINT_CONDITIONAL=[ASSETS],
         )
         script = joined(shipped("assets/app/main.mjs"))
@@ -167,7 +140,8 @@ class Page:
 
         def live_path() -> Response:
             answer = Response(script, content_type="text/javascript; charset=utf-8")
-            answer.headers["Cache-Control"] = IMMUTABLE
+            if request.args.get("v") == version:
+                answer.headers["Cache-Control"] = IMMUTABLE
             return answer
 
         worker_script = shipped("assets/worker.js").read_text(encoding="utf-8")
@@ -176,8 +150,8 @@ class Page:
             # At the root, because a service worker only sees addresses below its own.
             return Response(worker_script, content_type="text/javascript; charset=utf-8")
 
-        server.after_request(_keep_assets)  # before they are compressed: Flask calls what was registered last first
-        server.add_url_rule(SCRIPT, "live path", live_path)
+        server.after_request(keep_assets)  # before they are compressed: Flask calls what was registered last first
+        server.add_url_rule(SCRIPT, SCRIPT, live_path)
         server.add_url_rule("/worker.js", "service worker", worker)
         # The views that Dash has registered. Callbacks that change something check the role themselves.
         allow_all(Permission.READ, server, server.view_functions.keys() - others)

@@ -102,7 +102,7 @@ class ReadingWriter:
         """
         hours = {(source, at_us - at_us % HOUR_US) for source, at_us, _, _ in readings}
         marks = self._due_marks(hours)
-        # In the order of the key: pages are filled one after the other, and two servers lock rows in the same order.
+        # Nearly in the order of the key: pages are filled one after the other, and two servers lock rows in the same order.
         ordered = sorted(self.encode(readings) if rows is None else rows, key=self._database.key)
         self._database.call(self._insert, ordered, sorted(marks))
         self._touched |= hours

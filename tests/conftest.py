@@ -37,8 +37,8 @@ SINGLE_THREADED = {**CHROMIUM_OPTIONS, "args": [*CHROMIUM_OPTIONS["args"], "--js
 THOROUGH = (
     "api/test_openapi.py", "cli/test_replay.py", "devices", "faults", "history/test_rollups.py", "hostile", "outgoing",
     "page/test_access.py", "page/test_bluetooth.py", "page/test_connect.py", "page/test_days.py", "page/test_gps.py",
-    "page/test_limit.py", "page/test_load.py", "page/test_sign_in.py", "store/test_leases.py", "store/test_migrations.py",
-    "store/test_primary.py", "test_first_steps.py", "test_model.py", "test_wheel.py",
+    "page/test_limit.py", "page/test_load.py", "page/test_sign_in.py", "page/test_use.py", "store/test_leases.py",
+    "store/test_migrations.py", "store/test_primary.py", "test_first_steps.py", "test_model.py", "test_wheel.py",
 )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ fi
 
 # mariadbd lives in /usr/sbin, which is not in everybody's PATH.
 export PATH="$PATH:/usr/sbin"
-# Where this is set, each of some hundred processes would compile its modules anew: a third of the time.
+# Where this is set, each of some hundred processes compiles its modules anew: pytest collects in 17 s instead of 6, in each worker.
 unset PYTHONDONTWRITEBYTECODE
 [ -x .venv-test/bin/python ] || python3 -m venv .venv-test
 .venv-test/bin/python -m pip install --quiet uv

@@ -25,10 +25,10 @@ FIRST_RETRY_S = 0.1
 MAX_RETRY_S = 5.0
 #: Readings in one transaction; a larger one would delay all that wait for the next. A single frame may exceed it.
 MAX_BATCH_READINGS = 20_000
-#: Up to so many readings of a caller are encoded together with those of others: one at a time each costs twice as much.
+#: Up to so many readings of a caller, and of up to so many callers, are encoded together, which takes half the time; the event loop waits for
+#: it. More are encoded when they arrive.
 FEW_READINGS = 8
-#: Readings that are encoded before sockets have their turn.
-ENCODED_AT_ONCE = 500
+FEW_CALLERS = 500
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 COMMIT_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
@@ -97,7 +97,7 @@ class Ingest:
             acknowledge: Called once when the outcome is known, in the order of the calls of `submit`. It must not wait.
         """
         write = WriteRequest(frames, acknowledge)
-        if len(write.readings) > FEW_READINGS:
+        if len(write.readings) > FEW_READINGS or len(self._queue) > FEW_CALLERS:
             write.rows = self._store.writer.encode(write.readings)  # while the database works on an earlier batch
         if self._stopping.is_set():
             write.error = NotStored("the server stops")
@@ -223,7 +223,8 @@ class Ingest:
         """Store the batch in one transaction; False if the server stops first."""
         batch = self._batch  # `stop` may take it away meanwhile
         readings = list(chain.from_iterable([write.readings for write in batch]))
-        encoded = self._encoded([write for write in batch if write.rows is None])
+        few = chain.from_iterable([write.readings for write in batch if write.rows is None])
+        encoded = iter(self._store.writer.encode(list(few)))
         rows: list[Any] = []
         for write in batch:
             rows += islice(encoded, len(write.readings)) if write.rows is None else write.rows
@@ -231,14 +232,6 @@ class Ingest:
             return self._insert(readings, rows)
         except ReadingsRefused:
             return self._insert_halves([(write, at) for write in batch for at in range(len(write.frames))])
-
-    def _encoded(self, writes: Iterable[WriteRequest]) -> Iterator[Any]:
-        """Yield the rows of requests, encoded in parts, so that sockets do not wait for all of them."""
-        few = list(chain.from_iterable([write.readings for write in writes]))
-        for at in range(0, len(few), ENCODED_AT_ONCE):
-            if at:
-                time.sleep(0)
-            yield from self._store.writer.encode(few[at : at + ENCODED_AT_ONCE])
 
     def _insert_halves(self, frames: list[tuple[WriteRequest, int]]) -> bool:
         """Store frames of which the database rejects some: halve until these are found."""

@@ -14,7 +14,7 @@ from simple_websocket import ConnectionClosed
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
-from speeddash.auth.access import ALL, FOREIGN_SOURCE, Permission, allow, current_role
+from speeddash.auth.access import FOREIGN_SOURCE, Permission, allow, current_role
 from speeddash.auth.guard import is_socket
 from speeddash.errors import InvalidInput, NotStored, ReadingsRefused
 from speeddash.live.connections import Connection, Connections
@@ -136,8 +136,7 @@ class SenderSockets:
         for place, frame in enumerate(frames):
             try:
                 readings = parse_frame(frame, connection.source, received_us, self._ingest.seqs, self._max_speed_kmh)
-                if connection.role is not ALL:
-                    connection.role.check(readings)
+                connection.role.check(readings)
                 if connection.rate_limits:
                     check_batch(readings, connection.rate_limits)
             except InvalidInput as bad:

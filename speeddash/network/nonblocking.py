@@ -196,8 +196,7 @@ class NonBlockingSocket:
         if not data:
             self.pause()
         self._received(data)
-        if len(data) >= MIN_RECEIVE_BYTES:
-            self._adapt(time.monotonic() - now)
+        self._adapt(time.monotonic() - now)
 
     def _adapt(self, took_s: float) -> None:
         """Read less at once if processing takes long, for example because the data holds a thousand frames."""

@@ -25,8 +25,8 @@ FIRST_RETRY_S = 0.1
 MAX_RETRY_S = 5.0
 #: Readings in one transaction; a larger one would delay all that wait for the next. A single frame may exceed it.
 MAX_BATCH_READINGS = 20_000
-#: Up to so many readings of a caller, and of up to so many callers, are encoded together, which takes half the time; the event loop waits for
-#: it. More are encoded when they arrive.
+#: Up to so many readings of a caller, and of up to so many callers, are encoded together, which takes half the time. The event loop waits
+#: for it: more are encoded when they arrive.
 FEW_READINGS = 8
 FEW_CALLERS = 500
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)

@@ -59,9 +59,10 @@ def _bars(shown: Sequence[date], days: dict[date, Total], reader: Reader) -> dic
         "rangemode": "tozero",
         "showgrid": False,
         "fixedrange": True,
+        "tickmode": "auto",  # by default at the lines of the other axis, wherever those are: 33.9 km/h
     }
     layout["yaxis2"] |= {"ticksuffix": f" {reader.symbol}", "showticksuffix": "last", "nticks": 5}
-    layout |= {"showlegend": True, "bargap": 0.25, "margin": {"l": 64, "r": 64, "t": 32, "b": 36}}
+    layout |= {"showlegend": True, "bargap": 0.25, "margin": {"l": 64, "r": 72, "t": 32, "b": 36}}
     return {
         "data": [
             {

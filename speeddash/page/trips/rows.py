@@ -60,12 +60,12 @@ def column_definitions(reader: Reader, *, several: bool) -> list[dict[str, Any]]
 
 
 WIDTHS: Final[dict[str, dict[str, Any]]] = {
-    "start": {"minWidth": 250, "flex": 3},
+    "start": {"minWidth": 245, "flex": 3},
     "source": {"minWidth": 110, "flex": 2},
     "distance": {"minWidth": 118, "flex": 1},
     "duration": {"minWidth": 108, "flex": 1},
     "max": {"minWidth": 96, "flex": 1},
-    "mean": {"minWidth": 96, "flex": 1},
+    "mean": {"minWidth": 101, "flex": 1},
     "stops": {"minWidth": 72, "flex": 1},
     "name": {"minWidth": 100, "flex": 2},
     "tag": {"minWidth": 84, "flex": 1},

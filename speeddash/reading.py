@@ -174,7 +174,7 @@ def parse_time(timestamp: Any) -> int:
 def rfc3339(at_us: int) -> str:
     """Return microseconds since the epoch as `2026-01-31T12:00:00.000000Z`."""
     second, us = divmod(at_us, 1_000_000)
-    return f"{rfc3339_second(second)}.{us:06d}Z"
+    return f"{rfc3339_second(second)}.{str(1_000_000 + us)[1:]}Z"  # a format with a width takes twice as long
 
 
 @lru_cache(maxsize=65_536)

@@ -240,4 +240,4 @@ def decode(key: bytes, data: bytes) -> tuple[str, int, list[Reading]]:
         raise ValueError("the signature is wrong")
     message = orjson.loads(text)
     columns = (message["source"], message["at_us"], message["seq"], message["speed"])
-    return message["node"], int(message["first"]), [Reading(*each) for each in zip(*columns, strict=True)]
+    return message["node"], int(message["first"]), list(map(Reading._make, zip(*columns, strict=True)))

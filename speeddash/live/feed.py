@@ -80,20 +80,29 @@ class Channel:
 
     def read(self, position: int, most: int) -> Sequence[Batch]:
         """Return batches from a position on: the first one, and more while they hold up to `most` readings together."""
+        newest = self._batches[-1:]
+        if newest and position >= newest[0].first:  # what a watcher takes that is not behind
+            return newest
         begin = end = bisect_left(self._batches, position, key=attrgetter("first"))
         while end < len(self._batches) and (end == begin or self._batches[end].end - position <= most):
             end += 1
         return self._batches[begin:end]
 
-    def append(self, readings: Sequence[Reading]) -> None:
-        """Add readings. Now and then those that every watcher has taken are removed, at a cost in proportion to their number."""
+    def append(self, readings: Sequence[Reading]) -> int:
+        """Add readings. Now and then those that every watcher has taken are removed, at a cost in proportion to their number.
+
+        Returns:
+            How many readings the buffer holds more than before.
+        """
+        before = self.first
         for at in range(0, len(readings), MAX_BATCH_READINGS):
-            batch = Batch(self.end, readings[at : at + MAX_BATCH_READINGS])
-            self._batches.append(batch)
-            self.end = batch.end
-        if len(self) >= self._trim_at:
+            some = readings[at : at + MAX_BATCH_READINGS]
+            self._batches.append(Batch(self.end, some))
+            self.end += len(some)
+        if self.end - self.first >= self._trim_at:
             self.trim(min(each.positions[self] for each in self.watchers) - self.first)
             self._trim_at = 2 * len(self) + TRIM_READINGS
+        return len(readings) - (self.first - before)
 
     def trim(self, count: int) -> None:
         """Remove the oldest batches, until at least `count` readings are gone."""
@@ -133,6 +142,7 @@ class Watcher:
         """
         self.missed = 0
         taken: list[Batch] = []
+        unshared: list[Reading] = []
         while self.pending and most > 0:
             channel = next(iter(self.pending))
             position = self.positions[channel]
@@ -141,12 +151,18 @@ class Watcher:
                 position = channel.first
             batches = channel.read(position, most)
             end = batches[-1].end if batches else position
-            taken += batches
+            if len(channel.watchers) == 1:  # one batch of many sources is encoded faster than one of each
+                for each in batches:
+                    unshared += each.readings
+            else:
+                taken += batches
             most -= end - position
             self.positions[channel] = end
             if end == channel.end:
                 del self.pending[channel]
                 channel.idle.add(self)
+        if unshared:
+            taken.append(Batch(0, unshared))
         self._feed.missed += self.missed
         if self.outdated:
             self.outdated = False
@@ -206,20 +222,16 @@ class Feed:
 
     def publish(self, readings: Sequence[Reading]) -> None:
         """Add committed readings to the channels of their sources, and notify the watchers that wait for one of these."""
-        by_channel: dict[Channel, Sequence[Reading]] = {}
-        by_source: dict[str, list[Reading]] = {}
-        everything = self._channels.get(None)
-        if everything is not None:
-            by_channel[everything] = readings
+        by_source: dict[str | None, list[Reading]] = {}
         for reading in readings:
             if reading.source in self._channels:
                 by_source.setdefault(reading.source, []).append(reading)
-        by_channel |= {self._channels[source]: some for source, some in by_source.items()}
+        if None in self._channels:
+            by_source[None] = list(readings)
         notified: dict[Watcher, None] = {}
-        for channel, some in by_channel.items():
-            before = len(channel)
-            channel.append(some)
-            self._held += len(channel) - before
+        for source, some in by_source.items():
+            channel = self._channels[source]
+            self._held += channel.append(some)
             for watcher in channel.idle:
                 watcher.pending[channel] = None
                 notified[watcher] = None

@@ -59,9 +59,21 @@ def test_watcher_is_notified_once_until_it_has_taken_everything():
 
 def test_large_commit_becomes_batches_of_a_bounded_size():
     feed = Feed(10_000)
-    watcher = feed.watch(["car"], lambda: None)
+    first, second = (feed.watch(["car"], lambda: None) for _ in range(2))
     feed.publish([reading(seq) for seq in range(2_500)])
-    assert [len(batch.readings) for batch in watcher.take(5_000)] == [1_000, 1_000, 500]
+    taken = first.take(5_000)
+    assert [len(batch.readings) for batch in taken] == [1_000, 1_000, 500]
+    assert second.take(5_000) == taken  # the very same: each is encoded once
+
+
+def test_sources_that_nobody_else_watches_are_one_batch():
+    feed = Feed(10_000)
+    wall, car = feed.watch(["boat", "car", "bike"], lambda: None), feed.watch(["car"], lambda: None)
+    for seq in (1, 2):
+        feed.publish([reading(seq, source) for source in ("bike", "boat", "car")])
+    batches = [[(each.source, each.seq) for each in batch.readings] for batch in wall.take(100)]
+    assert batches == [[("car", 1)], [("car", 2)], [("bike", 1), ("bike", 2), ("boat", 1), ("boat", 2)]]
+    assert seqs(car.take(100)) == [1, 2]
 
 
 def test_watchers_share_one_buffer_and_a_slow_one_is_given_the_number_of_readings_it_missed():

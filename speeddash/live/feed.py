@@ -15,7 +15,7 @@ import orjson
 
 from speeddash.reading import Reading, rfc3339
 
-#: Smallest number of readings that is removed from a buffer at once.
+#: Smallest number of readings that is removed from a buffer at once while a watcher is behind.
 TRIM_READINGS: Final = 1_000
 #: Readings in one batch at most: an answer holds whole batches.
 MAX_BATCH_READINGS: Final = 1_000
@@ -89,17 +89,21 @@ class Channel:
         return self._batches[begin:end]
 
     def append(self, readings: Sequence[Reading]) -> int:
-        """Add readings. Now and then those that every watcher has taken are removed, at a cost in proportion to their number.
+        """Add readings, and remove those that every watcher has taken: at once, or now and then while a watcher is behind.
 
         Returns:
             How many readings the buffer holds more than before.
         """
         before = self.first
+        if len(self.idle) == len(self.watchers):
+            self._batches.clear()
+            self.first = self.end
+            self._trim_at = TRIM_READINGS
         for at in range(0, len(readings), MAX_BATCH_READINGS):
             some = readings[at : at + MAX_BATCH_READINGS]
             self._batches.append(Batch(self.end, some))
             self.end += len(some)
-        if self.end - self.first >= self._trim_at:
+        if self.end - self.first >= self._trim_at:  # the cost is in proportion to the number of watchers
             self.trim(min(each.positions[self] for each in self.watchers) - self.first)
             self._trim_at = 2 * len(self) + TRIM_READINGS
         return len(readings) - (self.first - before)
@@ -172,6 +176,9 @@ class Watcher:
     def close(self) -> None:
         """Stop watching."""
         self._feed.remove(self)
+        # This object lives on until the garbage collector runs; what its channels hold does not.
+        self.positions.clear()
+        self.pending.clear()
 
 
 class Feed:

@@ -22,6 +22,7 @@ from speeddash.live.ingest import Ingest
 from speeddash.live.write_request import WriteRequest
 from speeddash.network.nonblocking import Backlog
 from speeddash.network.rate_limit import RateLimits, TokenBucket, TokenBuckets, largest_batch, spend
+from speeddash.network.turn_gate import TurnGate
 from speeddash.network.websocket import Frames, ServerSocket
 from speeddash.problem import problem, too_many
 from speeddash.reading import Reading, parse_frame, parse_source
@@ -34,6 +35,8 @@ ENDPOINTS = ("/", "/ws")
 RETRY_AFTER_S = 10
 #: Share of the time that a client network may use with frames that are no readings, and the seconds of it that it may use at once.
 IDLE_SHARE, IDLE_BURST_S = 0.1, 0.005
+#: Longest time that one event-loop turn forgets connections that have ended.
+DEPARTURES_S = 0.002
 TOO_MANY = "too many readings a second"
 MAX_WATCHED_SOURCES = 200
 
@@ -55,6 +58,7 @@ class SenderSockets:
             "max_message_size": self._settings.max_frame_bytes,
             "idle": TokenBuckets(IDLE_SHARE, IDLE_BURST_S),
             "backlog": Backlog(self._settings.max_unsent_bytes),
+            "departures": TurnGate(DEPARTURES_S),
         }
         sock = flask_sock.Sock(app)
         for path in ENDPOINTS:

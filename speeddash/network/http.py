@@ -19,7 +19,7 @@ from gevent import pywsgi
 from speeddash.network.address import network_of
 from speeddash.network.rate_limit import TokenBuckets
 from speeddash.network.request_body import PAUSE_S, RUN_S, Body, ConnectionReader
-from speeddash.network.request_gate import RequestGate
+from speeddash.network.turn_gate import TurnGate
 from speeddash.network.websocket import PROTOCOL_VIOLATION
 
 #: Limits of a request without its body: all lines, one line, and the number of headers. Parsers of headers take time that grows
@@ -95,7 +95,7 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc, unused-ignore]
             (max_per_network or 0) / FAILURES_PERIOD_S, FAILURES_BURST * (max_per_network or 0)
         )
         self.runs = TokenBuckets(1 / (RUN_S + PAUSE_S), 1)
-        self.gate = RequestGate()
+        self.gate = TurnGate()
 
     def do_read(self) -> Any:
         """Called by gevent when there may be a connection; None ends the turn."""

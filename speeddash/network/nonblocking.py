@@ -180,6 +180,7 @@ class NonBlockingSocket:
                 watcher.stop()
                 watcher.close()
             self._sock.close()
+            del self._received, self._sent  # so that whoever owns this socket is freed without the garbage collector
 
     def _read(self) -> None:
         now = time.monotonic()

@@ -22,6 +22,7 @@ from wsproto.frame_protocol import CloseReason
 from speeddash.network.frames import FINAL, PING, FrameReader, close_frame, text_frame
 from speeddash.network.nonblocking import Backlog, NonBlockingSocket
 from speeddash.network.rate_limit import TokenBuckets
+from speeddash.network.turn_gate import TurnGate
 
 #: Bytes that are received and not answered, or answered and not sent. Above it reading pauses.
 MAX_OWED_BYTES = 1 << 15
@@ -52,13 +53,16 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
     max_message_size: int
     _receive: Callable[[Frames, int], bool]
 
-    def __init__(self, environ: dict[str, Any], idle: TokenBuckets, backlog: Backlog, **options: Any) -> None:
+    def __init__(
+        self, environ: dict[str, Any], idle: TokenBuckets, backlog: Backlog, departures: TurnGate, **options: Any
+    ) -> None:
         """Accept a connection.
 
         Args:
             environ: The WSGI environment of its request.
             idle: Seconds of processing for data that is not useful, for each client network.
             backlog: Unsent data of all connections.
+            departures: Where connections that have ended wait to be forgotten: thousands may end at once.
             options: Options of the base class.
         """
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
@@ -68,8 +72,10 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
         self._pinged = False
         self._close_frame: bytes | None = None
         self._ended = Event()
-        self._idle = idle.of(environ.get("REMOTE_ADDR", ""))
+        self._peer = environ.get("REMOTE_ADDR", "")
+        self._idle = idle.of(self._peer)
         self._backlog = backlog
+        self._departures = departures
         super().__init__(environ, thread_class=_NoThread, event_class=_NoEvent, **options)
         self._reader = FrameReader(self.max_message_size)
 
@@ -95,6 +101,7 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
         self.sock.resume()
         try:
             self._ended.wait()
+            self._departures.wait(self._peer)
         finally:
             self.connected = False
             self.sock.close()

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 from speeddash.live.feed import TRIM_READINGS, Feed
 from speeddash.reading import Reading
 
@@ -111,7 +114,31 @@ def test_readings_that_everyone_has_taken_are_removed():
     for seq in range(20 * TRIM_READINGS):
         feed.publish([reading(seq)])
         watcher.take(10)
+    assert held(feed) == 1
+
+
+def test_readings_that_everyone_has_taken_are_removed_also_while_one_is_always_a_little_behind():
+    feed = Feed(100 * TRIM_READINGS)
+    behind, prompt = feed.watch(["car"], lambda: None), feed.watch(["car"], lambda: None)
+    for seq in range(20 * TRIM_READINGS):
+        feed.publish([reading(seq)])
+        prompt.take(10)
+        if seq:
+            assert seqs(behind.take(1)) == [seq - 1]
     assert held(feed) <= 2 * TRIM_READINGS
+
+
+def test_what_nobody_watches_any_more_is_freed_at_once():
+    feed = Feed(1000)
+    watcher = feed.watch(["car"], lambda: None)
+    feed.publish([reading(1)])
+    (channel,) = map(weakref.ref, watcher.positions)
+    gc.disable()
+    try:
+        watcher.close()
+        assert channel() is None
+    finally:
+        gc.enable()
 
 
 def test_channel_goes_with_its_last_watcher():

@@ -1,14 +1,14 @@
-"""The start of requests; `tests/hostile` attacks the whole server."""
+"""The steps of clients, by themselves; `tests/hostile` attacks the whole server."""
 
 from itertools import pairwise
 
 import gevent
 
-from speeddash.network.request_gate import RequestGate
+from speeddash.network.turn_gate import TurnGate
 
 
 def test_networks_take_turns_and_one_request_starts_in_each_turn():
-    gate, started, turns = RequestGate(), [], []
+    gate, started, turns = TurnGate(), [], []
     check = gevent.get_hub().loop.check(ref=False)
     check.start(lambda: turns.append(len(started)))
 

@@ -127,7 +127,7 @@ def _ingest(report: Report, database: MariaDB, runs: int, seconds: float) -> Non
                     time.sleep(INTO_ROUND_S)
                     progress = Progress(f"ingest {what}", seconds)
                     found = throughput(
-                        port, lambda at: f"/ws?source=car-{at}", clients=ONE_EACH.clients, in_flight=1, frames=frames,
+                        [port], lambda at: f"/ws?source=car-{at}", clients=ONE_EACH.clients, in_flight=1, frames=frames,
                         warm_up_s=0.0, seconds=seconds, until_empty=False, progress=progress,
                     )  # fmt: skip
                     progress.done()

@@ -80,7 +80,7 @@ class _Meter:
         load, progress = self._load, self.progress(what)
         before_s = servers.cpu_s(pid) if pid else 0.0
         found = throughput(
-            port,
+            [port],
             lambda at: f"/ws?source=car-{at}",
             clients=load.clients,
             in_flight=load.in_flight,

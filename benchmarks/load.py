@@ -11,7 +11,7 @@ import socket
 import statistics
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -86,7 +86,7 @@ def connect(port: int, path: str) -> socket.socket:
 
 
 def throughput(
-    port: int,
+    ports: Sequence[int],
     path: Callable[[int], str],
     *,
     clients: int,
@@ -100,7 +100,7 @@ def throughput(
     """Let `clients` senders keep `in_flight` frames each on their way, and count what comes back.
 
     Args:
-        port: Of a server on this machine.
+        ports: Of the servers on this machine, among which the senders are dealt out.
         path: The path on which a sender connects, by its number.
         clients: How many senders.
         in_flight: Frames that each has on their way.
@@ -114,7 +114,8 @@ def throughput(
         AssertionError: An echo was not what was sent, or not in its order.
         ConnectionError: A connection was closed or stalled.
     """
-    senders = {sender.socket.fileno(): sender for sender in (Sender(connect(port, path(at))) for at in range(clients))}
+    connections = [connect(ports[at % len(ports)], path(at)) for at in range(clients)]
+    senders = {each.fileno(): Sender(each) for each in connections}
     poll = select.epoll()
     for number, sender in senders.items():
         sender.socket.setblocking(False)

@@ -21,6 +21,7 @@ from tests.mariadb import MariaDB, free_port
 CONTEXT = multiprocessing.get_context("spawn")
 CLIENTS = 100
 WARM_UP_S = 1.0
+COUNTS = 2, 4
 ALONE = "one process"
 NODE = "one process that knows of others"
 BUS = "the same, with the bus and a watcher at another"
@@ -38,45 +39,44 @@ def run(report: Report, runs: int, seconds: float) -> None:
     frames = Frames(9_000, 1)
     with servers.mariadb() as database, private_redis() as bus:
         for _ in range(runs):
-            _measure(report, database, frames, seconds, ALONE)
-            _measure(report, database, frames, seconds, NODE, SPEEDDASH_NODE_URL=_url(free_port()))
+            _servers(report, database, frames, seconds, ALONE, 1)
+            _servers(report, database, frames, seconds, NODE, 1, SPEEDDASH_NODE_URL=_url(free_port()))
             _beside_a_watcher(report, database, frames, seconds, bus.url)
-            for count in (2, 4):
-                # Shared among more workers the same clients make smaller batches; with as many for each they do not.
-                for name, clients in (
-                    (f"{count} workers", CLIENTS),
-                    (f"{count} workers, {CLIENTS} clients each", CLIENTS * count),
-                ):
-                    _measure(
-                        report,
-                        database,
-                        frames,
-                        seconds,
-                        name,
-                        clients,
-                        SPEEDDASH_WORKERS=str(count),
-                        SPEEDDASH_BUS_URL=bus.url,
-                    )
+            for count in COUNTS:
+                # As many on the same cores that share nothing but the database's process: what the machine makes of so many.
+                _servers(report, database, frames, seconds, f"{count} servers apart", count)
+                _workers(report, database, frames, seconds, count, bus.url)
             _way(report, database, bus.url, seconds)
+    targets = report.targets
     for name, other, at_least in ((NODE, ALONE, 0.97), (BUS, ALONE, 0.9)):
-        report.targets.append(Target(f"{name} against {other}", at_least=at_least, runs=report.ratios(name, other)))
+        targets.append(Target(f"{name} against {other}", at_least=at_least, runs=report.ratios(name, other)))
+    for count in COUNTS:
+        workers, apart = (f"{count} {kind}, CPU µs a reading, SpeedDash" for kind in ("workers", "servers apart"))
+        ratios = report.ratios(workers, apart)
+        targets.append(Target(f"CPU time a reading, {count} workers against {count} servers", at_most=1.1, runs=ratios))
 
 
 def _url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def _measure(
-    report: Report,
-    database: MariaDB,
-    frames: Frames,
-    seconds: float,
-    name: str,
-    clients: int = CLIENTS,
-    **settings: str,
+def _servers(
+    report: Report, database: MariaDB, frames: Frames, seconds: float, name: str, count: int, **settings: str
 ) -> None:
-    with servers.speeddash(database.create("speeddash"), **settings) as (port, pid):
-        _load(report, database, frames, seconds, name, port, pid, clients)
+    """Measure servers that do not know of each other, each with a database of its own."""
+    with ExitStack() as stack:
+        names = [f"speeddash_{at}" for at in range(count)]
+        found = [stack.enter_context(servers.speeddash(database.create(each), **settings)) for each in names]
+        ports, pids = zip(*found, strict=True)
+        _load(report, database, frames, seconds, name, ports, pids, names)
+
+
+def _workers(report: Report, database: MariaDB, frames: Frames, seconds: float, count: int, bus_url: str) -> None:
+    url = database.create("speeddash")
+    with servers.speeddash(url, SPEEDDASH_WORKERS=str(count), SPEEDDASH_BUS_URL=bus_url) as (port, pid):
+        time.sleep(1.5)  # until all listen, and know each other
+        pids = [pid, *_children(pid)]
+        _load(report, database, frames, seconds, f"{count} workers", [port] * count, pids, ["speeddash"])
 
 
 def _load(
@@ -85,18 +85,17 @@ def _load(
     frames: Frames,
     seconds: float,
     name: str,
-    port: int,
-    pid: int,
-    clients: int = CLIENTS,
+    ports: Sequence[int],
+    pids: Sequence[int],
+    databases: Sequence[str],
 ) -> None:
-    """Measure the rate, and the CPU time of SpeedDash and of the database for each reading."""
-    time.sleep(1.5)  # until several workers listen, and know each other
-    before = [sum(map(servers.cpu_s, each)) for each in ((*_children(pid), pid), (database.process.pid,))]
+    """Measure the rate with `CLIENTS` for each port, and the CPU time of SpeedDash and of the database for each reading."""
+    before = [sum(map(servers.cpu_s, each)) for each in (pids, (database.process.pid,))]
     progress = Progress(name, seconds + WARM_UP_S)
     found = throughput(
-        port,
+        ports,
         lambda at: f"/ws?source=car-{at}",
-        clients=clients,
+        clients=CLIENTS * len(ports),
         in_flight=1,
         frames=frames,
         warm_up_s=WARM_UP_S,
@@ -104,8 +103,8 @@ def _load(
         progress=progress,
     )
     progress.done()
-    after = [sum(map(servers.cpu_s, each)) for each in ((*_children(pid), pid), (database.process.pid,))]
-    if (stored := servers.rows(database, "speeddash")) != found.total:
+    after = [sum(map(servers.cpu_s, each)) for each in (pids, (database.process.pid,))]
+    if (stored := sum(servers.rows(database, each) for each in databases)) != found.total:
         raise AssertionError(f"{name}: {stored} rows for {found.total} readings echoed")
     report.add(name, found.rate)
     for what, begun, ended in zip(("SpeedDash", "MariaDB"), before, after, strict=True):
@@ -120,7 +119,8 @@ def _beside_a_watcher(report: Report, database: MariaDB, frames: Frames, seconds
             for _ in range(2)
         )
         watcher = Watcher(other, [f"car-{at}" for at in range(CLIENTS)])
-        _load(report, database, frames, seconds, BUS, port, pid)
+        time.sleep(1.5)  # until both know each other
+        _load(report, database, frames, seconds, BUS, [port], [pid], ["speeddash"])
         watcher.end()
 
 

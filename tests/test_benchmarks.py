@@ -14,7 +14,7 @@ from benchmarks.report import Report, Target
 
 def measure(port, frames, **options):
     return throughput(
-        port,
+        [port],
         lambda at: f"/ws?source=bench-{at}",
         clients=5,
         in_flight=4,

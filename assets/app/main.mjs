@@ -6,11 +6,14 @@ import {instant} from './view/chart.mjs';
 import {Controls} from './view/controls.mjs';
 
 let page = null; // once `start` has run
-let early = null; // the list of sources, where it came before that
+const early = []; // what to do then with what came before that
 let controls = null;
 
 // Runs a function once the page has started.
 const ready = (act) => (...given) => page && act(...given);
+
+// Runs a function with what the server tells of its own accord: now, or when the page has started.
+const told = (act) => (given) => given && (page ? act(given) : early.push(() => act(given)));
 
 // dcc.Input (Dash 4.4) restores the caret after a change, which throws in a field that has none.
 const {setSelectionRange} = HTMLInputElement.prototype;
@@ -26,9 +29,7 @@ const start = async (looks) => {
     controls.listen();
     window.addEventListener('popstate', placed);
     placed();
-    if (early) {
-        page.sourcesListed(early);
-    }
+    early.forEach((act) => act());
     navigator.serviceWorker?.register('/worker.js').catch((refused) => console.info('no offline page', refused));
 };
 
@@ -61,12 +62,9 @@ const watcherChanged = ready((state) => {
 
 const watcherReceived = ready((message) => message && page.watcher.received(message.data));
 
-const sourcesListed = (options) => {
-    early = options;
-    return page && options && page.sourcesListed(options);
-};
+const sourcesListed = told((options) => page.sourcesListed(options));
 
-const fleetListed = ready((tiles) => tiles && page.fleet.listed(tiles));
+const fleetListed = told((tiles) => page.fleet.listed(tiles));
 
 const zoomed = ready((relayout) => {
     if (relayout?.['xaxis.range[0]']) {

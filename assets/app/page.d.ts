@@ -1,5 +1,6 @@
 // What Dash and Plotly put into the page.
 interface Window {
     dash_clientside: any;
+    dash_component_api: any;
     Plotly: any;
 }

@@ -1,6 +1,7 @@
 """The page: a shell, and its places. A place is a file or folder of its own with layout, pure functions and callbacks."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from flask import Flask, Response, g, has_request_context, request
 
 from speeddash.alerts.limits import Limits
 from speeddash.auth.access import Permission, allow_all, current_role
+from speeddash.errors import StoreError
 from speeddash.files import shipped
 from speeddash.history.history import History
 from speeddash.page.caching import ASSETS, IMMUTABLE, SCRIPT, Compressed, cache_key, keep_assets
@@ -22,9 +24,9 @@ from speeddash.page.importing import ImportDialog
 from speeddash.page.keys import keys_dialog
 from speeddash.page.live import LiveCallbacks
 from speeddash.page.place import Callbacks, Place, Visitor
-from speeddash.page.reader import Reader
+from speeddash.page.reader import Reader, told_before
 from speeddash.page.script import joined
-from speeddash.page.shell import shell
+from speeddash.page.shell import Shown, shell
 from speeddash.page.source_list import SourceList
 from speeddash.page.sources import SourcesPlace
 from speeddash.page.trips import TripsPlace
@@ -162,11 +164,16 @@ class Page:
         titles = {"/": "Live", **{each.path: each.title for each in self._places}}
         if not has_request_context():  # Dash calls it once at start
             return shell(titles, Visitor(), None)
-        # Known early, so that no other place flashes up.
-        path = urlsplit(request.headers.get("Referer", "")).path
-        return shell(
-            titles, _visitor(), self._sources.latest_real(), elsewhere=any(path == each.path for each in self._places)
-        )
+        # Known early, so that no other place flashes up, and that a reload need not ask for it.
+        address = urlsplit(request.headers.get("Referer", ""))
+        path = address.path if any(address.path == each.path for each in self._places) else None
+        told = told_before(request.cookies)
+        search = f"?{address.query}" if address.query else ""
+        shown = None
+        if path and told:
+            with suppress(StoreError):  # the page asks again, and says what is wrong
+                shown = Shown(path, search, told, self._place(path, told, search))
+        return shell(titles, _visitor(), self._sources.latest_real(), elsewhere=path is not None, shown=shown)
 
     def _place(self, path: str | None, told: dict[str, Any] | None, search: str | None) -> Any:
         for place in self._places:
@@ -198,7 +205,10 @@ def _clientside(app: dash.Dash) -> None:
         ("watched", [Input("watched", "value")]),
         ("pressed", [Input(identity, "n_clicks") for identity in BUTTONS]),
     ):
-        app.clientside_callback(ClientsideFunction("speeddash", function), *triggers)  # type: ignore[no-untyped-call]
+        # Only the first one works at the start: each call costs Dash a pass over all components.
+        app.clientside_callback(  # type: ignore[no-untyped-call]
+            ClientsideFunction("speeddash", function), *triggers, prevent_initial_call=function != "start"
+        )
     app.clientside_callback(  # type: ignore[no-untyped-call]
         "presses => presses",
         Output({"type": "clipboard", "number": MATCH}, "n_clicks"),

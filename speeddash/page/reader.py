@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NamedTuple, Self
+from urllib.parse import unquote
+
+import orjson
 
 from speeddash.errors import InvalidInput
 from speeddash.timerange import zone_of
@@ -11,6 +14,8 @@ from speeddash.units import KMH_IN, SYMBOL, distance_unit
 #: Space between a number and its unit: narrow, and no line breaks there.
 THIN: Final = "\u202f"
 NONE: Final = "–"
+#: In which a browser keeps what it says, as JSON (`assets/app/view/screen.mjs`).
+COOKIE: Final = "speeddash_reader"
 
 
 class Reader(NamedTuple):
@@ -39,7 +44,7 @@ class Reader(NamedTuple):
         except InvalidInput:
             zone = UTC
         marks = [str(told.get(name, default))[:1] for name, default in (("decimal", "."), ("group", ","))]
-        unit = told.get("unit")
+        unit = str(told.get("unit"))
         return cls(zone, marks[0], marks[1], unit if unit in KMH_IN else "kmh", bool(told.get("dark")))
 
     @property
@@ -103,6 +108,15 @@ class Reader(NamedTuple):
     def plotted(self, at_us: int) -> str:
         """Return a moment as Plotly draws it: without a zone, on the reader's clock."""
         return self.local(at_us).replace(tzinfo=None).isoformat(timespec="milliseconds")
+
+
+def told_before(cookies: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return what the browser said about its reader at its last visit, or None."""
+    try:
+        told = orjson.loads(unquote(cookies.get(COOKIE, "")))
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def duration(seconds: float) -> str:

@@ -1,5 +1,7 @@
 """The shell of the page: what all places share. Sockets live here, so that a device goes on sending while its user looks at trips."""
 
+from typing import Any, NamedTuple
+
 from dash import dcc, html
 from dash.development.base_component import Component
 from dash_extensions import WebSocket
@@ -12,7 +14,30 @@ from speeddash.page.source_list import MAX_LISTED
 from speeddash.units import SYMBOL
 
 
-def shell(places: dict[str, str], visitor: Visitor, latest: str | None, *, elsewhere: bool = False) -> Component:
+class Shown(NamedTuple):
+    """A place that is shown from the beginning.
+
+    Attributes:
+        path: Its path.
+        search: The query of its address.
+        told: What the browser said about its reader at its last visit.
+        children: Its components.
+    """
+
+    path: str
+    search: str
+    told: dict[str, Any]
+    children: Any
+
+
+def shell(
+    places: dict[str, str],
+    visitor: Visitor,
+    latest: str | None,
+    *,
+    elsewhere: bool = False,
+    shown: Shown | None = None,
+) -> Component:
     """Return the components of the page.
 
     Args:
@@ -20,7 +45,11 @@ def shell(places: dict[str, str], visitor: Visitor, latest: str | None, *, elsew
         visitor: What the visitor may do.
         latest: Source that a first visit opens on; None to begin with the simulator.
         elsewhere: Another place than the live one is asked for.
+        shown: That place, where the browser has said before who reads it; else the page asks for it.
     """
+    # A property that is None is not the same as none: Dash would report it as changed.
+    address = {"pathname": shown.path, "search": shown.search} if shown else {}
+    wanted, told = ({"data": shown.path}, {"data": shown.told}) if shown else ({}, {})
     config = chart_config() | {
         "maySend": visitor.may_send,
         "mayChange": visitor.may_change,
@@ -31,15 +60,15 @@ def shell(places: dict[str, str], visitor: Visitor, latest: str | None, *, elsew
         id="page",
         className="page",
         children=[
-            dcc.Location(id="address", refresh="callback-nav"),
+            dcc.Location(id="address", refresh="callback-nav", **address),
             WebSocket(id="socket"),
             WebSocket(id="live-socket"),
             dcc.Interval(id="sources-poll", interval=10_000, disabled=True),
             dcc.Store(id="looks", data=config),
-            dcc.Store(id="reader"),
+            dcc.Store(id="reader", **told),
             dcc.Store(id="sources"),
             dcc.Store(id="import-state"),
-            dcc.Store(id="place-wanted"),
+            dcc.Store(id="place-wanted", **wanted),
             html.A("Skip to content", href="#content", className="skip"),
             _header(places, visitor),
             html.Div(id="notice", className="notice", hidden=True, role="region", **aria(label="Notice")),
@@ -48,7 +77,10 @@ def shell(places: dict[str, str], visitor: Visitor, latest: str | None, *, elsew
                 id="content",
                 className="content",
                 tabIndex=-1,
-                children=[live(visitor, hidden=elsewhere), html.Div(id="place", className="place-box")],
+                children=[
+                    live(visitor, hidden=elsewhere),
+                    html.Div(shown and shown.children, id="place", className="place-box"),
+                ],
             ),
             _driving(),
             html.Dialog(id="import", **aria(label="Import recordings"), children=html.Div(id="import-box")),

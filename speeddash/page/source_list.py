@@ -75,7 +75,7 @@ class SourceList:
                 spans = self._store.sources.select(limit=MAX_SOURCES)
                 self._spans = nlargest(MAX_LISTED, spans, key=lambda span: span.last_us)
                 took_s = time.monotonic() - began
-                if changes == self._changes:
+                if changes == self._changes and spans:  # the first source appears at once
                     self._read_again = time.monotonic() + min(MAX_READ_INTERVAL_S, READ_INTERVAL * took_s)
         finally:
             if first:

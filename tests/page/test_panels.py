@@ -1,6 +1,7 @@
 """Pure functions of the panels: ranges, numbers, views, figures; and who may call the callbacks that change something."""
 
 from datetime import UTC, date, datetime
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,7 +16,7 @@ from speeddash.page.fleet import FleetView
 from speeddash.page.fleet import format_view as format_fleet
 from speeddash.page.fleet import parse as parse_fleet
 from speeddash.page.limit import speed_of
-from speeddash.page.reader import Reader, age, duration
+from speeddash.page.reader import COOKIE, Reader, age, duration, told_before
 from speeddash.page.script import joined
 from speeddash.page.trips.figures import curve, days_figure
 from speeddash.page.trips.view import TripKey, TripsView, format_view, parse
@@ -61,6 +62,22 @@ def test_step_moves_a_range_by_its_own_days_and_a_month_by_a_month():
     assert days_of(PRESETS["This month"], BERLIN, NOW) == (date(2026, 3, 1), date(2026, 3, 29))
     assert named(PRESETS["7 d"]) == "7 d"
     assert named(RangeText("now-8d", "now")) is None
+
+
+@pytest.mark.parametrize("value", ["", "{", "%", "[1]", "7", '"x"', "%7B%22zone%22"])
+def test_cookie_that_makes_no_sense_tells_nothing_of_the_reader(value):
+    assert told_before({COOKIE: value}) is None
+
+
+@pytest.mark.parametrize("value", ["{", '{"zone": 7, "decimal": [], "unit": {}}', '{"zone": "../../etc/passwd"}'])
+def test_page_comes_whatever_the_cookie_of_the_reader_says(page_server, value):
+    for path in ("/trips", "/fleet", "/sources", "/connect", "/nowhere"):
+        answer = requests.get(
+            f"{page_server.url}/_dash-layout",
+            headers={"Referer": f"{page_server.url}{path}?from=then", "Cookie": f"{COOKIE}={quote(value)}"},
+            timeout=10,
+        )
+        assert answer.json()["props"]["id"] == "page"
 
 
 def test_numbers_and_times_are_the_readers_own():

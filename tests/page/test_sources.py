@@ -49,6 +49,15 @@ def test_list_that_was_changed_while_it_was_read_is_read_again(store, monkeypatc
 
 
 @pytest.mark.any_database
+def test_first_source_is_listed_at_once_however_long_the_empty_list_took(store, monkeypatch):
+    monkeypatch.setattr(source_list, "READ_INTERVAL", 1e9)
+    sources = SourceList(store)
+    assert sources.read() == []
+    put(store, Reading("car", START, 1, 50.0))
+    assert [each.source for each in sources.read()] == ["car"]
+
+
+@pytest.mark.any_database
 def test_several_who_ask_at_once_share_a_read(store, monkeypatch):
     put(store, Reading("car", START, 1, 50.0))
     sources, reads, second = SourceList(store), [], []

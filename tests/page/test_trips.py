@@ -1,12 +1,15 @@
 """The trips place: found, sorted, chosen, compared, described; by hand and by link."""
 
+import json
 import re
+from urllib.parse import quote
 
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from speeddash.page.reader import COOKIE
 from tests.page.visit import drive
 
 DAY_MS = 86_400_000
@@ -47,6 +50,28 @@ def test_all_trips_of_a_range_are_listed_and_sorted_by_a_click(open_page, commut
     page.get_by_text("Month", exact=True).click()
     expect(page.locator("#trips-totals tbody tr")).to_have_count(3)
     assert "by=month" in page.url
+
+
+def test_reload_has_the_place_from_the_beginning(open_page, commuter):
+    """The page says who reads it, and asks for the place, at the first visit only; what a cookie says wrongly is corrected."""
+    visit = open_page(commuter)
+    page, asked = visit.page, []
+    expect(page.locator(ROWS)).to_have_count(12)
+    page.on("request", lambda request: asked.append(json.loads(request.post_data or "{}").get("output", "")))
+    for zone in ("America/Chicago", "Asia/Tokyo", "nowhere"):
+        kept = next(each for each in page.context.cookies() if each["name"] == COOKIE)
+        page.context.add_cookies([{**kept, "value": kept["value"].replace("America%2FChicago", quote(zone, safe=""))}])
+        asked.clear()
+        page.reload()
+        expect(row(page, 0).locator("[col-id=start]")).to_contain_text("11:39")
+        assert "place.children" not in asked
+        assert sum("trips-grid.rowData" in each for each in asked) == (1 if zone == "America/Chicago" else 2)
+    page.click("#place-fleet")
+    expect(page.locator("#fleet-tiles li").first).to_be_visible()
+    page.reload()
+    expect(page.locator("#fleet-tiles li").first).to_be_visible()
+    page.go_back()
+    expect(page.locator(ROWS)).to_have_count(12)
 
 
 def test_one_trip_is_shown_in_full_and_its_neighbours_are_one_click_away(open_page, commuter):

@@ -9,7 +9,7 @@ const DIAL_STEPS = 10;
 const DAY_MS = 86_400_000;
 const LONG_MS = 60.5 * DAY_MS; // 60 days, one of which may have 25 hours
 
-const same = (a, b) => a === b || (typeof a === 'object' && typeof b === 'object' && JSON.stringify(a) === JSON.stringify(b));
+const same = (a, b) => (a ?? null) === (b ?? null) || (typeof a === 'object' && typeof b === 'object' && JSON.stringify(a) === JSON.stringify(b));
 
 // A Dash component as JSON.
 const element = (type, props) => ({namespace: 'dash_html_components', type, props});
@@ -40,8 +40,9 @@ export class Screen {
         this.barsWanted = null;
     }
 
+    // Each property that is set costs a pass over all components: what the server has sent needs none.
     set(id, props) {
-        const before = this.standing.get(id) ?? {};
+        const before = this.standing.get(id) ?? window.dash_component_api.getLayout(id)?.props ?? {};
         const news = Object.fromEntries(Object.entries(props).filter(([name, value]) => !same(before[name], value)));
         if (Object.keys(news).length) {
             this.standing.set(id, {...before, ...news});
@@ -115,13 +116,15 @@ export class Screen {
         this.text('zone', `Times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`);
     }
 
-    // What server callbacks know of the reader: speeddash/page/reader.py.
+    // What server callbacks know of the reader: speeddash/page/reader.py. Kept in a cookie, so that a reload of a place need not ask for it.
     reader(unit, dark) {
         const parts = new Intl.NumberFormat().formatToParts(12345.6);
         const mark = (type, usual) => parts.find((part) => part.type === type)?.value ?? usual;
         const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
         document.documentElement.dataset.agThemeMode = dark ? 'dark-blue' : 'light';
-        this.set('reader', {data: {zone, decimal: mark('decimal', '.'), group: mark('group', ''), unit, dark}});
+        const data = {zone, decimal: mark('decimal', '.'), group: mark('group', ''), unit, dark};
+        this.set('reader', {data});
+        document.cookie = `speeddash_reader=${encodeURIComponent(JSON.stringify(data))}; path=/; max-age=31536000; samesite=strict`;
     }
 
     // The limit of the one source that is shown; hidden where there are none or several.

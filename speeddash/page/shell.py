@@ -48,8 +48,9 @@ def shell(
         shown: That place, where the browser has said before who reads it; else the page asks for it.
     """
     # A property that is None is not the same as none: Dash would report it as changed.
-    address = {"pathname": shown.path, "search": shown.search} if shown else {}
-    wanted, told = ({"data": shown.path}, {"data": shown.told}) if shown else ({}, {})
+    address: dict[str, Any] = {"pathname": shown.path, "search": shown.search} if shown else {}
+    wanted: dict[str, Any] = {"data": shown.path} if shown else {}
+    told: dict[str, Any] = {"data": shown.told} if shown else {}
     config = chart_config() | {
         "maySend": visitor.may_send,
         "mayChange": visitor.may_change,

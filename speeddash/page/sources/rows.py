@@ -8,10 +8,10 @@ from speeddash.page.source_list import ListedSource, state_of
 COLUMNS: Final = (
     {"field": "name", "headerName": "Source", "minWidth": 160, "flex": 3},
     {"field": "state", "headerName": "State", "minWidth": 130, "flex": 2, "valueFormatter": {"function": "params.data.state_text"}},
-    {"field": "first", "headerName": "First reading", "minWidth": 180, "flex": 2, "valueFormatter": {"function": "params.data.first_text"}},
-    {"field": "last", "headerName": "Last reading", "minWidth": 180, "flex": 2, "valueFormatter": {"function": "params.data.last_text"}},
+    {"field": "first", "headerName": "First reading", "minWidth": 205, "flex": 2, "valueFormatter": {"function": "params.data.first_text"}},
+    {"field": "last", "headerName": "Last reading", "minWidth": 205, "flex": 2, "valueFormatter": {"function": "params.data.last_text"}},
     {
-        "field": "limit", "headerName": "Limit", "minWidth": 90, "flex": 1, "type": "rightAligned",
+        "field": "limit", "headerName": "Limit", "minWidth": 80, "flex": 1, "type": "rightAligned",
         "valueFormatter": {"function": "params.data.limit_text"},
     },
 )  # fmt: skip

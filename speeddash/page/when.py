@@ -5,12 +5,14 @@ An end is a moment in RFC 3339, a local day (`2026-11-22`), or relative to now: 
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from speeddash.errors import InvalidInput
 from speeddash.page.reader import Reader
-from speeddash.reading import parse_time
+from speeddash.reading import EARLIEST_US, LATEST_US, parse_time
 from speeddash.timerange import TimeRange
 
 RELATIVE: Final = re.compile(r"now(?:([+-])(\d{1,5})([mhdwMy]))?(?:/([dwMy]))?")
@@ -18,6 +20,9 @@ DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 SECONDS: Final = {"m": 60, "h": 3600}
 DAYS: Final = {"d": 1, "w": 7}
 MONTHS: Final = {"M": 1, "y": 12}
+#: Of what can be stored, less a day for time zones.
+FIRST_US: Final = EARLIEST_US + 86_400_000_000
+LAST_US: Final = LATEST_US - 86_400_000_000
 
 
 class RangeText(NamedTuple):
@@ -39,6 +44,16 @@ PRESETS: Final = {
 }
 
 
+@contextmanager
+def _calendar() -> Iterator[None]:
+    """What leaves the calendar is bad input."""
+    try:
+        yield
+    except (OverflowError, ValueError):
+        raise InvalidInput("bad_range", "the range begins before the year 1000 or ends after 9999") from None
+
+
+@_calendar()
 def time_of(text: RangeText, reader: Reader, now: datetime) -> TimeRange:
     """Return the range of two ends.
 
@@ -48,7 +63,7 @@ def time_of(text: RangeText, reader: Reader, now: datetime) -> TimeRange:
         now: Current moment, with a zone.
 
     Raises:
-        InvalidInput: An end is none of the forms, or the beginning is not before the end.
+        InvalidInput: An end is none of the forms, or outside of the years 1000 to 9999, or the beginning is not before the end.
     """
     begin = _moment("from", text.begin, reader, now)
     end = _moment("to", text.end, reader, now)
@@ -56,7 +71,10 @@ def time_of(text: RangeText, reader: Reader, now: datetime) -> TimeRange:
         end = _local(end.astimezone(reader.zone).date() + timedelta(days=1), reader)
     if begin >= end:
         raise InvalidInput("bad_range", "from must be before to")
-    return TimeRange(_micros(begin), _micros(end))
+    time = TimeRange(_micros(begin), _micros(end))
+    if time.from_us < FIRST_US or time.to_us > LAST_US:
+        raise OverflowError
+    return time
 
 
 def days_of(text: RangeText, reader: Reader, now: datetime) -> tuple[date, date]:
@@ -65,6 +83,7 @@ def days_of(text: RangeText, reader: Reader, now: datetime) -> tuple[date, date]
     return reader.local(time.from_us).date(), reader.local(time.to_us - 1).date()
 
 
+@_calendar()
 def stepped(text: RangeText, steps: int, reader: Reader, now: datetime) -> RangeText:
     """Return the range moved by whole multiples of its own days: a day to the next or previous day, a month to a month.
 
@@ -73,6 +92,9 @@ def stepped(text: RangeText, steps: int, reader: Reader, now: datetime) -> Range
         steps: 1 for the next one, -1 for the previous one.
         reader: Whose days count.
         now: Current moment, with a zone.
+
+    Raises:
+        InvalidInput: As `time_of`.
     """
     first, last = days_of(text, reader, now)
     if first.day == 1 and (last + timedelta(days=1)).day == 1 and _months(first, last) >= 1:
@@ -114,16 +136,13 @@ def _moment(name: str, text: str, reader: Reader, now: datetime) -> datetime:
 
 
 def _moved(moment: datetime, count: int, unit: str) -> datetime:
-    try:
-        if unit in SECONDS:
-            return (moment.astimezone(UTC) + timedelta(seconds=count * SECONDS[unit])).astimezone(moment.tzinfo)
-        if unit in DAYS:
-            return moment + timedelta(days=count * DAYS[unit])  # the same time of day, also where a day has 23 hours
-        day = _month_after(moment.date().replace(day=1), count * MONTHS[unit])
-        following = _month_after(day, 1) - timedelta(days=1)
-        return moment.replace(year=day.year, month=day.month, day=min(moment.day, following.day))
-    except (OverflowError, ValueError):
-        raise InvalidInput("bad_range", "the range begins before the year 1 or ends after 9999") from None
+    if unit in SECONDS:
+        return (moment.astimezone(UTC) + timedelta(seconds=count * SECONDS[unit])).astimezone(moment.tzinfo)
+    if unit in DAYS:
+        return moment + timedelta(days=count * DAYS[unit])  # the same time of day, also where a day has 23 hours
+    day = _month_after(moment.date().replace(day=1), count * MONTHS[unit])
+    following = _month_after(day, 1) - timedelta(days=1)
+    return moment.replace(year=day.year, month=day.month, day=min(moment.day, following.day))
 
 
 def _floored(moment: datetime, unit: str, reader: Reader) -> datetime:

@@ -48,11 +48,25 @@ def test_range_of_an_address_is_that_of_the_readers_calendar(text, begin, end):
 
 
 @pytest.mark.parametrize(
-    "text", [("then", "now"), ("now", "now-1d"), ("now-99999y", "now"), ("", "now"), ("2026-13-01", "now")]
-)
-def test_range_that_makes_no_sense_is_an_error(text):
+    "text",
+    [
+        ("then", "now"), ("now", "now-1d"), ("now-99999y", "now"), ("", "now"), ("2026-13-01", "now"),
+        ("0001-01-01", "now"), ("1000-01-01", "now"), ("now", "9999-12-31"), ("now", "9999-12-31T23:59:59Z"),
+        ("now", "now+9999y"), ("9999-12-31", "9999-12-31"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Chicago", "Pacific/Kiritimati"])
+def test_range_that_makes_no_sense_is_an_error(text, zone):
+    reader = Reader(ZoneInfo(zone))
     with pytest.raises(InvalidInput):
-        time_of(RangeText(*text), BERLIN, NOW)
+        time_of(RangeText(*text), reader, NOW)
+    with pytest.raises(InvalidInput):
+        stepped(RangeText(*text), 1, reader, NOW)
+
+
+def test_step_out_of_the_calendar_is_an_error():
+    with pytest.raises(InvalidInput):
+        stepped(RangeText("9000-01-01", "9999-11-30"), 1, BERLIN, NOW)
 
 
 def test_step_moves_a_range_by_its_own_days_and_a_month_by_a_month():

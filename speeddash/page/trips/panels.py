@@ -160,7 +160,10 @@ class TripsPlace:
             changed = view._replace(range=picked_range(start, end, view.range, reader), chosen=())
         elif trigger in ("trips-earlier", "trips-later"):
             step = -1 if trigger == "trips-earlier" else 1
-            changed = view._replace(range=stepped(view.range, step, reader, now), chosen=())
+            try:
+                changed = view._replace(range=stepped(view.range, step, reader, now), chosen=())
+            except InvalidInput:
+                raise PreventUpdate from None  # the list says what is wrong with the range
         elif trigger == "trips-grid":
             changed = view._replace(chosen=selected_keys(selected))
         elif trigger == "trips-by":

@@ -9,14 +9,16 @@ from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import requests
 from websockets.sync.client import connect
 
 from benchmarks import servers
 from benchmarks.load import Frames, throughput
 from benchmarks.progress import Progress
 from benchmarks.report import Report, Target
-from tests.cluster.bus import private_redis
+from tests.cluster.bus import Redis, private_redis
 from tests.mariadb import MariaDB, free_port
+from tests.running import wait_for
 
 CONTEXT = multiprocessing.get_context("spawn")
 CLIENTS = 100
@@ -41,12 +43,12 @@ def run(report: Report, runs: int, seconds: float) -> None:
         for _ in range(runs):
             _servers(report, database, frames, seconds, ALONE, 1)
             _servers(report, database, frames, seconds, NODE, 1, SPEEDDASH_NODE_URL=_url(free_port()))
-            _beside_a_watcher(report, database, frames, seconds, bus.url)
+            _beside_a_watcher(report, database, frames, seconds, bus)
             for count in COUNTS:
                 # As many on the same cores that share nothing but the database's process: what the machine makes of so many.
                 _servers(report, database, frames, seconds, f"{count} servers apart", count)
                 _workers(report, database, frames, seconds, count, bus.url)
-            _way(report, database, bus.url, seconds)
+            _way(report, database, bus, seconds)
     targets = report.targets
     for name, other, at_least in ((NODE, ALONE, 0.97), (BUS, ALONE, 0.9)):
         targets.append(Target(f"{name} against {other}", at_least=at_least, runs=report.ratios(name, other)))
@@ -74,7 +76,8 @@ def _servers(
 def _workers(report: Report, database: MariaDB, frames: Frames, seconds: float, count: int, bus_url: str) -> None:
     url = database.create("speeddash")
     with servers.speeddash(url, SPEEDDASH_WORKERS=str(count), SPEEDDASH_BUS_URL=bus_url) as (port, pid):
-        time.sleep(1.5)  # until all listen, and know each other
+        wait_for(lambda: requests.get(f"{_url(port)}/readyz", timeout=5).ok, servers.START_DEADLINE_S)
+        wait_for(lambda: _joined(database) == count, servers.START_DEADLINE_S)
         pids = [pid, *_children(pid)]
         _load(report, database, frames, seconds, f"{count} workers", [port] * count, pids, ["speeddash"])
 
@@ -111,29 +114,29 @@ def _load(
         report.add(f"{name}, CPU µs a reading, {what}", 1e6 * (ended - begun) / found.total)
 
 
-def _beside_a_watcher(report: Report, database: MariaDB, frames: Frames, seconds: float, bus_url: str) -> None:
+def _beside_a_watcher(report: Report, database: MariaDB, frames: Frames, seconds: float, bus: Redis) -> None:
     url = database.create("speeddash")
     with ExitStack() as stack:
         (port, pid), (other, _) = (
-            stack.enter_context(servers.speeddash(url, SPEEDDASH_NODE_URL=_url(free_port()), SPEEDDASH_BUS_URL=bus_url))
+            stack.enter_context(servers.speeddash(url, SPEEDDASH_NODE_URL=_url(free_port()), SPEEDDASH_BUS_URL=bus.url))
             for _ in range(2)
         )
         watcher = Watcher(other, [f"car-{at}" for at in range(CLIENTS)])
-        time.sleep(1.5)  # until both know each other
+        _wait_for_subscription(bus)
         _load(report, database, frames, seconds, BUS, [port], [pid], ["speeddash"])
         watcher.end()
 
 
-def _way(report: Report, database: MariaDB, bus_url: str, seconds: float) -> None:
+def _way(report: Report, database: MariaDB, bus: Redis, seconds: float) -> None:
     """From the echo of a source with `PACE` readings a second at one process to a watcher at another."""
     url = database.create("speeddash")
     with ExitStack() as stack:
         (first, _), (second, _) = (
-            stack.enter_context(servers.speeddash(url, SPEEDDASH_NODE_URL=_url(free_port()), SPEEDDASH_BUS_URL=bus_url))
+            stack.enter_context(servers.speeddash(url, SPEEDDASH_NODE_URL=_url(free_port()), SPEEDDASH_BUS_URL=bus.url))
             for _ in range(2)
         )
         watcher = Watcher(second, ["fast"])
-        time.sleep(3)  # until both know each other
+        _wait_for_subscription(bus)
         with connect(f"ws://127.0.0.1:{first}/ws?source=fast", compression=None) as socket:
             began = time.monotonic()
             for at in range(int(seconds * PACE / 10)):
@@ -188,6 +191,18 @@ def _watch(url: str, offset_s: float, parent: Connection) -> None:
             arrived = time.time() - offset_s
             delays_s += [arrived - speed for speed in answer["speed"]]
     parent.send(delays_s)
+
+
+def _joined(database: MariaDB) -> int:
+    """How many processes have joined."""
+    with database.connect(database="speeddash") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM speed_node")
+        return int(cursor.fetchone()[0])
+
+
+def _wait_for_subscription(bus: Redis) -> None:
+    """Wait until the watcher's server hears the other one."""
+    wait_for(lambda: bus.command("PUBSUB", "CHANNELS"), servers.START_DEADLINE_S)
 
 
 def _children(pid: int) -> list[int]:

@@ -50,7 +50,11 @@ def _calendar() -> Iterator[None]:
     try:
         yield
     except (OverflowError, ValueError):
-        raise InvalidInput("bad_range", "the range begins before the year 1000 or ends after 9999") from None
+        raise _outside() from None
+
+
+def _outside() -> InvalidInput:
+    return InvalidInput("bad_range", "the range begins before the year 1000 or ends after 9999")
 
 
 @_calendar()
@@ -73,7 +77,7 @@ def time_of(text: RangeText, reader: Reader, now: datetime) -> TimeRange:
         raise InvalidInput("bad_range", "from must be before to")
     time = TimeRange(_micros(begin), _micros(end))
     if time.from_us < FIRST_US or time.to_us > LAST_US:
-        raise OverflowError
+        raise _outside()
     return time
 
 

@@ -25,7 +25,7 @@ const start = async (looks) => {
     const begun = new Page(looks);
     await begun.start();
     page = begun;
-    controls = new Controls(page, new Upload({maySend: looks.maySend}));
+    controls = new Controls(page, new Upload({maySend: looks.maySend, stored: () => page.imported()}));
     controls.listen();
     window.addEventListener('popstate', placed);
     placed();

@@ -336,6 +336,13 @@ export class Page {
         }
     }
 
+    imported() {
+        this.tracks.imported(this.shownSources);
+        this.totals.forget();
+        this.screen.barsWanted = null;
+        this.painter.draw();
+    }
+
     // The server's list of sources came. A view that watches nothing yet watches the latest; a track that is behind is read again:
     // rows that other programs insert do not come through the socket.
     sourcesListed(options) {

@@ -17,6 +17,7 @@ from speeddash.errors import StoreError
 from speeddash.files import shipped
 from speeddash.history.history import History
 from speeddash.page.caching import ASSETS, IMMUTABLE, SCRIPT, Compressed, cache_key, keep_assets
+from speeddash.page.chart_table import ChartTable
 from speeddash.page.connect import ConnectPlace
 from speeddash.page.days import DaysPanel
 from speeddash.page.fleet import FleetPlace
@@ -72,8 +73,9 @@ class Page:
 
     def __init__(self, settings: Settings, store: Store, history: History, limits: Limits) -> None:
         self._sources = SourceList(store)
-        self._live = LiveCallbacks(history, limits, self._sources)
+        self._live = LiveCallbacks(limits, self._sources)
         self._days = DaysPanel(history)
+        self._table = ChartTable(history, self._days)
         self._places: tuple[Place, ...] = (
             TripsPlace(store, history, self._sources),
             FleetPlace(store, history, self._sources),
@@ -135,6 +137,7 @@ class Page:
         )
         self._live.register(callbacks)
         self._days.register(callbacks)
+        self._table.register(callbacks)
         ImportDialog().register(callbacks)
         for place in self._places:
             place.register(callbacks)

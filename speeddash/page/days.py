@@ -73,24 +73,14 @@ class DaysPanel:
                 `narrow`; None where the range is short.
             told: What the browser says about its reader.
         """
-        if not shown or len(shown["sources"]) > MAX_SOURCES:
+        if not shown or not are_bars(shown):
             return [], True, REFRESH_MS
         time = TimeRange(int(shown["from"] * 1000), int(shown["to"] * 1000)).within(DATES)
-        reader = Reader.of(told)
+        reader, period = Reader.of(told), period_of(time, narrow=shown["narrow"])
         try:
-            if sum(self._history.hours_to_roll_up(each, time) for each in shown["sources"]) > MAX_HOURS_AT_ONCE:
+            sums = self.sums(shown["sources"], time, period, reader)
+            if sums is None:
                 return [], False, PREPARING_MS
-            period = period_of(time, narrow=shown["narrow"])
-            begin = first_day(reader.local(time.from_us).date(), period).isoformat()
-            sums = [
-                # A trip belongs to the day on which it starts; one that started before the range is not in it.
-                [
-                    each
-                    for each in by_period(self._history.trips(source, time), period, reader.zone)
-                    if each.key >= begin
-                ]
-                for source in shown["sources"]
-            ]
         except StoreError:
             return [], False, REFRESH_MS  # the line says what is wrong
         final = time.to_us <= time_ns() / 1000
@@ -100,6 +90,26 @@ class DaysPanel:
         # A click shows a day already: a second one would lead away from it.
         config = GRAPH_CONFIG | {"doubleClick": False}
         return [dcc.Graph(id="days-graph", figure=figure, config=config, responsive=True)], final, REFRESH_MS
+
+    def sums(self, sources: Sequence[str], time: TimeRange, period: Period, reader: Reader) -> list[list[Total]] | None:
+        """Return the totals of each source, the earliest first; None while history is being prepared.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+        if sum(self._history.hours_to_roll_up(each, time) for each in sources) > MAX_HOURS_AT_ONCE:
+            return None
+        begin = first_day(reader.local(time.from_us).date(), period).isoformat()
+        return [
+            # A trip belongs to the day on which it starts; one that started before the range is not in it.
+            [each for each in by_period(self._history.trips(source, time), period, reader.zone) if each.key >= begin]
+            for source in sources
+        ]
+
+
+def are_bars(shown: dict[str, Any]) -> bool:
+    """Return whether a long range is drawn as bars: of more sources they would be too thin to see."""
+    return len(shown["sources"]) <= MAX_SOURCES
 
 
 def period_of(time: TimeRange, *, narrow: bool) -> Period:

@@ -1,7 +1,6 @@
 """The live place: dial, chart and figures of what streams. `assets/app/` draws it; only the limit is changed by a callback."""
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from dash import Input, Output, State, ctx, dcc, html, no_update
@@ -10,23 +9,18 @@ from dash.exceptions import PreventUpdate
 
 from speeddash.alerts.limits import Limits
 from speeddash.errors import InvalidInput, StoreError
-from speeddash.history.history import History
-from speeddash.page.controls import aria, button, choice, days, figure, table
+from speeddash.page.chart_table import chart_table
+from speeddash.page.controls import aria, button, choice, days, figure
 from speeddash.page.days import days_box
 from speeddash.page.dial import dial
 from speeddash.page.figures import GRAPH_CONFIG, empty_figure
 from speeddash.page.limit import speed_of
 from speeddash.page.place import Callbacks, Visitor
-from speeddash.page.reader import Reader, shown_name
+from speeddash.page.reader import Reader
 from speeddash.page.source_list import SourceList
-from speeddash.store import Bucket
-from speeddash.timerange import TimeRange
 
 #: Circumference of a wheel of 700 x 25C in mm, until a person types that of their own.
 WHEEL_MM = 2105
-#: Rows of a table, and tables, of what the chart shows.
-TABLE_ROWS = 60
-MAX_TABLES = 4
 WINDOWS = {"1m": "1 m", "5m": "5 m", "15m": "15 m", "1h": "1 h", "24h": "24 h"}
 
 
@@ -43,8 +37,7 @@ def live(visitor: Visitor, *, hidden: bool = False) -> Component:
 class LiveCallbacks:
     """The callbacks of the live place."""
 
-    def __init__(self, history: History, limits: Limits, sources: SourceList) -> None:
-        self._history = history
+    def __init__(self, limits: Limits, sources: SourceList) -> None:
         self._limits = limits
         self._sources = sources
 
@@ -55,13 +48,6 @@ class LiveCallbacks:
             Output("sources", "data"),
             Input("sources-poll", "n_intervals"),
             Input("limit-saved", "data"),
-        )
-        callbacks.read(
-            self.table,
-            Output("table", "children"),
-            Input("table-of", "data"),
-            State("reader", "data"),
-            prevent_initial_call=True,
         )
         callbacks.change(
             self.limit,
@@ -75,26 +61,6 @@ class LiveCallbacks:
             State("reader", "data"),
             State("limit-saved", "data"),
         )
-
-    def table(self, shown: dict[str, Any] | None, told: dict[str, Any] | None) -> list[Component]:
-        """Return what the chart shows as rows to read.
-
-        Args:
-            shown: `sources`, `from` and `to` (epoch ms) of the chart; None while the table is closed.
-            told: What the browser says about its reader.
-        """
-        if not shown:
-            return []
-        reader = Reader.of(told)
-        time_range = TimeRange(int(shown["from"] * 1000), int(shown["to"] * 1000))
-        try:
-            series = [
-                (source, self._history.series(source, time_range, TABLE_ROWS))
-                for source in shown["sources"][:MAX_TABLES]
-            ]
-        except StoreError as problem:
-            return [html.P(f"The table cannot be read: {problem}", className="problem")]
-        return [_table(source, each.buckets, reader) for source, each in series]
 
     def limit(
         self,
@@ -116,19 +82,6 @@ class LiveCallbacks:
             return f"Not saved: {problem}", no_update
         self._sources.forget()
         return ("Limit removed" if limit_kmh is None else "Limit saved"), changes + 1
-
-
-def _table(source: str, buckets: Sequence[Bucket], reader: Reader) -> Component:
-    head = ("Time", f"Mean {reader.symbol}", "Lowest", "Highest", "Readings")
-    rows = [
-        (
-            f"{reader.day(each.first_us)} {reader.local(each.first_us):%H:%M:%S}",
-            *(reader.speed(speed) for speed in (each.total / each.n, each.minimum, each.maximum)),
-            reader.number(each.n),
-        )
-        for each in reversed(buckets)
-    ]
-    return table(head, rows, caption=shown_name(source))
 
 
 def _now(visitor: Visitor) -> Component:
@@ -266,8 +219,7 @@ def _chart() -> Component:
             html.Div(
                 className="toolbar",
                 children=[
-                    html.Span("", id="shown", className="quiet"),
-                    html.Span("", id="zone", className="quiet"),
+                    html.Div(className="about quiet", children=[html.Span("", id="shown"), html.Span("", id="zone")]),
                     html.Span(
                         id="readings",
                         role="group",
@@ -287,14 +239,6 @@ def _chart() -> Component:
                     button("export-png", "Save picture"),
                 ],
             ),
-            dcc.Store(id="table-of"),
-            html.Div(
-                id="table",
-                className="table scroll",
-                hidden=True,
-                role="region",
-                tabIndex=0,
-                **aria(label="Readings shown"),
-            ),
+            *chart_table(),
         ],
     )

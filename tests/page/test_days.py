@@ -8,9 +8,12 @@ from playwright.sync_api import expect
 
 from speeddash.history.history import History
 from speeddash.history.totals import Total
+from speeddash.page.chart_table import ChartTable
+from speeddash.page.chart_table import period_of as period_of_table
 from speeddash.page.days import REFRESH_MS, DaysPanel, days_figure, period_of
 from speeddash.page.reader import Reader
 from speeddash.timerange import TimeRange
+from tests.page.test_import import DROP
 from tests.page.visit import RANGE, drive
 
 NOON = 1_780_333_200_000  # 2026-06-01 12:00 in Chicago
@@ -109,3 +112,35 @@ def test_a_range_without_a_trip_keeps_the_line(open_page, page_server):
     visit = open_page("?mode=watch&source=nothing-yet&from=2026-02-01T06:00:00Z&to=2026-06-02T05:00:00Z")
     expect(visit.page.locator("#live-graph")).to_be_visible()
     expect(visit.page.locator("#days-graph")).to_have_count(0)
+
+
+def test_table_of_bars_has_their_weeks(open_page, seasons):
+    visit = open_page(LONG)
+    visit.wait_until(f"() => {BARS}?.data?.length === 2")
+    visit.page.click("#show-table")
+    rows = visit.page.locator("#table tbody tr")
+    expect(rows).to_have_count(10)
+    week, trips, _, moving, highest = rows.first.inner_text().split("\t")
+    assert (week, trips, moving.replace("\u202f", " "), highest) == ("2026-06-01", "1", "19 min 50 s", "50.0")
+
+
+def test_table_has_months_where_weeks_would_be_too_many(store):
+    table = ChartTable(History(store), DaysPanel(History(store)))
+    day = TimeRange(0, DAY_MS * 1000)
+    assert period_of_table(day._replace(to_us=59 * 7 * DAY_MS * 1000)) == "week"
+    assert period_of_table(day._replace(to_us=60 * 7 * DAY_MS * 1000)) == "month"
+    assert table.tables(None, None, None) == []
+
+
+def test_import_changes_the_bars_that_are_shown(open_page, page_server):
+    """Also in a range that is over, which is not asked for again otherwise."""
+    drive(page_server, "added", [50.0] * 120, until_ms=NOON, step_ms=10_000)
+    visit = open_page(LONG.replace("seasons", "added"))
+    visit.wait_until(f"() => {BARS}?.data?.length === 2 && {BARS}.data[0].x.length === 1")
+    lines = [f"2026-04-01 12:{n // 60:02}:{n % 60:02},90" for n in range(600)]
+    visit.page.evaluate(DROP, [[["more.csv", "\n".join(["timestamp,speed_kmh", *lines, ""])]], False])
+    visit.page.get_by_label("Stored as").fill("added")
+    visit.page.click("#import-start")
+    expect(visit.page.locator("#import-box")).to_contain_text("600 readings stored")
+    visit.page.click("#import-close")
+    visit.wait_until(f"() => {BARS}?.data?.length === 2 && {BARS}.data[0].x.length === 2")

@@ -298,8 +298,19 @@ def test_table_says_what_the_chart_shows(context, page_server):
     rows = visit.page.locator("#table tbody tr")
     expect(rows).to_have_count(60)
     assert rows.first.inner_text().split("\t")[1:] == ["59.0", "59.0", "59.0", "1"]
+    visit.page.click("#earlier")  # by half of the range
+    expect(rows).to_have_count(30)
     visit.page.click("#show-table")
     expect(visit.page.locator("#table")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1280, 1440])
+def test_buttons_below_the_chart_are_in_one_row(context, page_server, width):
+    visit = Visit(context, page_server)
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    expect(visit.page.locator("#readings")).to_be_visible()
+    tops = [visit.page.locator(f"#{each}").bounding_box()["y"] for each in ("show-table", "export-png")]
+    assert tops[0] == tops[1]
 
 
 def test_back_returns_to_the_view_before(visit):

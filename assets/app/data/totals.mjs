@@ -28,7 +28,7 @@ export class Totals {
         this.bySource = new Map(); // source: {key, askedAt, loading, until (epoch ms), figures}
     }
 
-    // What is stored is not what it was.
+    // Recordings were imported: what is stored is not what it was.
     forget() {
         this.bySource.clear();
     }

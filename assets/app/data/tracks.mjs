@@ -64,6 +64,16 @@ export class Tracks {
         }
     }
 
+    // Recordings were imported: whatever is shown is read again, however old it is.
+    imported(sources) {
+        this.invalidate(sources);
+        for (const {base} of sources.map((source) => this.of(source))) {
+            if (base) {
+                base.stale = true;
+            }
+        }
+    }
+
     // Sees to it that [from, to] can be shown in at most `most` buckets, the first and the last of them whole; to is null when the
     // view follows. Returns at once.
     require(sources, from, to, most) {

@@ -23,8 +23,10 @@ export const refusal = (files, folder) => {
 };
 
 export class Upload {
-    constructor({maySend}) {
+    // stored: called when something may have been stored.
+    constructor({maySend, stored}) {
         this.maySend = maySend;
+        this.stored = stored;
         this.files = [];
         this.request = null;
         this.depth = 0; // how many elements below a dragged file it has entered and not left
@@ -118,6 +120,7 @@ export class Upload {
             }
         }
         this.state({results});
+        this.stored();
     }
 
     // Sends one file. Resolves to {answer} of the server, or {failure} in words.

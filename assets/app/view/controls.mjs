@@ -100,14 +100,11 @@ export class Controls {
         return document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.(); // an iPhone has none
     }
 
-    // What the chart shows as rows: the server makes them.
     table() {
         const box = document.getElementById('table');
-        const {screen: {shown}} = this.page;
         box.hidden = !box.hidden;
         this.page.screen.set('show-table', {'aria-expanded': String(!box.hidden)});
-        const of = box.hidden || !shown ? null : {sources: shown.series.map(({source}) => source), from: shown.range[0], to: shown.range[1]};
-        this.page.screen.set('table-of', {data: of});
+        this.page.screen.table();
     }
 
     // Whole local days, the last one included; an empty field is the other's day. The fields are changed by the page as well.

@@ -83,6 +83,9 @@ export class Painter {
         page.screen.message(...(readings ? [null, false] : Words.empty(page.circumstances())));
         page.screen.figures(this.rows(shown, now), page.unit);
         page.screen.bars(page.isFixed ? shown : null, page.view.unit, page.dark);
+        if (page.isFixed) {
+            page.screen.table(); // one that is open; that of a moving range stays as it was asked for
+        }
         page.screen.downloads(page.only, shown.range, page.view.unit, page.shownSources);
         this.showNow();
         this.drawnAt = Date.now();

@@ -239,6 +239,13 @@ export class Screen {
         }
     }
 
+    // What the chart shows as rows, which the server makes.
+    table() {
+        const {hidden} = document.getElementById('table');
+        const {series, range: [from, to]} = this.shown ?? {series: [], range: []};
+        this.set('table-of', {data: hidden || !series.length ? null : {sources: series.map(({source}) => source), from, to}});
+    }
+
     // Where all readings of one source in a range are to be had as files, and its trips.
     downloads(source, [from, to], unit, sources) {
         document.getElementById('readings').hidden = source === null;

@@ -67,6 +67,8 @@ class Guard:
 
     def _check_host(self) -> Response | None:
         """Reject unknown names: a page whose name was made to point here (DNS rebinding) sends that name."""
+        if "HTTP_HOST" not in request.environ and self._permission() is Permission.PUBLIC:
+            return None  # no browser leaves it out, but health checks of load balancers do
         parts = parts_of(f"//{request.environ.get('HTTP_HOST', '')}")
         host = parts and parts.hostname
         if host and (host in self._hosts or _is_private_name(host)):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import socket
 import time
 
 import pytest
@@ -379,6 +380,14 @@ def test_wrong_tokens_are_slowed_by_address_and_who_was_right_before_is_not(prox
 def test_server_answers_to_its_own_names(guarded, host, status):
     answer = requests.get(f"{guarded.url}/readyz", headers={"Host": host, **bearer(TOKEN)}, timeout=5)
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(("path", "status"), [("/healthz", 200), ("/readyz", 403)])
+def test_health_check_without_a_host_is_answered(guarded, path, status):
+    """A load balancer's check is often HTTP/1.0, which needs no Host."""
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=10) as client:
+        client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        assert client.recv(1000).split()[1] == str(status).encode()
 
 
 def test_rebound_name_and_foreign_page_are_refused_without_any_token_too(server):

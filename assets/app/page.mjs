@@ -70,6 +70,7 @@ export class Page {
         this.drive = Drive.start();
         this.tickedAt = null;
         this.listed = null; // the sources that the server knows, the latest first; null before the first answer
+        this.bySource = new Map(); // the same by their names
         this.receipts = 0; // readings stored in this visit
         this.fresh = 0; // readings that came while the range was fixed
         this.cameAt = Date.now(); // when anything last came
@@ -213,7 +214,7 @@ export class Page {
     }
 
     listedSource(source) {
-        return this.listed?.find(({value}) => value === source) ?? null;
+        return this.bySource.get(source) ?? null;
     }
 
     // km/h or null: what the link brings, else what the server stores for the source.
@@ -347,6 +348,7 @@ export class Page {
     // rows that other programs insert do not come through the socket.
     sourcesListed(options) {
         this.listed = options;
+        this.bySource = new Map(options.map((each) => [each.value, each]));
         this.pollSources();
         this.screen.limit(this.only, this.limitOf(this.only), this.unit);
         if (this.view.mode === 'watch' && this.opened) {
@@ -355,7 +357,7 @@ export class Page {
                 this.look({sources: [options[0].value]}, false);
                 return;
             }
-            const gone = this.view.sources.filter((source) => !this.listedSource(source) && this.tracks.of(source).size);
+            const gone = this.view.sources.filter((source) => !this.listedSource(source) && this.tracks.of(source).at.length);
             if (options.length < this.looks.maxListed) {
                 gone.forEach((source) => this.tracks.forget(source)); // somebody deleted or renamed it
             }

@@ -6,11 +6,15 @@ import os
 import random
 import shutil
 import subprocess
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from speeddash.history.series import bucket_width
+from speeddash.page.reader import Reader
 from speeddash.page.script import joined
+from speeddash.page.when import RangeText, time_of
 from speeddash.timerange import TimeRange
 from tests.conftest import require
 from tests.running import ROOT
@@ -30,7 +34,7 @@ def js(browser, tmp_path_factory):
     app = os.path.relpath(ASSETS / "app", folder)
     imports = [f"import * as {name} from '{app}/{place}/{name}.mjs';\n" for name, place in MODULES.items()]
     (folder / "main.mjs").write_text("".join(imports) + f"window.S = {{{', '.join(MODULES)}}};\n")
-    page = browser.new_page()
+    page = browser.new_page(timezone_id="Europe/Berlin")
     page.add_script_tag(content=joined(folder / "main.mjs"))
     yield page.evaluate
     page.close()
@@ -46,7 +50,7 @@ def test_types_of_the_javascript_agree():
     assert found.returncode == 0, found.stdout
 
 
-HELD = "Array.from({length: t.size}, (_, n) => [t.at[n], t.seq[n], t.speed[n]])"
+HELD = "Array.from(t.at, (_, n) => [t.at[n], t.seq[n], t.speed[n]])"
 
 
 def test_track_holds_each_identity_once_in_order_however_it_comes(js):
@@ -94,7 +98,7 @@ def test_track_forgets_the_oldest_and_says_from_when_it_is_complete(js):
             for (let n = 0; n < 130; n += 1) {
                 S.track.add(t, Array.from({length: 1000}, (_, k) => ({at: n * 1000 + k, seq: 0, speed: 1})));
             }
-            return [t.size, t.since, t.at[0]];
+            return [t.at.length, t.since, t.at[0]];
         }"""
     )
     assert held <= 120_000
@@ -232,6 +236,11 @@ def test_folded_distance_is_close_to_the_exact_one(js):
     assert math.isclose(exact["km"], folded["km"], rel_tol=1e-3)
 
 
+#: The pieces of a track's line above a limit.
+ABOVE = """const above = (track, limit) => S.buckets.stretches(S.track.points(track, 0, 1e6, 1e6))
+    .flatMap((part) => S.buckets.above(part.map(({at, max}) => [at, max]), limit));"""
+
+
 @pytest.mark.parametrize(
     ("speeds", "expected"),
     [
@@ -243,10 +252,11 @@ def test_folded_distance_is_close_to_the_exact_one(js):
 )
 def test_stretches_above_a_limit_begin_and_end_where_the_line_crosses_it(js, speeds, expected):
     found = js(
-        """(speeds) => {
+        f"""(speeds) => {{ {ABOVE}"""
+        """
             const t = S.track.create('a');
             S.track.add(t, speeds.map((speed, n) => ({at: n * 1000, seq: 0, speed})));
-            return S.buckets.above(S.track.points(t, 0, 1e6, 1e6), 75).map(({from, to, peak}) => [from, to, peak]);
+            return above(t, 75).map((line) => [line[0][0], line.at(-1)[0], Math.max(...line.map(([, speed]) => speed))]);
         }""",
         speeds,
     )
@@ -255,13 +265,45 @@ def test_stretches_above_a_limit_begin_and_end_where_the_line_crosses_it(js, spe
 
 def test_a_gap_ends_what_is_above_the_limit(js):
     found = js(
-        """() => {
+        f"""() => {{ {ABOVE}"""
+        """
             const t = S.track.create('a');
             S.track.add(t, [[0, 100], [1000, 100], [60_000, 100], [61_000, 50]].map(([at, speed]) => ({at, seq: 0, speed})));
-            return S.buckets.above(S.track.points(t, 0, 1e6, 1e6), 75).map(({from, to}) => [from, to]);
+            return above(t, 75).map((line) => [line[0][0], line.at(-1)[0]]);
         }"""
     )
     assert found == [[0, 1000], [60_000, 60_500]]
+
+
+def test_range_of_an_address_is_the_same_in_every_place(js):
+    """The live place reads it in the browser, the others on the server."""
+    chance = random.Random(15)
+    reader = Reader(ZoneInfo("Europe/Berlin"))
+    ends = ["now", "now/d", "now/w", "now/M", "now/y", "2024-02-29", "2026-03-29", "2026-10-25", "2026-05-31T12:00:00Z"]
+    ends += [
+        f"now-{chance.randrange(1, 40)}{unit}{floor}" for unit in "mhdwMy" for floor in ("", "/d", "/w", "/M", "/y")
+    ]
+    moments = [
+        datetime(2026, 3, 29, 12, tzinfo=UTC),
+        datetime(2026, 10, 31, 23, 30, tzinfo=UTC),
+        datetime(2024, 2, 29, tzinfo=UTC),
+    ]
+    for now in moments:
+        for begin, end in [("1910-01-01", each) for each in ends] + [(each, "2100-01-01") for each in ends]:
+            found = js(
+                """([search, now]) => {
+                    const Real = Date;
+                    window.Date = class extends Real {
+                        constructor(...given) { super(...(given.length ? given : [now])); }
+                    };
+                    const {view, problems} = S.view.parse(search, {}, {}, now);
+                    window.Date = Real;
+                    return [view.from, view.to, problems];
+                }""",
+                [f"?from={begin}&to={end}", now.timestamp() * 1000],
+            )
+            expected = time_of(RangeText(begin, end), reader, now)
+            assert found == [expected.from_us / 1000, expected.to_us / 1000, []], (now, begin, end)
 
 
 def test_view_survives_the_way_through_a_link(js):

@@ -4,6 +4,9 @@ export const iso = (ms) => new Date(ms).toISOString();
 
 export const address = (what, parameters) => `/api/v1/${what}?${new URLSearchParams(parameters)}`;
 
+// Why it did not do what was asked, in its own words. body: what it answered, or null where that is no JSON.
+export const failure = (status, body) => body?.detail ?? `the server answered ${status}`;
+
 // What the server answers.
 //
 // Throws: Error with the server's own words.
@@ -11,10 +14,9 @@ export const ask = async (what, parameters = {}) => {
     const answer = await fetch(address(what, parameters)).catch(() => {
         throw new Error('the server cannot be reached');
     });
-    const text = await answer.text();
-    const body = text && /json/.test(answer.headers.get('Content-Type')) ? JSON.parse(text) : {};
+    const body = await answer.json().catch(() => null);
     if (!answer.ok) {
-        throw new Error(body.detail ?? `the server answered ${answer.status}`);
+        throw new Error(failure(answer.status, body));
     }
     return body;
 };

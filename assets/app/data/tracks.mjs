@@ -9,43 +9,32 @@ export class Tracks {
     constructor({changed, came}) {
         this.changed = changed;
         this.came = came;
-        this.bySource = new Map();
-        this.loads = new Map(); // source: {running, outdated, again (epoch ms), failed (why, or null)}
+        this.bySource = new Map(); // tracks, each with its `load`: {running, outdated, again (epoch ms), failed (why, or null)}
     }
 
     // The tracks of these sources, in their order. Others are forgotten.
     only(sources) {
-        for (const source of [...this.bySource.keys()].filter((each) => !sources.includes(each))) {
-            this.bySource.delete(source);
-            this.loads.delete(source);
-        }
-        return sources.map((source) => this.of(source));
+        this.bySource = new Map(sources.map((source) => [source, this.of(source)]));
+        return [...this.bySource.values()];
     }
 
     forget(source) {
         this.bySource.delete(source);
-        this.loads.delete(source);
     }
 
     of(source) {
         if (!this.bySource.has(source)) {
-            this.bySource.set(source, Track.create(source));
-            this.loads.set(source, {running: false, outdated: false, again: 0, failed: null});
+            this.bySource.set(source, {...Track.create(source), load: {running: false, outdated: false, again: 0, failed: null}});
         }
         return this.bySource.get(source);
     }
 
     // Takes readings {source, timestamp, seq, speed} that came just now. Returns how many were new to the page.
     arrived(readings, now) {
-        const bySource = new Map();
-        for (const {source, timestamp, seq, speed} of readings) {
-            const news = bySource.get(source) ?? bySource.set(source, []).get(source);
-            news.push({at: Track.instant(timestamp), seq, speed});
-        }
         let added = 0;
-        for (const [source, news] of bySource) {
+        for (const [source, news] of Map.groupBy(readings, (reading) => reading.source)) {
             const track = this.of(source);
-            added += Track.add(track, news);
+            added += Track.add(track, news.map(Track.held));
             track.arrived = {when: now, lag: now - Track.newest(track).at};
         }
         if (added) {
@@ -57,10 +46,10 @@ export class Tracks {
     // Something may have been missed: what is stored is read again before it is called complete.
     invalidate(sources) {
         for (const source of sources) {
-            this.of(source).since = Infinity;
-            const load = this.loads.get(source);
-            load.again = 0;
-            load.outdated = load.running; // its answer may be from before what was missed
+            const track = this.of(source);
+            track.since = Infinity;
+            track.load.again = 0;
+            track.load.outdated = track.load.running; // its answer may be from before what was missed
         }
     }
 
@@ -80,27 +69,25 @@ export class Tracks {
         const width = Buckets.width(from, to ?? Date.now(), most);
         const [begin, end] = Buckets.whole(from, to ?? Date.now(), width);
         for (const track of this.only(sources)) {
-            const load = this.loads.get(track.source);
+            const {load} = track;
             const waits = (load.failed || track.base?.stale) && Date.now() < load.again;
             if (!load.running && !waits && !Track.covers(track, begin, end, width)) {
-                this.load(track, load, [begin, to === null ? null : end], {width, most});
+                this.load(track, [begin, to === null ? null : end], {width, most});
             }
         }
     }
 
-    async load(track, load, [from, to], {width, most}) {
+    async load(track, [from, to], {width, most}) {
+        const {source, load} = track;
         const began = Date.now();
         load.running = true;
         try {
-            const {source} = track;
             const until = to === null ? {} : {to: iso(to)};
             const answer = await ask('series', {source, from: iso(from), ...until, points: most});
             const rest = Track.takeSeries(track, from, to, answer, width);
             if (rest !== null) {
                 const {readings} = await ask('readings', {source, from: iso(rest), limit: 10_000});
-                Track.takeReadings(
-                    track, rest, readings.map(({timestamp, seq, speed}) => ({at: Track.instant(timestamp), seq, speed})),
-                );
+                Track.takeReadings(track, rest, readings.map(Track.held));
             }
             load.failed = null;
         } catch (failure) {
@@ -117,10 +104,10 @@ export class Tracks {
 
     // Why history is missing, or null; whether it is still on its way.
     get failed() {
-        return [...this.loads.values()].find(({failed}) => failed)?.failed ?? null;
+        return [...this.bySource.values()].find(({load}) => load.failed)?.load.failed ?? null;
     }
 
     get loading() {
-        return [...this.loads.values()].some(({running}) => running);
+        return [...this.bySource.values()].some(({load}) => load.running);
     }
 }

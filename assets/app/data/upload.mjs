@@ -1,7 +1,7 @@
 // Recordings as files: dropped on the page, or chosen; sent to the server one after the other. `speeddash/page/importing.py` draws the dialog
 // from the store import-state: {files: [{name, size}], refused, results: [{name, answer} or {name, failure}]}.
 
-import {address} from './rest.mjs';
+import {address, failure} from './rest.mjs';
 
 const BUSY = 'Files are being imported. Wait until that is done, or close to cancel.';
 const GONE = 'the server cannot be reached. Try again when it is back: what was stored already is not stored twice.';
@@ -136,7 +136,8 @@ export class Upload {
             request.setRequestHeader('Content-Type', 'application/octet-stream');
             request.upload.onprogress = ({loaded, total}) => this.progress(loaded / total, of);
             request.upload.onload = () => this.progress(1, of);
-            request.onload = () => end(read(request));
+            request.responseType = 'json'; // null for the HTML of a proxy in front, whose status says enough
+            request.onload = () => end(request.status === 200 ? {answer: request.response} : {failure: failure(request.status, request.response)});
             request.onerror = () => end({failure: GONE});
             request.onabort = () => end({failure: STOPPED, stopped: true});
             this.progress(0, of);
@@ -160,13 +161,3 @@ export class Upload {
         field('import-word').textContent = words;
     }
 }
-
-const read = ({status, responseText}) => {
-    let body = {};
-    try {
-        body = JSON.parse(responseText);
-    } catch {
-        // A proxy in front may answer in HTML; its status says enough.
-    }
-    return status === 200 ? {answer: body} : {failure: body.detail ?? `the server answered ${status}`};
-};

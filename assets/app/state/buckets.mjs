@@ -58,12 +58,6 @@ export const fold = (buckets, ms, at, speed) => {
     open.last = speed;
 };
 
-export const refold = (readings, ms) => {
-    const buckets = [];
-    readings.forEach(({at, first}) => fold(buckets, ms, at, first));
-    return buckets;
-};
-
 // How long nothing may come before the line breaks: four times the usual, at least 5 s, and at most the gap that ends a trip.
 export const gapMs = ({width: folded, buckets}) => {
     const steps = buckets.slice(1).map(({firstAt}, n) => firstAt - buckets[n].lastAt).sort((a, b) => a - b);
@@ -73,72 +67,68 @@ export const gapMs = ({width: folded, buckets}) => {
 // Whether a speed is an implausible jump from the one before it, `ms` earlier, and may not be called the maximum.
 export const isJump = (ms, before, speed) => ms < TRIP_GAP_MS && speed > before + JUMP_MARGIN_KMH + JUMP_KMH_A_MS * ms;
 
-// Adds the way and the moving time between two neighbours to figures: trapezoids, and none across a gap.
-export const pair = (figures, ms, first, last) => {
+// Sums of readings that are taken one after the other: the way (km) and the moving time (ms) between neighbours by trapezoids, none
+// across a gap, and the maximum. at, speed: of the reading before them.
+export const sum = (exact, at = -Infinity, speed = 0) => ({exact, at, speed, n: 0, total: 0, maximum: -Infinity, km: 0, movingMs: 0});
+
+export const take = (found, at, speed, max) => {
+    const ms = at - found.at;
     if (ms < TRIP_GAP_MS) {
-        figures.km += ((first + last) / 2) * (ms / HOUR_MS);
-        figures.movingMs += first > 0 || last > 0 ? ms : 0;
+        found.km += ((found.speed + speed) / 2) * (ms / HOUR_MS);
+        found.movingMs += found.speed > 0 || speed > 0 ? ms : 0;
     }
+    if (!found.exact || !isJump(ms, found.speed, speed)) {
+        found.maximum = Math.max(found.maximum, max);
+    }
+    found.n += 1;
+    found.total += speed;
+    found.at = at;
+    found.speed = speed;
 };
+
+export const figures = (found) => (found.n ? {...found, average: found.total / found.n} : null);
 
 // Average, maximum, distance (km) and moving time (ms) of points; null where there is none. Exact for readings, whose maximum
 // leaves implausible jumps out; inside a bucket its readings are taken as evenly spaced.
 export const summary = ({width: folded, buckets}) => {
-    if (!buckets.length) {
-        return null;
+    const found = sum(folded === 0);
+    for (const {firstAt, lastAt, n, moving, total, max, first, last} of buckets) {
+        take(found, firstAt, first, max);
+        if (n > 1) {
+            const ms = lastAt - firstAt;
+            found.km += (total - (first + last) / 2) * (ms / (n - 1) / HOUR_MS);
+            found.movingMs += (ms * moving) / n;
+            Object.assign(found, {n: found.n + n - 1, total: found.total + total - first, at: lastAt, speed: last});
+        }
     }
-    const found = {n: 0, average: 0, maximum: -Infinity, km: 0, movingMs: 0, exact: folded === 0};
-    let total = 0;
-    buckets.forEach((bucket, place) => {
-        found.n += bucket.n;
-        total += bucket.total;
-        const before = buckets[place - 1];
-        const ms = before ? bucket.firstAt - before.lastAt : Infinity;
-        if (before) {
-            pair(found, ms, before.last, bucket.first);
-        }
-        if (folded || !isJump(ms, before?.last, bucket.first)) {
-            found.maximum = Math.max(found.maximum, bucket.max);
-        }
-        if (bucket.n > 1) {
-            const ms = bucket.lastAt - bucket.firstAt;
-            found.km += (bucket.total - (bucket.first + bucket.last) / 2) * (ms / (bucket.n - 1) / HOUR_MS);
-            found.movingMs += (ms * bucket.moving) / bucket.n;
-        }
-    });
-    return {...found, average: total / found.n};
+    return figures(found);
 };
 
-// The stretches above a limit, as the line is drawn: it crosses between two readings. [{from, to, peak, line: [[at, speed]]}]
-export const above = (points, limit) => {
+// Buckets that follow each other without a gap.
+export const stretches = (points) => {
     const gap = gapMs(points);
-    const stretches = [];
-    let open = null;
-    let before = null;
-    const crossing = (a, b) => a.at + ((limit - a.max) / (b.max - a.max)) * (b.at - a.at);
-    for (const bucket of points.buckets) {
-        const at = bucket.at + points.width / 2;
-        const now = {at, max: bucket.max, firstAt: bucket.firstAt, lastAt: bucket.lastAt};
-        const missing = before && now.firstAt - before.lastAt > gap;
-        if (open && missing) {
-            open = null;
+    const found = [];
+    points.buckets.forEach((bucket, n) => {
+        const before = points.buckets[n - 1];
+        if (!before || bucket.firstAt - before.lastAt > gap) {
+            found.push([]);
         }
-        if (now.max > limit) {
-            if (!open) {
-                const from = before && !missing ? crossing(before, now) : now.at;
-                open = {from, to: now.at, peak: now.max, line: before && !missing ? [[from, limit]] : []};
-                stretches.push(open);
-            }
-            open.to = now.at;
-            open.peak = Math.max(open.peak, now.max);
-            open.line.push([now.at, now.max]);
-        } else if (open) {
-            open.to = crossing(before, now);
-            open.line.push([open.to, limit]);
-            open = null;
-        }
-        before = now;
-    }
-    return stretches;
+        found[found.length - 1].push(bucket);
+    });
+    return found;
 };
 
+// The pieces of a line [[at, speed]] above a limit, each from where it crosses it to where it does so again.
+export const above = (line, limit) =>
+    line.reduce((pieces, point, n) => {
+        const [at, speed] = line[n - 1] ?? point;
+        const over = point[1] > limit;
+        const crossing = speed > limit === over ? [] : [[at + ((limit - speed) / (point[1] - speed)) * (point[0] - at), limit]];
+        if (over && (crossing.length || !n)) {
+            pieces.push([]);
+        }
+        if (over || crossing.length) {
+            pieces.at(-1).push(...crossing, ...(over ? [point] : []));
+        }
+        return pieces;
+    }, []);

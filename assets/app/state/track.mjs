@@ -1,25 +1,23 @@
 // What the page holds of one source. A track owns its columns and changes them in place: at a thousand readings a second a new
 // array for each batch would be the page's main work.
 //
-//   at, seq, speed   readings in the order of time, each identity once; `size` of them count
+//   at, seq, speed   readings in the order of time, each identity once
 //   since            from here on every stored reading is among them (epoch ms; Infinity until the history was read)
 //   base             what lies before, in buckets (buckets.js): {from, to, width, asked, buckets, stale}, or null
 //
 // Times are epoch ms with the microseconds behind the point. Speeds are km/h.
 
 import * as Buckets from './buckets.mjs';
-import {isJump, pair} from './buckets.mjs';
 
-export const HELD = 120_000; // two minutes of a thousand a second, over a day of one: 24 bytes each
+const HELD = 120_000; // two minutes of a thousand a second, over a day of one: 24 bytes each
 const KEPT = 90_000; // when more came, the oldest go until so many are left
 const MAX_ANSWER = 10_000; // readings in one answer of /api/v1/readings
 
 export const create = (source) => ({
     source,
-    at: new Float64Array(1024),
-    seq: new Float64Array(1024),
-    speed: new Float64Array(1024),
-    size: 0,
+    at: [],
+    seq: [],
+    speed: [],
     since: Infinity,
     base: null,
     arrived: null, // when a reading last came live, and how far its clock was behind: {when, lag}
@@ -31,13 +29,16 @@ export const instant = (text) => {
     return (Date.parse(text) * 1000 + us) / 1000;
 };
 
+// A reading of the wire as a track holds it.
+export const held = ({timestamp, seq, speed}) => ({at: instant(timestamp), seq, speed});
+
 const fromSeconds = (seconds) => Math.round(seconds * 1e6) / 1000;
 
 const order = (a, b) => a.at - b.at || a.seq - b.seq;
 
 // The place of the first held reading that is not before {at, seq}.
 const place = (track, {at, seq}) => {
-    let [low, high] = [0, track.size];
+    let [low, high] = [0, track.at.length];
     while (low < high) {
         const middle = (low + high) >> 1;
         const before = track.at[middle] < at || (track.at[middle] === at && track.seq[middle] < seq);
@@ -48,69 +49,31 @@ const place = (track, {at, seq}) => {
 
 // Adds readings {at, seq, speed}, each identity once. Returns how many were new.
 export const add = (track, news) => {
+    const {at: ats, seq: seqs, speed: speeds} = track;
+    const before = ats.length;
     const sorted = [...news].sort(order);
-    if (!sorted.length) {
-        return 0;
-    }
-    const start = place(track, sorted[0]);
-    const tail = ['at', 'seq', 'speed'].map((name) => track[name].slice(start, track.size));
-    grow(track, track.size + sorted.length);
-    const before = track.size;
-    track.size = start;
-    let held = 0;
-    for (const reading of sorted) {
-        while (held < tail[0].length && (tail[0][held] - reading.at || tail[1][held] - reading.seq) <= 0) {
-            push(track, tail[0][held], tail[1][held], tail[2][held]);
-            held += 1;
+    const start = sorted.length ? place(track, sorted[0]) : before;
+    const [at, seq, speed] = [ats, seqs, speeds].map((column) => column.splice(start));
+    const tail = at.map((each, n) => ({at: each, seq: seq[n], speed: speed[n]}));
+    for (const reading of [...tail, ...sorted].sort(order)) {
+        if (ats.at(-1) !== reading.at || seqs.at(-1) !== reading.seq) {
+            ats.push(reading.at);
+            seqs.push(reading.seq);
+            speeds.push(reading.speed);
         }
-        push(track, reading.at, reading.seq, reading.speed);
     }
-    for (; held < tail[0].length; held += 1) {
-        push(track, tail[0][held], tail[1][held], tail[2][held]);
-    }
-    const added = track.size - before;
+    const added = ats.length - before;
     if (added && track.base && sorted[0].at < track.base.to) {
         track.base.stale = true; // it belongs into a bucket that was made without it
     }
-    forget(track);
+    if (ats.length > HELD) {
+        [ats, seqs, speeds].forEach((column) => column.splice(0, column.length - KEPT));
+        track.since = Math.max(track.since, ats[0]);
+    }
     return added;
 };
 
-const push = (track, at, seq, speed) => {
-    const last = track.size - 1;
-    if (last >= 0 && track.at[last] === at && track.seq[last] === seq) {
-        return;
-    }
-    track.at[track.size] = at;
-    track.seq[track.size] = seq;
-    track.speed[track.size] = speed;
-    track.size += 1;
-};
-
-const grow = (track, size) => {
-    if (size <= track.at.length) {
-        return;
-    }
-    for (const name of ['at', 'seq', 'speed']) {
-        const larger = new Float64Array(2 ** Math.ceil(Math.log2(size)));
-        larger.set(track[name].subarray(0, track.size));
-        track[name] = larger;
-    }
-};
-
-const forget = (track) => {
-    if (track.size <= HELD) {
-        return;
-    }
-    const gone = track.size - KEPT;
-    for (const name of ['at', 'seq', 'speed']) {
-        track[name].copyWithin(0, gone, track.size);
-    }
-    track.size = KEPT;
-    track.since = Math.max(track.since, track.at[0]);
-};
-
-export const newest = (track) => (track.size ? {at: track.at[track.size - 1], speed: track.speed[track.size - 1]} : null);
+export const newest = ({at, speed}) => (at.length ? {at: at.at(-1), speed: speed.at(-1)} : null);
 
 // Whether [from, to] can be shown as finely as a bucket of `width` ms from what is here.
 export const covers = (track, from, to, width) => {
@@ -178,19 +141,21 @@ export const points = (track, from, to, most) => {
     const base = track.base && track.since > from ? track.base : null;
     const seam = base ? base.to : -Infinity;
     const shown = base ? base.buckets.filter(({at}) => at + base.width > from && at <= to) : [];
-    const count = place(track, {at: to, seq: -1}) - place(track, {at: Math.max(from, seam), seq: -1});
+    const count = Math.max(0, place(track, {at: to, seq: -1}) - place(track, {at: Math.max(from, seam), seq: -1}));
     const few = count + shown.length <= most && !base?.width;
     const width = few ? 0 : base?.width || Buckets.width(from, to, most);
     const [first, last] = width ? Buckets.whole(from, to, width) : [from, to];
-    const folded = base && !base.width && width ? Buckets.refold(shown, width) : shown;
-    if (folded.length) {
-        folded.push({...folded.pop()}); // what is folded into it must not stay there
+    const buckets = [];
+    if (base?.width || !width) {
+        buckets.push(...shown.slice(0, -1), ...shown.slice(-1).map((each) => ({...each}))); // what is folded into the last must not stay there
+    } else {
+        shown.forEach(({at, first: speed}) => Buckets.fold(buckets, width, at, speed));
     }
     const end = place(track, {at: last, seq: -1});
     for (let n = place(track, {at: Math.max(first, seam), seq: -1}); n < end; n += 1) {
-        Buckets.fold(folded, width, track.at[n], track.speed[n]);
+        Buckets.fold(buckets, width, track.at[n], track.speed[n]);
     }
-    return {width, buckets: folded};
+    return {width, buckets};
 };
 
 // The figures of the held readings in [from, to], as `buckets.summary` has them, without making an object of each; null where
@@ -198,23 +163,9 @@ export const points = (track, from, to, most) => {
 export const figures = (track, from, to, joined) => {
     const begin = place(track, {at: from, seq: -1});
     const end = place(track, {at: to, seq: Infinity});
-    if (begin === end) {
-        return null;
-    }
-    const found = {n: end - begin, average: 0, maximum: -Infinity, km: 0, movingMs: 0, exact: true};
-    let total = 0;
+    const sum = joined && begin ? Buckets.sum(true, track.at[begin - 1], track.speed[begin - 1]) : Buckets.sum(true);
     for (let n = begin; n < end; n += 1) {
-        const speed = track.speed[n];
-        total += speed;
-        const neighbours = n > begin || (joined && n > 0);
-        const ms = neighbours ? track.at[n] - track.at[n - 1] : Infinity;
-        if (neighbours) {
-            pair(found, ms, track.speed[n - 1], speed);
-        }
-        if (!isJump(ms, track.speed[n - 1], speed)) {
-            found.maximum = Math.max(found.maximum, speed);
-        }
+        Buckets.take(sum, track.at[n], track.speed[n], track.speed[n]);
     }
-    return {...found, average: total / found.n};
+    return Buckets.figures(sum);
 };
-

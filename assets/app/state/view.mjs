@@ -10,7 +10,8 @@ export const WINDOWS = {'1m': 60_000, '5m': 300_000, '15m': 900_000, '1h': 3_600
 export const MODES = ['simulate', 'gps', 'bluetooth', 'watch'];
 export const THEMES = ['light', 'dark', 'system'];
 export const SOURCE = /^[A-Za-z0-9._:-]{1,64}$/;
-const RELATIVE = /^now(?:-(\d{1,5})([mhdwM]))?(?:\/([dM]))?$/;
+const RELATIVE = /^now(?:([+-])(\d{1,5})([mhdwMy]))?(?:\/([dwMy]))?$/;
+const DAY = /^\d{4}-\d\d-\d\d$/;
 const MAX_AHEAD_MS = 60_000;
 const NAMES = {'km/h': 'kmh', 'm/s': 'mps', ms: 'mps', knots: 'kn'};
 
@@ -70,7 +71,7 @@ export const parse = (search, remembered, units, now) => {
             wrong('limit', 'a speed');
         }
     }
-    const [from, to] = ['from', 'to'].map((name) => (query.get(name) ? instant(query.get(name)) : null));
+    const [from, to] = ['from', 'to'].map((name) => (query.get(name) ? instant(query.get(name), name === 'to') : null));
     if (Number.isNaN(from) || Number.isNaN(to)) {
         wrong(Number.isNaN(from) ? 'from' : 'to', 'a time, such as 2026-01-31T12:00:00Z');
     } else if (from !== null && from >= (to ?? now)) {
@@ -85,27 +86,33 @@ export const parse = (search, remembered, units, now) => {
 
 // A moment relative to now, as the other places know it (speeddash/page/when.py): now, now-7d, now/d, now-1M/M.
 const relative = (text) => {
-    const [, digits, unit, floor] = RELATIVE.exec(text);
-    const count = Number(digits);
+    const [, sign, digits, unit, floor] = RELATIVE.exec(text);
+    const count = Number(`${sign ?? ''}${digits ?? 0}`);
     const at = new Date();
-    if (unit === 'M') {
-        at.setMonth(at.getMonth() - count, Math.min(at.getDate(), 28));
+    if (unit === 'M' || unit === 'y') {
+        const month = at.getMonth() + count * (unit === 'y' ? 12 : 1);
+        at.setMonth(month, Math.min(at.getDate(), new Date(at.getFullYear(), month + 1, 0).getDate()));
     } else if (unit === 'd' || unit === 'w') {
-        at.setDate(at.getDate() - count * (unit === 'w' ? 7 : 1)); // not 24 hours: a day may have 23 or 25
+        at.setDate(at.getDate() + count * (unit === 'w' ? 7 : 1)); // not 24 hours: a day may have 23 or 25
     } else if (unit) {
-        at.setTime(at.getTime() - count * (unit === 'h' ? 3_600_000 : 60_000));
+        at.setTime(at.getTime() + count * (unit === 'h' ? 3_600_000 : 60_000));
     }
     if (floor) {
         at.setHours(0, 0, 0, 0);
-        at.setDate(floor === 'M' ? 1 : at.getDate());
+        const monday = at.getDate() - ((at.getDay() + 6) % 7);
+        at.setMonth(floor === 'y' ? 0 : at.getMonth(), {d: at.getDate(), w: monday}[floor] ?? 1);
     }
     return at.getTime();
 };
 
-// RFC 3339, epoch ms, a moment relative to now, or the reader's own clock without a zone.
-const instant = (text) => {
+// RFC 3339, epoch ms, a moment relative to now, or the reader's own clock without a zone. A day is the reader's, and included as the end.
+const instant = (text, isEnd) => {
     if (RELATIVE.test(text)) {
         return relative(text);
+    }
+    if (DAY.test(text)) {
+        const day = new Date(`${text}T00:00`);
+        return day.setDate(day.getDate() + (isEnd ? 1 : 0));
     }
     if (/^\d{11,}$/.test(text)) {
         return Number(text);

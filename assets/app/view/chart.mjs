@@ -18,20 +18,6 @@ export const name = (source) => source || '(unnamed)';
 
 const middle = ({width}, {at}) => at + width / 2;
 
-// Buckets that follow each other without a gap.
-const stretches = (points) => {
-    const gap = Buckets.gapMs(points);
-    const found = [];
-    points.buckets.forEach((bucket, n) => {
-        const before = points.buckets[n - 1];
-        if (!before || bucket.firstAt - before.lastAt > gap) {
-            found.push([]);
-        }
-        found[found.length - 1].push(bucket);
-    });
-    return found;
-};
-
 // Around everything that the readings of these buckets reach: along their highest, and back along their lowest.
 const outline = (part, of) => [
     ...part.flatMap(({firstAt, lastAt, max}) => [[firstAt, of(max)], [lastAt, of(max)]]),
@@ -57,7 +43,7 @@ const faint = (colour, alpha) =>
 const traces = ({look, unit, series}, {source, colour, points, limit}) => {
     const of = (kmh) => Units.value(kmh, unit);
     const ink = look.lines[colour % look.lines.length];
-    const parts = stretches(points);
+    const parts = Buckets.stretches(points);
     const line = broken(parts.map((part) => part.map((each) => [middle(points, each), of(each.total / each.n), each])));
     const lone = parts.filter((part) => part.length === 1).flat();
     const found = [];
@@ -85,7 +71,7 @@ const traces = ({look, unit, series}, {source, colour, points, limit}) => {
         }));
     }
     if (limit !== null) {
-        const over = Buckets.above(points, limit).map(({line: part}) => part.map(([at, kmh]) => [at, of(kmh)]));
+        const over = parts.flatMap((part) => Buckets.above(part.map((each) => [middle(points, each), of(each.max)]), of(limit)));
         // Several lines keep their own colours: what is above the limit glows behind them.
         const several = series.length > 1;
         found.splice(several ? 0 : found.length, 0, trace(broken(over), {
@@ -120,34 +106,5 @@ export const figure = (shown) => {
                 font: {color: look.limit, size: 12},
             })),
         },
-    };
-};
-
-export const title = ({series, unit, range}, zone) => {
-    const [from, to] = range.map((end) => local(end).slice(0, 19).replace('T', ' '));
-    const names = series.map(({source}) => name(source)).join(', ') || 'no source';
-    return {
-        text: `Speed of ${names} in ${unit.symbol}, ${from} to ${to} (${zone})`,
-        file: `speeddash_${series.map(({source}) => source || 'unnamed').join('+').slice(0, 80)}_${from}_${to}`
-            .replaceAll(':', '').replaceAll(' ', 'T'),
-    };
-};
-
-// The same chart as a picture that explains itself: a title with source, range and unit, an opaque ground.
-// drawn: what is drawn instead of the line.
-export const picture = (shown, zone, drawn = figure(shown)) => {
-    const {data, layout} = drawn;
-    const {text, file} = title(shown, zone);
-    return {
-        figure: {
-            data,
-            layout: {
-                ...layout,
-                title: {text: text.replaceAll('<', '&lt;'), font: {size: 15}, x: 0.5},
-                margin: {l: 72, r: 32, t: shown.series.length > 1 ? 88 : 56, b: 56},
-                paper_bgcolor: shown.look.card,
-            },
-        },
-        name: file,
     };
 };

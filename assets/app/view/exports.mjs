@@ -1,14 +1,21 @@
-// What is shown, saved as a picture.
+// What is shown, saved as a picture that explains itself: a title with source, range and unit, an opaque ground.
 
-import {picture} from './chart.mjs';
+import {local, name} from './chart.mjs';
 
-export const savePicture = (shown) => {
-    const bars = /** @type {any} */ (document.querySelector('#days-graph .js-plotly-plot'));
-    const {figure, name} = picture(
-        shown, Intl.DateTimeFormat().resolvedOptions().timeZone, bars ? structuredClone({data: bars.data, layout: bars.layout}) : undefined,
-    );
+export const savePicture = ({series, unit, range, look}) => {
     const graph = document.querySelector('#live-graph');
-    window.Plotly.downloadImage(figure, {
-        format: 'png', scale: 2, width: Math.max(800, graph.clientWidth), height: Math.max(400, graph.clientHeight), filename: name,
+    /** @type {any} */
+    const plot = document.querySelector('#days-graph .js-plotly-plot') ?? graph.querySelector('.js-plotly-plot');
+    const {data, layout} = structuredClone({data: plot.data, layout: plot.layout});
+    const [from, to] = range.map((end) => local(end).slice(0, 19).replace('T', ' '));
+    const names = series.map(({source}) => name(source)).join(', ') || 'no source';
+    const {timeZone} = Intl.DateTimeFormat().resolvedOptions();
+    const text = `Speed of ${names} in ${unit.symbol}, ${from} to ${to} (${timeZone})`.replaceAll('<', '&lt;');
+    const margin = {l: 72, r: 32, t: series.length > 1 ? 88 : 56, b: 56};
+    const title = {text, font: {size: 15}, x: 0.5};
+    window.Plotly.downloadImage({data, layout: {...layout, title, margin, paper_bgcolor: look.card}}, {
+        format: 'png', scale: 2, width: Math.max(800, graph.clientWidth), height: Math.max(400, graph.clientHeight),
+        filename: `speeddash_${series.map(({source}) => source || 'unnamed').join('+').slice(0, 80)}_${from}_${to}`
+            .replaceAll(':', '').replaceAll(' ', 'T'),
     });
 };

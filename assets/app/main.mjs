@@ -84,15 +84,7 @@ const watched = ready((sources) => {
     }
 });
 
-const pressed = ready(() => {
-    for (const {prop_id: prop, value} of window.dash_clientside.callback_context.triggered) {
-        if (value) {
-            controls.actions[prop.split('.')[0]]();
-        }
-    }
-});
-
 window.dash_clientside = window.dash_clientside || {};
 window.dash_clientside.speeddash = {
-    start, placed, senderChanged, senderReceived, watcherChanged, watcherReceived, sourcesListed, fleetListed, zoomed, dayClicked, picked, watched, pressed,
+    start, placed, senderChanged, senderReceived, watcherChanged, watcherReceived, sourcesListed, fleetListed, zoomed, dayClicked, picked, watched,
 };

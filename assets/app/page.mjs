@@ -62,9 +62,12 @@ export class Page {
             missed: (sources) => this.tracks.invalidate(sources.filter((source) => this.shownSources.includes(source))),
             intervalMs: () => (this.place === '/' ? this.painter.intervalMs : TILES_MS),
         });
-        const device = {measured: (speed, at) => this.sender.measure(speed, at), changed: () => this.deviceChanged()};
-        this.gps = new GpsSession(device);
-        this.bluetooth = new BluetoothSession(device);
+        const changed = () => {
+            this.showState();
+            this.painter.drawSoon();
+        };
+        const device = {measured: (speed, at) => this.sender.measure(speed, at), changed};
+        this.devices = {gps: new GpsSession(device), bluetooth: new BluetoothSession(device)};
         this.alarm = new Alarm(this);
         this.fleet = new Fleet(this);
         this.drive = Drive.start();
@@ -88,7 +91,7 @@ export class Page {
         await this.sender.claim(ownId());
         darkness.addEventListener('change', () => this.look({}));
         document.addEventListener('visibilitychange', () => {
-            this.gps.stayAwake();
+            this.devices.gps.stayAwake();
             this.painter.draw();
         });
         window.addEventListener('online', () => this.watcher.sources.length && this.watcher.connect());
@@ -184,7 +187,7 @@ export class Page {
     }
 
     get isFixed() {
-        return View.isFixed(this.view);
+        return this.view.from !== null;
     }
 
     // Of the tab, where nothing is wrong.
@@ -284,15 +287,12 @@ export class Page {
     }
 
     fix(range) {
-        this.look(View.fix(this.view, range));
-    }
-
-    pause() {
-        this.fix(this.range(Date.now()));
+        const [from, to] = range.map(Math.round);
+        this.look({from, to});
     }
 
     follow() {
-        this.look(View.follow(this.view));
+        this.look({from: null, to: null});
     }
 
     move(share) {
@@ -301,9 +301,8 @@ export class Page {
     }
 
     mode(chosen, view = {sources: [], from: null, to: null}, step = true) {
-        this.gps.stop();
-        this.bluetooth.stop();
-        ({gps: this.gps, bluetooth: this.bluetooth})[chosen]?.start();
+        Object.values(this.devices).forEach((each) => each.stop());
+        this.devices[chosen]?.start();
         if (chosen !== 'watch') {
             this.tickedAt = null;
             this.sender.wake(this.ownSource({...this.view, ...view, mode: chosen}));
@@ -409,32 +408,17 @@ export class Page {
 
     // Why the device of the mode gives no speed, or null.
     get deviceProblem() {
-        return {gps: this.gps, bluetooth: this.bluetooth}[this.view.mode]?.problem ?? null;
-    }
-
-    deviceChanged() {
-        this.showState();
-        this.painter.drawSoon();
+        return this.devices[this.view.mode]?.problem ?? null;
     }
 
     showState() {
-        const {sender, storage, signedOut, notDurable, group, frozen, view} = this;
+        const {sender, storage, frozen, view} = this;
         const now = Date.now();
         const idle = this.watcher.sources.length === 0 && (view.mode === 'watch' || this.place === '/fleet');
         const state = Link.describe(this.link, {storage, frozen, idle, online: navigator.onLine, now});
         document.getElementById('status').hidden = idle && this.place !== '/';
         const waiting = sender.outbox?.waiting.length ?? 0;
-        const problems = [...this.problems, this.deviceProblem];
-        const notice = Words.notice({
-            problems, storage, signedOut, notDurable, group, refused: sender.refused, overflow: sender.overflow, waiting,
-        });
-        this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', notice, this.alarm.words, now);
+        this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', Words.notice(this), this.alarm.words, now);
         this.screen.fixed(this.isFixed, this.fresh);
-    }
-
-    // What `words.empty` wants to know.
-    circumstances() {
-        const {view: {mode}, isFixed: fixed, shownSources: sources, listed, tracks: {failed, loading}, bluetooth} = this;
-        return {mode, fixed, sources, listed, failed, loading, deviceProblem: this.deviceProblem, sensorWord: bluetooth.waiting};
     }
 }

@@ -59,11 +59,6 @@ INDEX = """<!DOCTYPE html>
 #: Files of assets/ that the page does not load by itself: another page's script, and the modules that `script.joined` joins.
 NOT_LOADED = r"^(api|offline|worker)[.]js$|[.]mjs$"
 
-BUTTONS = (
-    "pause", "go-live", "earlier", "later", "show-latest", "export-png", "fullscreen", "driving", "leave-driving", "mirror", "help",
-    "show-table", "open-import", "choose-sensor",
-)  # fmt: skip
-
 
 class Page:
     """The Dash page of one Flask application.
@@ -206,7 +201,6 @@ def _clientside(app: dash.Dash) -> None:
         ("dayClicked", [Input("days-graph", "clickData")]),
         ("picked", [Input("day-first", "value"), Input("day-last", "value")]),
         ("watched", [Input("watched", "value")]),
-        ("pressed", [Input(identity, "n_clicks") for identity in BUTTONS]),
     ):
         # Only the first one works at the start: each call costs Dash a pass over all components.
         app.clientside_callback(  # type: ignore[no-untyped-call]

@@ -87,3 +87,13 @@ def test_what_is_typed_while_the_place_appears_is_found(page_server):
     }
     answer = requests.post(f"{page_server.url}/_dash-update-component", json=body, timeout=10)
     assert answer.json()["response"]["address"]["search"] == "?find=BARGE"
+
+
+def test_dial_of_a_tile_has_a_scale_for_each_unit(context, page_server):
+    drive(page_server, "scaled", [50.0] * 5, until_ms=NOON)
+    requests.patch(f"{page_server.url}/api/v1/sources/scaled", json={"limit_kmh": 72}, timeout=5).raise_for_status()
+    page = Visit(context, page_server, "/fleet?source=scaled", status=None).page
+    dial = tile(page, "scaled").locator(".dial")
+    expect(dial).to_have_attribute("style", re.compile(r"--limit: 0\.72\b"))  # of 100 km/h
+    page.keyboard.press("u")
+    expect(dial).to_have_attribute("style", re.compile(r"--limit: 0\.8948"))  # 44.74 of 50 mph

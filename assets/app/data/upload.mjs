@@ -49,12 +49,6 @@ export class Upload {
             const entries = [...dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
             this.take([...dataTransfer.files], entries.some(({isDirectory}) => isDirectory));
         });
-        document.addEventListener('click', (/** @type {any} */ {target}) => {
-            if (target.closest('#import-box a')) {
-                this.close();
-            }
-            ({'import-choose': () => this.choose(), 'import-start': () => this.start(), 'import-close': () => this.close()})[target.id]?.();
-        });
         field('import').addEventListener('cancel', (event) => this.request && event.preventDefault());
     }
 

@@ -7,9 +7,9 @@
 // else null: then that counts which the server keeps for the source.
 
 export const WINDOWS = {'1m': 60_000, '5m': 300_000, '15m': 900_000, '1h': 3_600_000, '24h': 86_400_000};
-export const MODES = ['simulate', 'gps', 'bluetooth', 'watch'];
+const MODES = ['simulate', 'gps', 'bluetooth', 'watch'];
 export const THEMES = ['light', 'dark', 'system'];
-export const SOURCE = /^[A-Za-z0-9._:-]{1,64}$/;
+const SOURCE = /^[A-Za-z0-9._:-]{1,64}$/;
 const RELATIVE = /^now(?:([+-])(\d{1,5})([mhdwMy]))?(?:\/([dwMy]))?$/;
 const DAY = /^\d{4}-\d\d-\d\d$/;
 const MAX_AHEAD_MS = 60_000;
@@ -146,12 +146,10 @@ export const format = (view, units) => {
     return query.toString() ? `?${query}`.replaceAll('%3A', ':') : '';
 };
 
-export const isFixed = (view) => view.from !== null;
-
 // [from, to] in epoch ms. newest: {at, lag} of what last came, or null. A source whose clock is behind by more than the
 // window, a drive of last year on its way in, is followed on its own clock; one whose clock is a little ahead too.
 export const range = (view, now, newest) => {
-    if (isFixed(view)) {
+    if (view.from !== null) {
         return [view.from, view.to];
     }
     const width = WINDOWS[view.window];
@@ -161,10 +159,6 @@ export const range = (view, now, newest) => {
     }
     return [end - width, end];
 };
-
-export const fix = (view, [from, to]) => ({...view, from: Math.round(from), to: Math.round(to)});
-
-export const follow = (view) => ({...view, from: null, to: null});
 
 // What the next visit begins with.
 export const remembered = ({unit, theme}) => ({unit, theme});

@@ -8,7 +8,7 @@ export class Controls {
         this.page = page;
         this.upload = upload;
         this.actions = {
-            pause: () => (page.isFixed ? page.follow() : page.pause()),
+            pause: () => (page.isFixed ? page.follow() : page.move(0)),
             'go-live': () => page.follow(),
             earlier: () => page.move(-0.5),
             later: () => page.move(0.5),
@@ -21,18 +21,20 @@ export class Controls {
             'show-table': () => this.table(),
             help: () => /** @type {HTMLDialogElement} */ (document.getElementById('keys')).showModal(),
             'open-import': () => upload.open(),
-            'choose-sensor': () => page.bluetooth.choose(),
+            'open-import-here': () => upload.open(),
+            'import-choose': () => upload.choose(),
+            'import-start': () => upload.start(),
+            'import-close': () => upload.close(),
+            'trips-print': () => window.print(),
+            'fleet-fullscreen': () => this.fullScreen(),
+            'choose-sensor': () => page.devices.bluetooth.choose(),
         };
         this.choices = {
             source: (value) => value !== page.view.mode && page.mode(value),
-            window: (value) => page.look({...View.follow(page.view), window: value}),
+            window: (value) => page.look({window: value, from: null, to: null}),
             unit: (value) => page.look({unit: value}),
             theme: (value) => page.look({theme: value}),
-            shortcuts: (value) => page.alarm.set({shortcuts: value}),
-            sound: (value) => page.alarm.set({sound: value}),
-            notify: (value) => page.alarm.set({notify: value}),
-            hold: (value) => page.alarm.set({hold: value}),
-            silence: (value) => page.alarm.set({silence: value}),
+            ...Object.fromEntries(Object.keys(page.alarm.settings).map((name) => [name, (value) => page.alarm.set({[name]: value})])),
         };
         const windows = Object.keys(View.WINDOWS).map((name, n) => [String(n + 1), () => this.choices.window(name)]);
         this.liveKeys = {
@@ -59,7 +61,7 @@ export class Controls {
         this.upload.listen();
     }
 
-    // Buttons of places come and go: their clicks are seen here.
+    // Not by callbacks: buttons of places come and go, and full screen and sensors are given to a click alone.
     clicked({target}) {
         const choice = target.closest('.choice [data-value]');
         if (choice) {
@@ -70,8 +72,10 @@ export class Controls {
         if (menu.open && (done || !menu.contains(target))) {
             menu.open = false;
         }
-        const act = {'open-import-here': () => this.upload.open(), 'trips-print': () => window.print(), 'fleet-fullscreen': this.actions.fullscreen}[target.id];
-        act?.();
+        if (target.closest('#import-box a')) {
+            this.upload.close();
+        }
+        this.actions[target.closest('button')?.id]?.();
     }
 
     // A key belongs to the page unless a person is typing, choosing, or has a button under it. Shortcuts of one character can be switched

@@ -17,7 +17,7 @@ export class Fleet {
     constructor(page) {
         this.page = page;
         this.shown = false;
-        this.tiles = new Map(); // source: {data, parts, end}
+        this.tiles = new Map(); // source: {data, parts}
     }
 
     get sources() {
@@ -42,7 +42,7 @@ export class Fleet {
         this.tiles = new Map(tiles.map((data) => {
             const old = held.get(data.source);
             const newer = old && old.data.last_ms > data.last_ms ? {last_ms: old.data.last_ms, speed: old.data.speed} : {};
-            return [data.source, {data: {...data, ...newer}, parts: old?.parts ?? this.make(data), end: old?.end ?? 0}];
+            return [data.source, {data: {...data, ...newer}, parts: old?.parts ?? this.make(data)}];
         }));
         const items = [...this.tiles.values()].map(({parts}) => parts.item);
         if (items.length !== list.children.length || items.some((item, n) => list.children[n] !== item)) {
@@ -97,8 +97,8 @@ export class Fleet {
         const {unit} = this.page;
         const live = now - data.last_ms < LIVE_MS && this.page.link.phase === 'live' && !this.page.frozen;
         const over = live && data.limit_kmh !== null && data.speed > data.limit_kmh;
-        tile.end = Math.max(tile.end, Units.end(Math.max(data.speed ?? 0, data.limit_kmh ?? 0), unit));
-        const share = (kmh) => Number(Math.min(1, Units.value(kmh, unit) / tile.end).toFixed(4));
+        const end = this.page.painter.end(data.source, Math.max(data.speed ?? 0, data.limit_kmh ?? 0));
+        const share = (kmh) => Number(Math.min(1, Units.value(kmh, unit) / end).toFixed(4));
         parts.dial.style.setProperty('--speed', live ? share(data.speed) : 0);
         parts.dial.style.setProperty('--limit', data.limit_kmh === null ? 1 : share(data.limit_kmh));
         parts.dial.classList.toggle('stale', !live);

@@ -80,7 +80,7 @@ export class Painter {
         const now = Date.now();
         const shown = this.look(graph, now);
         const readings = page.screen.chart(shown);
-        page.screen.message(...(readings ? [null, false] : Words.empty(page.circumstances())));
+        page.screen.message(...(readings ? [null, false] : Words.empty(page)));
         page.screen.figures(this.rows(shown, now), page.unit);
         page.screen.bars(page.isFixed ? shown : null, page.view.unit, page.dark);
         if (page.isFixed) {
@@ -111,7 +111,7 @@ export class Painter {
             const highest = inside.reduce((found, {max}) => Math.max(found, max), 0);
             const about = Buckets.summary({width: points.width, buckets: inside});
             const exact = about && points.width ? page.totals.of(page.tracks.of(source), [from, to], page.isFixed) : null;
-            return {source, colour, points, highest, limit: page.limitOf(source), summary: exact ?? about};
+            return {source, colour, points, highest, n: about?.n ?? 0, limit: page.limitOf(source), summary: exact ?? about};
         });
         const highest = Math.max(0, ...series.map((each) => Math.max(each.highest, each.limit ?? 0)));
         this.gap = series.length ? Buckets.gapMs(series[0].points) : this.gap;

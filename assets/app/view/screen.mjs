@@ -3,7 +3,6 @@
 import {figure, local} from './chart.mjs';
 import {address, iso} from '../data/rest.mjs';
 import * as Units from '../state/units.mjs';
-import {isFixed} from '../state/view.mjs';
 
 const DIAL_STEPS = 10;
 const DAY_MS = 86_400_000;
@@ -89,7 +88,7 @@ export class Screen {
 
     // The controls as the view has them.
     controls(view, place, settings) {
-        const fixed = isFixed(view);
+        const fixed = view.from !== null;
         this.choice('source', view.mode);
         this.choice('window', fixed ? null : view.window);
         this.choice('unit', view.unit);
@@ -217,10 +216,8 @@ export class Screen {
     chart(shown) {
         this.shown = shown;
         window.dash_clientside.set_props('live-graph', {figure: figure(shown)});
-        const [from, to] = shown.range;
-        const inside = ({firstAt, lastAt}) => lastAt >= from && firstAt <= to;
-        const readings = shown.series.flatMap(({points}) => points.buckets.filter(inside)).reduce((sum, {n}) => sum + n, 0);
-        const {width} = shown.series.reduce((widest, {points}) => (points.width > widest.width ? points : widest), {width: 0});
+        const readings = shown.series.reduce((sum, {n}) => sum + n, 0);
+        const width = Math.max(0, ...shown.series.map(({points}) => points.width));
         const step = width < 1000 ? `${Number(width.toFixed(1))} ms` : Units.duration(width).replace(/ 00 (s|min)$/, '');
         const folded = width ? `, a point for every ${step}` : '';
         this.text('shown', `${readings.toLocaleString()} readings shown${folded}`);

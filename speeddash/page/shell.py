@@ -53,7 +53,6 @@ def shell(
     told: dict[str, Any] = {"data": shown.told} if shown else {}
     config = chart_config() | {
         "maySend": visitor.may_send,
-        "mayChange": visitor.may_change,
         "latest": latest,
         "maxListed": MAX_LISTED,
     }

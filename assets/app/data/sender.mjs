@@ -134,7 +134,7 @@ export class Sender {
 };
 
 // A name that no other tab of this browser holds: the wanted one, or with a number behind it; held until this tab goes.
-export const claimed = async (wanted) => {
+const claimed = async (wanted) => {
     if (!navigator.locks) {
         // Plain HTTP from another machine: a name for this tab, which a reload keeps.
         const tab = sessionStorage.getItem('speeddash.tab') ?? Math.random().toString(36).slice(2, 6);

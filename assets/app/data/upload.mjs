@@ -11,7 +11,7 @@ const STOPPED = 'cancelled. Readings that were stored until then stay.';
 const field = (id) => document.getElementById(id);
 
 // Why what was dropped or chosen cannot be imported, or null. folder: whether one is among it.
-export const refusal = (files, folder) => {
+const refusal = (files, folder) => {
     if (folder) {
         return 'That is a folder. Drop the files that are in it.';
     }

@@ -153,7 +153,7 @@ export class Screen {
 
     // fresh: readings that came while the range was fixed.
     fixed(fixed, fresh) {
-        this.set('pause', {children: 'Pause', hidden: fixed});
+        this.set('pause', {hidden: fixed});
         this.set('go-live', {hidden: !fixed, children: fresh ? `Resume live, +${fresh} new` : 'Resume live'});
     }
 

@@ -85,6 +85,7 @@ export class Page {
         this.asking = false;
         this.askedAt = -Infinity;
         this.frozen = false;
+        this.gone = false; // nobody answered
     }
 
     async start() {
@@ -122,6 +123,7 @@ export class Page {
         if (path !== '/' || before !== null) {
             this.screen.set('place-wanted', {data: path}); // what the server shows there; the live place is here already
         }
+        this.askSoon();
     }
 
     // Shows the live view of an address.
@@ -138,7 +140,7 @@ export class Page {
         this.opened = true;
         this.problems = problems;
         if (first || view.mode !== this.view.mode) {
-            this.mode(view.mode, view, first);
+            this.mode(view.mode, view, false);
         } else {
             this.look(view, false);
         }
@@ -166,7 +168,7 @@ export class Page {
 
     // Sends the next speed of the drive that the simulator makes up.
     simulate(now) {
-        if (this.view.mode === 'simulate') {
+        if (this.view.mode === 'simulate' && this.sender.source?.startsWith('simulated-')) {
             this.drive = Drive.advance(this.drive, (now - (this.tickedAt ?? now)) / 1000, Math.random);
             this.tickedAt = now;
             this.sender.measure(this.drive.speed, now);
@@ -288,11 +290,13 @@ export class Page {
 
     fix(range) {
         const [from, to] = range.map(Math.round);
+        this.problems = [];
         this.look({from, to});
     }
 
-    follow() {
-        this.look({from: null, to: null});
+    follow(window = this.view.window) {
+        this.problems = [];
+        this.look({window, from: null, to: null});
     }
 
     move(share) {
@@ -371,6 +375,13 @@ export class Page {
         this.painter.drawSoon();
     }
 
+    // A person wants something of the server: if it is gone, nothing else would say so where no socket is open.
+    askSoon() {
+        if (this.place !== '/') {
+            this.askedAt = -Infinity;
+        }
+    }
+
     // Asks the server how it is: at the start, rarely, and while something suggests that it cannot store or does not answer.
     async ask() {
         const now = Date.now();
@@ -379,20 +390,24 @@ export class Page {
         // A socket cannot say why it was refused.
         const refused = this.link.phase === 'lost' && this.link.attempt !== this.askedAttempt;
         const failed = this.view.mode === 'watch' && this.place === '/' && this.tracks.failed;
-        const urgent = stuck || refused || this.signedOut || failed || this.storage || this.frozen;
-        const silent = ((this.place === '/' && !this.isFixed) || this.place === '/fleet') && now - this.cameAt > ASK_SILENT_MS;
+        const urgent = stuck || refused || this.signedOut || failed || this.storage || this.frozen || this.gone;
+        const silent = (this.place !== '/' || !this.isFixed) && now - this.cameAt > ASK_SILENT_MS;
         if (this.asking || now - this.askedAt < (urgent ? 0 : silent ? ASK_SILENT_MS : ASK_EVERY_MS)) {
             return;
         }
         Object.assign(this, {asking: true, askedAt: now, askedAttempt: this.link.attempt});
         let late = false;
         const answer = await fetch('/readyz', {signal: AbortSignal.timeout(ANSWER_MS)}).catch(({name}) => {
-            late = name === 'TimeoutError'; // otherwise the server is gone, and the socket says so
+            late = name === 'TimeoutError'; // otherwise the server is gone
             return null;
         });
         const told = answer && (await answer.json().catch(() => ({})));
         this.asking = false;
         this.frozen = late;
+        if (this.gone && answer && this.place !== '/') {
+            window.dash_clientside.set_props('place-wanted', {data: this.place}); // which did not come, or did not change
+        }
+        this.gone = !answer && !late;
         if (this.signedOut !== (answer?.status === 401)) {
             this.signedOut = !this.signedOut;
             this.show();
@@ -415,8 +430,9 @@ export class Page {
         const {sender, storage, frozen, view} = this;
         const now = Date.now();
         const idle = this.watcher.sources.length === 0 && (view.mode === 'watch' || this.place === '/fleet');
-        const state = Link.describe(this.link, {storage, frozen, idle, online: navigator.onLine, now});
-        document.getElementById('status').hidden = idle && this.place !== '/';
+        const gone = idle && this.gone;
+        const state = Link.describe(this.link, {storage, frozen, gone, idle, online: navigator.onLine, now});
+        document.getElementById('status').hidden = idle && !gone && !frozen && this.place !== '/';
         const waiting = sender.outbox?.waiting.length ?? 0;
         this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', Words.notice(this), this.alarm.words, now);
         this.screen.fixed(this.isFixed, this.fresh);

@@ -190,6 +190,7 @@ class TripsExportQuery(Range):
         Field(min_length=1, max_length=MAX_SOURCES_TOGETHER, description="May be repeated: one after the other."),
     ]
     unit: Literal["kmh", "mph", "mps", "kn"] = Field("kmh", description="Unit of the speeds, and so of the distances.")
+    tag: str = Field("", description="Only trips with this tag.")
 
 
 class TotalsQuery(SourceRange):

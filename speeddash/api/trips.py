@@ -64,7 +64,12 @@ class TripsApi:
 
     def trips_csv(self, query: TripsExportQuery) -> Response:
         """The trips of sources that overlap a range, as CSV for a spreadsheet, in the unit that is asked for."""
-        found = [(source, *each) for source in query.source for each in self._history.noted_trips(source, query.time)]
+        found = [
+            (source, trip, note)
+            for source in query.source
+            for trip, note in self._history.noted_trips(source, query.time)
+            if not query.tag or (note or NO_NOTE).tag == query.tag
+        ]
         answer = Response("".join(_csv_lines(found, query.unit)), content_type=MIME_TYPES["csv"])
         name = "+".join(each.replace(":", "-") or "unnamed" for each in query.source)[:80]
         answer.headers["Content-Disposition"] = f'attachment; filename="speeddash_{name}_trips.csv"'

@@ -21,8 +21,7 @@ def aria(**attributes: str) -> dict[str, Any]:
 
 
 def choice(identity: str, label: str, options: dict[str, str]) -> Component:
-    """Return a row of buttons of which one is pressed. `assets/app/view/controls.mjs` handles clicks,
-    `screen.mjs` shows the pressed button.
+    """Return a row of buttons of which one is pressed. `controls.mjs` handles clicks, `screen.mjs` shows the pressed button.
 
     Not dcc.RadioItems, because it nests interactive elements (axe: nested-interactive).
 

@@ -31,8 +31,8 @@ class FleetView(NamedTuple):
     """What the fleet place shows.
 
     Attributes:
-        sources: Only these sources, in this order; empty for all.
-        sort: Order of all sources.
+        sources: Only these sources; empty for all.
+        sort: Their order.
         find: Only sources whose name contains it.
         kiosk: Without controls, with a clock.
     """
@@ -255,8 +255,7 @@ class FleetPlace:
 def shown_sources(listed: list[ListedSource], view: FleetView) -> list[ListedSource]:
     """Return the sources of a view in its order; `speed` as they come, because it is not known here."""
     if view.sources:
-        by_name = {each.source: each for each in listed}
-        return [by_name[each] for each in view.sources if each in by_name]
+        listed = [each for each in listed if each.source in view.sources]
     wanted = view.find.casefold()
     found = [each for each in listed if wanted in f"{each.source} {each.name}".casefold()]
     if view.sort == "name":

@@ -13,6 +13,7 @@ from speeddash.formats import FORMAT_OF_ENDING, FORMATS
 from speeddash.page.controls import aria, button, table
 from speeddash.page.place import Callbacks
 from speeddash.page.reader import Reader
+from speeddash.reading import parse_time
 from speeddash.units import SYMBOL
 
 MAX_BAD: Final = 20
@@ -157,7 +158,8 @@ def _result(result: dict[str, Any], reader: Reader) -> list[Component]:
             ("to", answer["last"]),
         ]
         live = urlencode([("mode", "watch"), *query], safe=":")
-        trips = urlencode([*query[:-2], ("from", answer["first"][:10]), ("to", answer["last"][:10])], safe=":")
+        days = [f"{reader.local(parse_time(answer[end])):%Y-%m-%d}" for end in ("first", "last")]
+        trips = urlencode([*query[:-2], ("from", days[0]), ("to", days[1])], safe=":")
         found.append(
             html.P(
                 [

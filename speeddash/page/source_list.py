@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from heapq import nlargest
 from typing import Any, Final, NamedTuple
 
@@ -148,7 +147,4 @@ def state_of(last_us: int, now_us: int) -> str:
 
 
 def _label(each: ListedSource, now_us: int) -> str:
-    if abs(now_us - each.span.last_us) < LIVE_S * 1_000_000:
-        return f"{each.name} (live)"
-    last = datetime.fromtimestamp(each.span.last_us / 1e6, UTC)
-    return f"{each.name} (last {last:%Y-%m-%d %H:%M} UTC)"
+    return f"{each.name} ({state_of(each.span.last_us, now_us)})"

@@ -25,11 +25,14 @@ export const silent = (link, inFlight, now) => link.phase === 'live' && inFlight
 
 export const retry = (link) => ({...link, phase: 'connecting', attempt: link.attempt + 1, retryAt: null});
 
-// What a person is told of the connection: {text, kind}. storage: why the server cannot store, or null; frozen: it does not answer; idle:
-// no connection is wanted; online: the browser has a network.
-export const describe = (link, {storage, frozen, idle, online, now}) => {
+// What a person is told of the connection: {text, kind}. storage: why the server cannot store, or null; frozen: it does not answer; gone: nobody
+// does; idle: no connection is wanted; online: the browser has a network.
+export const describe = (link, {storage, frozen, gone, idle, online, now}) => {
     if (frozen && online) {
         return {text: 'Server does not answer', kind: 'paused'};
+    }
+    if (gone) {
+        return {text: online ? 'Server cannot be reached' : 'Offline', kind: 'offline'};
     }
     if (idle) {
         return {text: 'Nothing watched', kind: 'connecting'};

@@ -51,6 +51,8 @@ export class Alarm {
         const {page, settings} = this;
         const name = (source) => page.listedSource(source)?.name ?? source;
         const over = [];
+        const seen = [...page.watcher.sources, page.own];
+        [...this.bySource.keys()].filter((source) => !seen.includes(source)).forEach((source) => this.bySource.delete(source));
         for (const [source, held] of this.bySource) {
             const silentMs = 60_000 * Number(settings.silence);
             if (silentMs && now - held.cameAt > silentMs && !held.silent) {

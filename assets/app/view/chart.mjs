@@ -55,7 +55,14 @@ const traces = ({look, unit, series}, {source, colour, points, limit}) => {
             hoverinfo: 'skip', showlegend: false, name: 'band',
         });
     }
-    const area = series.length === 1 && !points.width;
+    if (series.length === 1 && !points.width) {
+        // Plotly would fill across the gaps of the line.
+        const area = parts.map((part) => [[part[0].at, 0], ...part.map(({at, max}) => [at, of(max)]), [part.at(-1).at, 0]]);
+        found.push({
+            ...trace(broken(area), {}), fill: 'toself', fillcolor: faint(ink, 0.1), line: {width: 0},
+            hoverinfo: 'skip', showlegend: false, name: 'area',
+        });
+    }
     found.push(trace(line, {
         name: name(source).replaceAll('<', '&lt;'), // Plotly takes some HTML
         line: {color: ink, width: LINE_PX},
@@ -63,7 +70,6 @@ const traces = ({look, unit, series}, {source, colour, points, limit}) => {
         hovertemplate: points.width
             ? `%{y:.1f} ${unit.symbol} (%{customdata[1]:.1f} to %{customdata[2]:.1f}, %{customdata[0]} readings)`
             : `%{y:.1f} ${unit.symbol}`,
-        ...(area && {fill: 'tozeroy', fillcolor: faint(ink, 0.1)}),
     }));
     if (lone.length) {
         found.push(trace(lone.map((each) => [middle(points, each), of(each.total / each.n)]), {

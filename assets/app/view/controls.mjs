@@ -3,6 +3,8 @@
 import {savePicture} from './exports.mjs';
 import * as View from '../state/view.mjs';
 
+const PAPER_MS = 500; // a thousand rows
+
 export class Controls {
     constructor(page, upload) {
         this.page = page;
@@ -25,13 +27,13 @@ export class Controls {
             'import-choose': () => upload.choose(),
             'import-start': () => upload.start(),
             'import-close': () => upload.close(),
-            'trips-print': () => window.print(),
+            'trips-print': () => this.print(),
             'fleet-fullscreen': () => this.fullScreen(),
             'choose-sensor': () => page.devices.bluetooth.choose(),
         };
         this.choices = {
             source: (value) => value !== page.view.mode && page.mode(value),
-            window: (value) => page.look({window: value, from: null, to: null}),
+            window: (value) => page.follow(value),
             unit: (value) => page.look({unit: value}),
             theme: (value) => page.look({theme: value}),
             ...Object.fromEntries(Object.keys(page.alarm.settings).map((name) => [name, (value) => page.alarm.set({[name]: value})])),
@@ -59,6 +61,7 @@ export class Controls {
         document.addEventListener('click', (event) => this.clicked(event));
         document.addEventListener('keydown', (event) => this.keyDown(event));
         this.upload.listen();
+        window.addEventListener('afterprint', () => this.trips('normal'));
     }
 
     // Not by callbacks: buttons of places come and go, and full screen and sensors are given to a click alone.
@@ -76,6 +79,7 @@ export class Controls {
             this.upload.close();
         }
         this.actions[target.closest('button')?.id]?.();
+        this.page.askSoon();
     }
 
     // A key belongs to the page unless a person is typing, choosing, or has a button under it. Shortcuts of one character can be switched
@@ -102,6 +106,16 @@ export class Controls {
 
     fullScreen() {
         return document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.(); // an iPhone has none
+    }
+
+    // On the screen the list of trips has the rows that are seen, on paper all of them; it makes them soon, not at once.
+    print() {
+        this.trips('print');
+        setTimeout(() => window.print(), PAPER_MS);
+    }
+
+    trips(layout) {
+        window.dash_ag_grid?.getApi('trips-grid')?.setGridOption('domLayout', layout);
     }
 
     table() {

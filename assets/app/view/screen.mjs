@@ -37,6 +37,7 @@ export class Screen {
         this.shown = null; // what the chart shows, for the exports
         this.announcedAt = 0;
         this.barsWanted = null;
+        this.limited = {source: null, text: ''};
     }
 
     // Each property that is set costs a pass over all components: what the server has sent needs none.
@@ -131,8 +132,13 @@ export class Screen {
         document.getElementById('limit-row').hidden = source === null;
         this.set('limit-source', {data: source});
         const text = kmh === null ? '' : String(Number(Units.value(kmh, unit).toFixed(2)));
-        if (document.activeElement?.id !== 'limit') {
-            this.set('limit', {value: text});
+        const before = this.limited;
+        this.limited = {source, text};
+        if (!same(this.limited, before) && document.activeElement?.id !== 'limit') { // what a person types stays until there is another limit
+            window.dash_clientside.set_props('limit', {value: text});
+        }
+        if (source !== before.source) {
+            window.dash_clientside.set_props('limit-word', {children: ''});
         }
     }
 

@@ -18,6 +18,10 @@ from speeddash.segment import GAP_US
 
 #: Days up to which each is a bar; more are a calendar.
 MAX_BARS: Final = 45
+#: Width of a bar, in ms; without it Plotly takes the least distance of two days that have one.
+BAR_MS: Final = 0.75 * 86_400_000
+#: Days that are written below the bars.
+MAX_DAY_TICKS: Final = 6
 #: Steps of a difference between two trips.
 DIFFERENCE_POINTS: Final = 400
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -46,7 +50,12 @@ def _bars(shown: Sequence[date], days: dict[date, Total], reader: Reader) -> dic
     known = [each for each in shown if each in days]
     x = [each.isoformat() for each in known]
     layout = base_layout(dark=reader.dark)
-    layout["xaxis"] |= {"range": [_day_edge(shown[0], -1), _day_edge(shown[-1], 1)], "hoverformat": "%a %Y-%m-%d"}
+    layout["xaxis"] |= {
+        "range": [_day_edge(shown[0], -1), _day_edge(shown[-1], 0)],
+        "hoverformat": "%a %Y-%m-%d",
+        "tickformat": "%b %-d",
+        "tickvals": [each.isoformat() for each in shown[:: -(-len(shown) // MAX_DAY_TICKS)]],
+    }
     layout["yaxis"] |= {
         "ticksuffix": f" {reader.distance_symbol}",
         "rangemode": "tozero",
@@ -62,11 +71,11 @@ def _bars(shown: Sequence[date], days: dict[date, Total], reader: Reader) -> dic
         "tickmode": "auto",  # by default at the lines of the other axis, wherever those are: 33.9 km/h
     }
     layout["yaxis2"] |= {"ticksuffix": f" {reader.symbol}", "showticksuffix": "last", "nticks": 5}
-    layout |= {"showlegend": True, "bargap": 0.25, "margin": {"l": 64, "r": 72, "t": 32, "b": 36}}
+    layout |= {"showlegend": True, "margin": {"l": 64, "r": 72, "t": 32, "b": 36}}
     return {
         "data": [
             {
-                "type": "bar", "name": "Distance", "x": x, "marker": {"color": colours["lines"][0]},
+                "type": "bar", "name": "Distance", "x": x, "width": BAR_MS, "marker": {"color": colours["lines"][0]},
                 "y": [reader.distance_value(days[each].distance_km) for each in known],
                 "hovertemplate": f"%{{y:.1f}} {reader.distance_symbol}",
             },

@@ -22,7 +22,7 @@ from speeddash.page.trips.detail import one_trip, several_trips
 from speeddash.page.trips.figures import days_figure
 from speeddash.page.trips.rows import column_definitions, figures_of_all, rows_of
 from speeddash.page.trips.search import TripsSearch, shown_time, tagged
-from speeddash.page.trips.tables import events_table, list_word, totals, totals_table
+from speeddash.page.trips.tables import events_table, list_word, paper_word, totals, totals_table
 from speeddash.page.trips.view import By, TripKey, TripsView, parse
 from speeddash.page.when import PRESETS, day_text, named, stepped
 from speeddash.reading import parse_time, rfc3339
@@ -100,6 +100,7 @@ class TripsPlace:
             Output("trips-grid", "selectedRows", allow_duplicate=True),
             Output("trips-grid", "columnDefs"),
             Output("trips-word", "children"),
+            Output("trips-paper", "children"),
             Output("trips-figures", "children"),
             Output("trips-days-graph", "figure"),
             Output("trips-totals", "children"),
@@ -165,7 +166,10 @@ class TripsPlace:
             except InvalidInput:
                 raise PreventUpdate from None  # the list says what is wrong with the range
         elif trigger == "trips-grid":
-            changed = view._replace(chosen=selected_keys(selected))
+            chosen = selected_keys(selected)
+            if set(chosen) == set(view.chosen):
+                raise PreventUpdate  # what the address says, in the order of the list
+            changed = view._replace(chosen=chosen)
         elif trigger == "trips-by":
             changed = view._replace(by=by)
         elif trigger == "trips-days-graph":
@@ -222,6 +226,7 @@ class TripsPlace:
             selection(view),
             column_definitions(reader, several=len(found.sources) > 1),
             list_word(found, view, reader),
+            paper_word(found, first, last, reader),
             figures(figures_of_all(found.listed, reader)) if days else [],
             days_figure(days, first, last, reader) if days else place.EMPTY,
             totals_table(totals(found, view, (last - first).days, reader), view, reader),
@@ -275,7 +280,8 @@ class TripsPlace:
             return "#"
         sources = [("source", each) for each in view.sources or (self._sources.latest() or "",)]
         range_of_time = [("from", rfc3339(time.from_us)), ("to", rfc3339(time.to_us))]
-        return f"/api/v1/trips.csv?{urlencode([*sources, *range_of_time, ('unit', reader.unit)])}"
+        tag = [("tag", view.tag)] if view.tag else []
+        return f"/api/v1/trips.csv?{urlencode([*sources, *range_of_time, *tag, ('unit', reader.unit)])}"
 
 
 def nothing_listed(word: str, *, prepared: bool = True) -> tuple[Any, ...]:
@@ -285,4 +291,4 @@ def nothing_listed(word: str, *, prepared: bool = True) -> tuple[Any, ...]:
         word: Why.
         prepared: False while history is being prepared: it is looked at again soon.
     """
-    return ([], no_update, no_update, word, [], place.EMPTY, [], [], prepared, PREPARING_MS, None)
+    return ([], no_update, no_update, word, "", [], place.EMPTY, [], [], prepared, PREPARING_MS, None)

@@ -49,6 +49,7 @@ def layout(view: TripsView, options: list[dict[str, Any]], csv: str, reader: Rea
             html.H1("Trips", className="unseen"),
             _toolbar(view, options, csv, reader),
             html.P("Looking for trips", id="trips-word", className="word", role="status"),
+            html.P(id="trips-paper", className="paper"),
             html.Dl(id="trips-figures", className="figures wide"),
             html.Section(className="card trips-list", **aria(label="List of trips"), children=_list(view, reader)),
             html.Div(

@@ -102,11 +102,13 @@ def figures_of_all(found: Sequence[Listed], reader: Reader) -> list[tuple[str, s
     trips = [each.trip for each in found]
     moving_s = sum(each.moving_s for each in trips)
     distance_km = sum(each.distance_km for each in trips)
+    # Weighed by time, so that the mean of a single trip is what its own figures say.
+    moving = sum((each.mean_moving_speed or 0.0) * each.moving_s for each in trips)
     return [
         ("Trips", reader.number(len(trips))),
         ("Distance", reader.distance_with_unit(distance_km)),
         ("Moving", duration(moving_s)),
-        ("Moving mean", reader.speed_with_unit(distance_km / moving_s * 3600 if moving_s else None)),
+        ("Moving mean", reader.speed_with_unit(moving / moving_s if moving_s else None)),
         ("Maximum", reader.speed_with_unit(max((each.max_speed for each in trips), default=None))),
         ("Longest", reader.distance_with_unit(max((each.distance_km for each in trips), default=0.0))),
     ]

@@ -1,6 +1,7 @@
 """Tables of the trips place: totals, and what was above the limit. Pure functions."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, Final
 
 from dash import dcc, html
@@ -56,6 +57,12 @@ def totals_table(sums: Sequence[Total], view: TripsView, reader: Reader) -> Comp
         for each in sums[:MAX_TOTALS]
     ]
     return table(head, rows, row_headers=True)
+
+
+def paper_word(found: Found, first: date, last: date, reader: Reader) -> str:
+    """Return what a printed report is about: its controls are not on paper."""
+    days = first.isoformat() if first == last else f"{first} to {last}"
+    return f"Trips of {', '.join(map(shown_name, found.sources))}, {days}, times in {reader.zone}"
 
 
 def list_word(found: Found, view: TripsView, reader: Reader) -> Any:

@@ -53,6 +53,7 @@ class LiveCallbacks:
             self.limit,
             Output("limit-word", "children"),
             Output("limit-saved", "data"),
+            Output("limit", "value"),
             Input("limit-set", "n_clicks"),
             Input("limit-remove", "n_clicks"),
             Input("limit", "n_submit"),
@@ -71,7 +72,7 @@ class LiveCallbacks:
         source: str | None,
         told: dict[str, Any] | None,
         changes: int,
-    ) -> tuple[Any, Any]:
+    ) -> tuple[Any, Any, Any]:
         """Store or remove the limit of the source that is shown."""
         if not ctx.triggered or not ctx.triggered[0]["value"] or source is None:
             raise PreventUpdate
@@ -79,9 +80,11 @@ class LiveCallbacks:
             limit_kmh = None if ctx.triggered_id == "limit-remove" else speed_of(text, Reader.of(told))
             self._limits.set_limit(source, limit_kmh, time.time_ns() // 1000)
         except (InvalidInput, StoreError) as problem:
-            return f"Not saved: {problem}", no_update
+            return f"Not saved: {problem}", no_update, no_update
         self._sources.forget()
-        return ("Limit removed" if limit_kmh is None else "Limit saved"), changes + 1
+        if limit_kmh is None:
+            return "Limit removed", changes + 1, ""
+        return "Limit saved", changes + 1, no_update
 
 
 def _now(visitor: Visitor) -> Component:

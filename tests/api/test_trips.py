@@ -105,6 +105,9 @@ def test_trips_are_exported_as_csv_in_the_unit_asked_for(server):
     answer = get(server, "/api/v1/trips.csv", source=["second", "sheet"])
     assert [each["source"] for each in csv.DictReader(io.StringIO(answer.text))] == ["second", "sheet"]
     assert "speeddash_second+sheet_trips.csv" in answer.headers["Content-Disposition"]
+    note(server, "sheet", "2026-03-01T08:00:00Z", tag="business").raise_for_status()
+    answer = get(server, "/api/v1/trips.csv", source=["second", "sheet"], tag="business")
+    assert [each["source"] for each in csv.DictReader(io.StringIO(answer.text))] == ["sheet"]
     assert_problem(get(server, "/api/v1/trips.csv"), 400)
     assert_problem(get(server, "/api/v1/trips.csv", source=["x"] * 21), 400)
 

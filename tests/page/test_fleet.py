@@ -6,6 +6,9 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from speeddash.page.fleet import FleetView, shown_sources
+from speeddash.page.source_list import ListedSource
+from speeddash.store import SourceSettings, Span
 from tests.page.visit import Visit, drive
 
 NOON = 1_780_333_200_000
@@ -97,3 +100,13 @@ def test_dial_of_a_tile_has_a_scale_for_each_unit(context, page_server):
     expect(dial).to_have_attribute("style", re.compile(r"--limit: 0\.72\b"))  # of 100 km/h
     page.keyboard.press("u")
     expect(dial).to_have_attribute("style", re.compile(r"--limit: 0\.8948"))  # 44.74 of 50 mph
+
+
+def test_chosen_sources_are_found_and_ordered_like_all():
+    listed = [
+        ListedSource(Span(name, 0, last), SourceSettings()) for name, last in (("van-b", 3), ("lorry", 2), ("van-a", 1))
+    ]
+    view = FleetView(("lorry", "van-a", "van-b"))
+    assert [each.source for each in shown_sources(listed, view)] == ["lorry", "van-a", "van-b"]
+    assert [each.source for each in shown_sources(listed, view._replace(sort="last"))] == ["van-b", "lorry", "van-a"]
+    assert [each.source for each in shown_sources(listed, view._replace(find="van"))] == ["van-a", "van-b"]

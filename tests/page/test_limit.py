@@ -133,3 +133,22 @@ def test_jump_is_drawn_and_listed_and_left_out_of_the_maximum(context, page_serv
     assert visit.page.inner_text("#maximum") == "50.0 km/h"
     trips = Visit(context, page_server, "/trips?source=jumpy&from=2026-06-01&to=2026-06-01", status=None).page
     expect(trips.locator("#trips-events tbody tr").first).to_contain_text("implausible jump, left out of the maximum")
+
+
+def test_field_shows_the_limit_of_the_source_that_is_shown(context, page_server):
+    for source in ("unlimited", "limited"):
+        drive(page_server, source, [50.0] * 20, until_ms=NOON)
+    page = Visit(context, page_server, "?source=limited", status=None).page
+    page.fill("#limit", "30")
+    page.keyboard.press("Enter")
+    expect(page.locator("#limit-word")).to_have_text("Limit saved")
+    page.click("#limit-remove")
+    expect(page.locator("#limit-word")).to_have_text("Limit removed")
+    expect(page.locator("#limit")).to_have_value("")
+    page.fill("#limit", "40")
+    page.keyboard.press("Enter")
+    expect(page.locator("#limit-word")).to_have_text("Limit saved")
+    page.evaluate("() => history.pushState(null, '', '?source=unlimited')")
+    page.evaluate("() => window.dispatchEvent(new PopStateEvent('popstate'))")
+    expect(page.locator("#limit")).to_have_value("")
+    expect(page.locator("#limit-word")).to_have_text("")

@@ -1,5 +1,6 @@
 """The page as a sender, in a real browser, against a real server and database: what it draws is stored, once."""
 
+import re
 import struct
 
 import pytest
@@ -107,9 +108,11 @@ def test_time_without_readings_is_a_gap_in_the_line(visit):
     visit.page.reload()
     drawn = visit.wait_until_drawn(5)
     assert [speed for _, speed in drawn[:3]] == [100, 100, 100]
-    speeds = visit.page.evaluate("document.querySelector('#live-graph .js-plotly-plot').data[0].y")
+    plotted = "document.querySelector('#live-graph .js-plotly-plot').data.find((each) => each.name === '%s').y"
+    speeds = visit.page.evaluate(plotted % source)
     assert speeds[3] is None
     assert speeds.count(None) == 1
+    assert visit.page.evaluate(plotted % "area").count(None) == 1
 
 
 def test_figures_are_of_what_is_shown(visit):
@@ -229,3 +232,33 @@ def test_no_network_is_called_offline(visit, context):
     visit.wait_for_status("Connected", 40)
     visit.wait_until("() => document.querySelector('#waiting').textContent === '0 waiting'")
     visit.assert_drawn_is_stored()
+
+
+@pytest.mark.parametrize("mode", ["GPS", "Bluetooth"])
+def test_no_made_up_speed_is_stored_under_the_name_of_a_device(visit, mode):
+    visit.wait_until_drawn(1)
+    visit.choose("source", mode)
+    expect(visit.page.locator("#source-name")).to_have_text(re.compile("^page-"))
+    visit.page.wait_for_timeout(2_000)  # two more speeds of the simulator
+    assert visit.stored() == []
+
+
+def test_place_comes_when_the_server_is_back(run, tmp_path, context):
+    server = run(f"sqlite:///{tmp_path}/speed.db")
+    visit = Visit(context, server, "/trips", status=None)
+    expect(visit.page.locator("#trips-place")).to_be_visible()
+    server.stop(9)
+    visit.page.click("#place-connect")
+    visit.wait_for_status("Server cannot be reached")
+    server.start()
+    expect(visit.page.locator(".connect-place")).to_be_visible(timeout=30_000)
+    expect(visit.page.locator("#status")).to_be_hidden()
+
+
+def test_back_from_a_place_is_one_step(visit):
+    visit.page.click("#place-trips")
+    expect(visit.page.locator("#trips-place")).to_be_visible()
+    visit.page.click("#place-live")
+    expect(visit.page.locator("#live")).to_be_visible()
+    visit.page.go_back()
+    expect(visit.page.locator("#trips-place")).to_be_visible()

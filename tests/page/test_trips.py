@@ -2,14 +2,18 @@
 
 import json
 import re
+from datetime import date
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from speeddash.page.reader import COOKIE
+from speeddash.history.totals import Total
+from speeddash.page.reader import COOKIE, Reader
+from speeddash.page.trips.figures import days_figure
 from tests.page.visit import drive
 
 DAY_MS = 86_400_000
@@ -160,3 +164,46 @@ def test_no_trip_is_listed_before_its_hours_are_rolled_up(open_page, page_server
 def test_source_that_does_not_exist_has_no_trips(open_page):
     page = open_page("/trips?source=nobody").page
     expect(page.locator("#trips-word")).to_have_text("Nothing is stored of nobody.")
+
+
+def test_link_to_compared_trips_keeps_their_order(open_page, commuter):
+    page = open_page(commuter).page
+    for n in (0, 1):
+        page.locator(f'#trips-grid .ag-row[row-index="{n}"] input').first.click()
+    expect(page.locator("#trips-detail h2")).to_have_text("2 trips compared")
+    address = page.url
+    first, second = re.findall("trip=[^&]+", address)
+    for trips in (f"{first}&{second}", f"{second}&{first}"):
+        link = address.replace(f"{first}&{second}", trips)
+        other = open_page("/" + link.split("/", 3)[3]).page
+        expect(other.locator("#trips-detail h2")).to_have_text("2 trips compared")
+        expect(other.locator("#trips-grid .ag-row-selected").first).to_be_visible()
+        other.wait_for_load_state("networkidle")
+        assert other.url == link
+
+
+def test_report_on_paper_has_all_trips_and_says_whose_they_are(open_page, commuter):
+    page = open_page(commuter).page
+    page.set_viewport_size({"width": 1440, "height": 500})
+    expect(page.locator(ROWS).first).to_be_visible()
+    page.evaluate(
+        "() => { window.print = () => { window.printed = document.querySelectorAll('ROWS').length; }; }".replace(
+            "ROWS", ROWS
+        )
+    )
+    page.click("#trips-print")
+    page.wait_for_function("() => window.printed === 12")
+    page.emulate_media(media="print")
+    paper = page.locator("#trips-paper")
+    expect(paper).to_have_text("Trips of commuter, 2026-04-01 to 2026-06-01, times in America/Chicago")
+    expect(paper).to_be_visible()
+
+
+def test_bar_is_a_day_wide():
+    reader = Reader(ZoneInfo("Europe/Berlin"))
+    totals = [Total("2026-05-01", 1, 10.0, 600, 600, 80.0), Total("2026-05-20", 1, 10.0, 600, 600, 80.0)]
+    (bars, _) = days_figure(totals, date(2026, 5, 1), date(2026, 5, 30), reader)["data"]
+    assert bars["width"] == 0.75 * DAY_MS
+    figure = days_figure(totals[:1], date(2026, 5, 1), date(2026, 5, 1), reader)
+    assert figure["layout"]["xaxis"]["range"] == ["2026-04-30T12:00:00", "2026-05-01T12:00:00"]
+    assert figure["layout"]["xaxis"]["tickvals"] == ["2026-05-01"]

@@ -134,7 +134,8 @@ export class Screen {
         const text = kmh === null ? '' : String(Number(Units.value(kmh, unit).toFixed(2)));
         const before = this.limited;
         this.limited = {source, text};
-        if (!same(this.limited, before) && document.activeElement?.id !== 'limit') { // what a person types stays until there is another limit
+        const typing = document.activeElement?.id === 'limit' && source === before.source;
+        if (!same(this.limited, before) && !typing) { // what a person typed stays until there is another limit
             window.dash_clientside.set_props('limit', {value: text});
         }
         if (source !== before.source) {

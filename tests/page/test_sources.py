@@ -1,6 +1,7 @@
 """The list of sources that the page offers, and the place that manages them."""
 
 import threading
+import time
 
 import pytest
 import requests
@@ -87,6 +88,7 @@ def test_source_gets_a_name_for_people_and_a_limit(open_page, page_server):
     page.fill("#source-display", "Grüner Bus")
     page.click("#source-describe")
     expect(page.locator("#source-word")).to_have_text("Saved")
+    expect(page.locator("#source-detail h2")).to_have_text("Grüner Bus")
     page.fill("#source-limit", "fast")
     page.click("#source-limit-set")
     expect(page.locator("#source-word")).to_contain_text("a limit is a speed above 0 in km/h, got 'fast'")
@@ -115,6 +117,7 @@ def test_source_is_renamed_and_deleted_and_the_list_follows(open_page, page_serv
     page.click("#source-rename")
     expect(page.locator("#source-detail h2")).to_have_text("right-name")
     assert page.url.endswith("/sources?source=right-name")
+    expect(page.locator("#sources-grid .ag-row-selected")).to_contain_text("right-name")
     assert len(page_server.readings("right-name")) == 20
     page.click("text=Rename, merge or delete")
     page.click("#source-delete")
@@ -137,3 +140,17 @@ def test_simulated_sources_are_deleted_with_one_button(context, run, tmp_path):
     wait_for(lambda: not server.readings("simulated-a"))
     assert len(server.readings("car")) == 5
     expect(page.locator("#delete-simulated")).to_be_disabled()
+
+
+def test_back_marks_the_source_that_is_shown(open_page, page_server):
+    for name in ("tram-1", "tram-2"):
+        drive(page_server, name, [50.0] * 20, until_ms=time.time() * 1000)
+    page = open_page("/sources").page
+    marked = page.locator("#sources-grid .ag-row-selected")
+    for name in ("tram-1", "tram-2"):
+        page.locator("#sources-grid .ag-row", has_text=name).click()
+        expect(page.locator("#source-detail h2")).to_have_text(name)
+        expect(marked).to_contain_text(name)
+    page.go_back()
+    expect(page.locator("#source-detail h2")).to_have_text("tram-1")
+    expect(marked).to_contain_text("tram-1")

@@ -1,6 +1,6 @@
 // From points to a figure, a picture, a file, a table. Pure functions.
 //
-//   What is shown is {look, unit, series: [{source, colour, points, limit (km/h or null)}], range: [from, to] in epoch ms, top,
+//   What is shown is {look, unit, series: [{source, name (for people), colour, points, limit (km/h or null)}], range: [from, to] in epoch ms, top,
 //   narrow}: look as figures.looks() makes it, points as track.points() makes them, top the upper end of the axis in the unit.
 
 import * as Buckets from '../state/buckets.mjs';
@@ -13,8 +13,6 @@ export const local = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60
 
 // Epoch ms of an end of a range as Plotly gives it, on the reader's own clock.
 export const instant = (end) => (typeof end === 'number' ? end : new Date(end.replace(' ', 'T')).getTime());
-
-export const name = (source) => source || '(unnamed)';
 
 const middle = ({width}, {at}) => at + width / 2;
 
@@ -40,7 +38,7 @@ const faint = (colour, alpha) =>
 
 // What a source looks like: its mean as a line, from its lowest to its highest as a band where there is more than one reading
 // to a point, lone readings as dots, and what is above the limit in a colour of its own.
-const traces = ({look, unit, series}, {source, colour, points, limit}) => {
+const traces = ({look, unit, series}, {name, colour, points, limit}) => {
     const of = (kmh) => Units.value(kmh, unit);
     const ink = look.lines[colour % look.lines.length];
     const parts = Buckets.stretches(points);
@@ -64,7 +62,7 @@ const traces = ({look, unit, series}, {source, colour, points, limit}) => {
         });
     }
     found.push(trace(line, {
-        name: name(source).replaceAll('<', '&lt;'), // Plotly takes some HTML
+        name: name.replaceAll('<', '&lt;'), // Plotly takes some HTML
         line: {color: ink, width: LINE_PX},
         customdata: line.map(([, , each]) => each && [each.n, of(each.min), of(each.max)]),
         hovertemplate: points.width
@@ -106,9 +104,9 @@ export const figure = (shown) => {
                 type: 'line', xref: 'paper', x0: 0, x1: 1, y0: of(limit), y1: of(limit), layer: 'below',
                 line: {color: look.limit, width: 1.5, dash: 'dash'},
             })),
-            annotations: limits.map(({source, limit}) => ({
+            annotations: limits.map(({name, limit}) => ({
                 xref: 'paper', x: 1, xanchor: 'right', y: of(limit), yanchor: 'bottom', showarrow: false,
-                text: `limit ${several ? `${name(source).replaceAll('<', '&lt;')} ` : ''}${Number(of(limit).toFixed(1))}`,
+                text: `limit ${several ? `${name.replaceAll('<', '&lt;')} ` : ''}${Number(of(limit).toFixed(1))}`,
                 font: {color: look.limit, size: 12},
             })),
         },

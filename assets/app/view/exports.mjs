@@ -1,6 +1,6 @@
 // What is shown, saved as a picture that explains itself: a title with source, range and unit, an opaque ground.
 
-import {local, name} from './chart.mjs';
+import {local} from './chart.mjs';
 
 export const savePicture = ({series, unit, range, look}) => {
     const graph = document.querySelector('#live-graph');
@@ -8,7 +8,7 @@ export const savePicture = ({series, unit, range, look}) => {
     const plot = document.querySelector('#days-graph .js-plotly-plot') ?? graph.querySelector('.js-plotly-plot');
     const {data, layout} = structuredClone({data: plot.data, layout: plot.layout});
     const [from, to] = range.map((end) => local(end).slice(0, 19).replace('T', ' '));
-    const names = series.map(({source}) => name(source)).join(', ') || 'no source';
+    const names = series.map(({name}) => name).join(', ') || 'no source';
     const {timeZone} = Intl.DateTimeFormat().resolvedOptions();
     const text = `Speed of ${names} in ${unit.symbol}, ${from} to ${to} (${timeZone})`.replaceAll('<', '&lt;');
     const margin = {l: 72, r: 32, t: series.length > 1 ? 88 : 56, b: 56};

@@ -111,7 +111,7 @@ export class Painter {
             const highest = inside.reduce((found, {max}) => Math.max(found, max), 0);
             const about = Buckets.summary({width: points.width, buckets: inside});
             const exact = about && points.width ? page.totals.of(page.tracks.of(source), [from, to], page.isFixed) : null;
-            return {source, colour, points, highest, n: about?.n ?? 0, limit: page.limitOf(source), summary: exact ?? about};
+            return {source, name: this.name(source), colour, points, highest, n: about?.n ?? 0, limit: page.limitOf(source), summary: exact ?? about};
         });
         const highest = Math.max(0, ...series.map((each) => Math.max(each.highest, each.limit ?? 0)));
         this.gap = series.length ? Buckets.gapMs(series[0].points) : this.gap;
@@ -122,13 +122,17 @@ export class Painter {
     }
 
     rows({series}, now) {
-        return series.map(({source, colour, points, summary}) => {
+        return series.map(({source, name, colour, points, summary}) => {
             const reading = this.latest(source, points);
             const today = reading && new Date(reading.at).toDateString() === new Date(now).toDateString();
             const last = reading && Chart.local(reading.at).slice(today ? 11 : 0, 19).replace('T', ' ');
             const {lines} = this.page.theme;
-            return {source: Chart.name(source), colour: lines[colour % lines.length], summary, last, speed: reading?.speed};
+            return {source: name, colour: lines[colour % lines.length], summary, last, speed: reading?.speed};
         });
+    }
+
+    name(source) {
+        return this.page.listedSource(source)?.name ?? (source || '(unnamed)');
     }
 
     // The latest reading that is known of a source: what came last, or the end of what is shown.
@@ -159,7 +163,8 @@ export class Painter {
         const end = this.end(source, Math.max(first?.highest ?? 0, limit ?? 0, reading?.speed ?? 0));
         page.screen.now(reading, page.unit, end, limit, stale);
         const silent = now - seen > Math.max(this.gap, SILENT_MS);
-        page.screen.text('age', page.isFixed || !seen ? '' : silent ? `silent for ${Units.age(now - seen)}` : 'live');
+        const whose = page.shownSources.length > 1 ? `${this.name(source)}: ` : ''; // the dial has one speed alone
+        page.screen.text('age', page.isFixed || !seen ? '' : whose + (silent ? `silent for ${Units.age(now - seen)}` : 'live'));
         page.screen.text('stored', page.receipts.toLocaleString());
     }
 }

@@ -55,8 +55,17 @@ class SourcesPlace:
         callbacks.read(
             self.choose,
             Output("address", "search", allow_duplicate=True),
+            Output("sources-picked", "data"),
             Input("sources-grid", "selectedRows"),
             State("address", "search"),
+            prevent_initial_call=True,
+        )
+        callbacks.read(
+            self.selection,
+            Output("sources-grid", "selectedRows"),
+            search,
+            State("address", "pathname"),
+            State("sources-picked", "data"),
             prevent_initial_call=True,
         )
         callbacks.read(
@@ -72,6 +81,7 @@ class SourcesPlace:
         callbacks.change(
             self.describe,
             word,
+            Output("source-heading", "children"),
             changed,
             Input("source-describe", "n_clicks"),
             source,
@@ -127,14 +137,20 @@ class SourcesPlace:
         listed = self._sources.held()
         return rows_of(listed, Reader.of(told), time.time_ns() // 1000), not any(each.simulated for each in listed)
 
-    def choose(self, selected: Any, search: str) -> str:
-        """Return the query of the chosen source."""
+    def choose(self, selected: Any, search: str) -> tuple[str, str]:
+        """Return the query of the chosen source, twice: as the address, and as the one that comes from here."""
         if isinstance(selected, dict) or not selected:
             raise PreventUpdate
         wanted = _query(selected[0]["source"])
         if wanted == search:
             raise PreventUpdate
-        return wanted
+        return wanted, wanted
+
+    def selection(self, search: str, pathname: str, picked: str | None) -> dict[str, list[str]]:
+        """Return the row of the source in an address that did not come from the list: after Back, after a rename."""
+        if pathname != PATH or search == picked:
+            raise PreventUpdate
+        return place.selection(_chosen(search))
 
     def detail(self, search: str, told: dict[str, Any] | None, pathname: str, may_change: str) -> Any:
         """Return what can be known and changed of the chosen source."""
@@ -156,15 +172,16 @@ class SourcesPlace:
         others = [each.source for each in self._sources.held() if each.source not in (source, "")]
         return place.detail(listed, whole.readings if whole else None, others, reader, may_change=may_change == "true")
 
-    def describe(self, clicks: int | None, source: str, name: str | None, changes: int) -> tuple[str, Any]:
+    def describe(self, clicks: int | None, source: str, name: str | None, changes: int) -> tuple[Any, ...]:
         """Store the name that people see."""
         if not clicks:
             raise PreventUpdate
         try:
-            self._store.source_maintenance.set_display_name(source, parse_display_name(name))
+            display = parse_display_name(name)
+            self._store.source_maintenance.set_display_name(source, display)
         except (InvalidInput, StoreError) as problem:
-            return f"Not saved: {problem}", no_update
-        return "Saved", changes + 1
+            return f"Not saved: {problem}", no_update, no_update
+        return "Saved", shown_name(source, display), changes + 1
 
     def limit(
         self,

@@ -36,6 +36,7 @@ def layout(chosen: str | None, reader: Reader, visitor: Visitor) -> Component:
         className="place sources-place",
         children=[
             dcc.Store(id="sources-changed", data=0),
+            dcc.Store(id="sources-picked"),
             dcc.Interval(id="sources-tick", interval=10_000),
             html.H1("Sources", className="unseen"),
             html.Section(
@@ -63,7 +64,7 @@ def layout(chosen: str | None, reader: Reader, visitor: Visitor) -> Component:
                         columnDefs=COLUMNS,
                         defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True},
                         getRowId="params.data.source || '~'",
-                        selectedRows={"ids": [] if chosen is None else [chosen or "~"]},
+                        selectedRows=selection(chosen),
                         dashGridOptions={
                             "rowSelection": {
                                 "mode": "singleRow",
@@ -92,6 +93,11 @@ def layout(chosen: str | None, reader: Reader, visitor: Visitor) -> Component:
     )
 
 
+def selection(chosen: str | None) -> dict[str, list[str]]:
+    """Return the selection of the list, by the ids of its rows."""
+    return {"ids": [] if chosen is None else [chosen or "~"]}
+
+
 def detail(
     listed: ListedSource, readings: int | None, others: list[str], reader: Reader, *, may_change: bool
 ) -> list[Component]:
@@ -117,7 +123,7 @@ def detail(
         html.Div(
             className="toolbar",
             children=[
-                html.H2(listed.name),
+                html.H2(listed.name, id="source-heading"),
                 dcc.Link("Live", href=f"/?mode=watch&{query}", className="download"),
                 dcc.Link("Trips", href=f"/trips?{query}", className="download"),
             ],

@@ -7,7 +7,7 @@ from speeddash.page.source_list import ListedSource, state_of
 
 COLUMNS: Final = (
     {"field": "name", "headerName": "Source", "minWidth": 160, "flex": 3},
-    {"field": "state", "headerName": "State", "minWidth": 130, "flex": 2, "valueFormatter": {"function": "params.data.state_text"}},
+    {"field": "state", "headerName": "State", "minWidth": 150, "flex": 2, "valueFormatter": {"function": "params.data.state_text"}},
     {"field": "first", "headerName": "First reading", "minWidth": 205, "flex": 2, "valueFormatter": {"function": "params.data.first_text"}},
     {"field": "last", "headerName": "Last reading", "minWidth": 205, "flex": 2, "valueFormatter": {"function": "params.data.last_text"}},
     {

@@ -164,7 +164,8 @@ def bands_figure(seconds: Sequence[float], width: float, reader: Reader) -> dict
     layout["xaxis"] = layout["xaxis"] | {"type": "linear", "ticksuffix": f" {reader.symbol}", "showticksuffix": "last"}
     layout["xaxis"]["hoverformat"] = None
     layout["yaxis"] |= {"ticksuffix": " min", "range": None, "autorange": True, "rangemode": "tozero"}
-    layout |= {"bargap": 0.06, "hovermode": "closest"}
+    # Wide enough for half of the last label.
+    layout |= {"bargap": 0.06, "hovermode": "closest", "margin": layout["margin"] | {"r": 44}}
     bar = {
         "type": "bar", "x": [(n + 0.5) * width for n in range(len(seconds))], "y": [each / 60 for each in seconds],
         "text": [f"{n * width:g} to {(n + 1) * width:g} {reader.symbol}" for n in range(len(seconds))], "textposition": "none",

@@ -69,8 +69,8 @@ class Page:
     def __init__(self, settings: Settings, store: Store, history: History, limits: Limits) -> None:
         self._sources = SourceList(store)
         self._live = LiveCallbacks(limits, self._sources)
-        self._days = DaysPanel(history)
-        self._table = ChartTable(history, self._days)
+        self._days = DaysPanel(history, self._sources)
+        self._table = ChartTable(history, self._sources, self._days)
         self._places: tuple[Place, ...] = (
             TripsPlace(store, history, self._sources),
             FleetPlace(store, history, self._sources),

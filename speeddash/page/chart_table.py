@@ -13,6 +13,7 @@ from speeddash.page.controls import aria, table
 from speeddash.page.days import DATES, DaysPanel, are_bars
 from speeddash.page.place import Callbacks
 from speeddash.page.reader import Reader, duration, shown_name
+from speeddash.page.source_list import SourceList
 from speeddash.store import Bucket
 from speeddash.timerange import HOUR_US, TimeRange
 
@@ -40,8 +41,9 @@ def chart_table() -> list[Component]:
 class ChartTable:
     """The callback of the tables."""
 
-    def __init__(self, history: History, days: DaysPanel) -> None:
+    def __init__(self, history: History, sources: SourceList, days: DaysPanel) -> None:
         self._history = history
+        self._sources = sources
         self._days = days
 
     def register(self, callbacks: Callbacks) -> None:
@@ -69,17 +71,18 @@ class ChartTable:
             return []
         reader = Reader.of(told)
         time_range = TimeRange(int(shown["from"] * 1000), int(shown["to"] * 1000)).within(DATES)
-        sources = shown["sources"][:MAX_TABLES]
+        sources, known = shown["sources"][:MAX_TABLES], self._sources.names()
+        names = [shown_name(each, known.get(each)) for each in sources]
         try:
             if long and are_bars(long):
                 period = period_of(time_range)
                 sums = self._days.sums(sources, time_range, period, reader)
                 if sums and any(sums):
-                    return [_periods(*each, period, reader) for each in zip(sources, sums, strict=True)]
-            series = [(each, self._history.series(each, time_range, MAX_ROWS)) for each in sources]
+                    return [_periods(*each, period, reader) for each in zip(names, sums, strict=True)]
+            series = [self._history.series(each, time_range, MAX_ROWS) for each in sources]
         except StoreError as problem:
             return [html.P(f"The table cannot be read: {problem}", className="problem")]
-        return [_buckets(source, each.buckets, reader) for source, each in series]
+        return [_buckets(name, each.buckets, reader) for name, each in zip(names, series, strict=True)]
 
 
 def period_of(time_range: TimeRange) -> Period:
@@ -87,7 +90,7 @@ def period_of(time_range: TimeRange) -> Period:
     return "week" if time_range.to_us - time_range.from_us <= (MAX_ROWS - 1) * WEEK_US else "month"
 
 
-def _periods(source: str, totals: Iterable[Total], period: Period, reader: Reader) -> Component:
+def _periods(name: str, totals: Iterable[Total], period: Period, reader: Reader) -> Component:
     head = (
         "Week from" if period == "week" else "Month from",
         "Trips",
@@ -105,10 +108,10 @@ def _periods(source: str, totals: Iterable[Total], period: Period, reader: Reade
         )
         for each in list(totals)[: -MAX_ROWS - 1 : -1]
     ]
-    return table(head, rows, caption=shown_name(source))
+    return table(head, rows, caption=name)
 
 
-def _buckets(source: str, buckets: Sequence[Bucket], reader: Reader) -> Component:
+def _buckets(name: str, buckets: Sequence[Bucket], reader: Reader) -> Component:
     head = ("Time", f"Mean {reader.symbol}", "Lowest", "Highest", "Readings")
     rows = [
         (
@@ -118,4 +121,4 @@ def _buckets(source: str, buckets: Sequence[Bucket], reader: Reader) -> Componen
         )
         for each in reversed(buckets)
     ]
-    return table(head, rows, caption=shown_name(source))
+    return table(head, rows, caption=name)

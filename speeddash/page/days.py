@@ -15,6 +15,7 @@ from speeddash.page.controls import aria
 from speeddash.page.figures import GRAPH_CONFIG, base_layout, colours_of
 from speeddash.page.place import Callbacks
 from speeddash.page.reader import Reader, shown_name
+from speeddash.page.source_list import SourceList
 from speeddash.reading import EARLIEST_US, LATEST_US
 from speeddash.timerange import HOUR_US, TimeRange
 
@@ -47,8 +48,9 @@ def days_box() -> Component:
 class DaysPanel:
     """The callback of the bars."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, sources: SourceList) -> None:
         self._history = history
+        self._sources = sources
 
     def register(self, callbacks: Callbacks) -> None:
         """Add the callback."""
@@ -86,7 +88,9 @@ class DaysPanel:
         final = time.to_us <= time_ns() / 1000
         if not any(sums):
             return [], final, REFRESH_MS
-        figure = days_figure(list(zip(shown["sources"], shown["limits"], sums, strict=True)), time, period, reader)
+        known = self._sources.names()
+        names = [shown_name(each, known.get(each)) for each in shown["sources"]]
+        figure = days_figure(list(zip(names, shown["limits"], sums, strict=True)), time, period, reader)
         # A click shows a day already: a second one would lead away from it.
         config = GRAPH_CONFIG | {"doubleClick": False}
         return [dcc.Graph(id="days-graph", figure=figure, config=config, responsive=True)], final, REFRESH_MS
@@ -125,7 +129,7 @@ def days_figure(
     """Return the highest speed of each day, and below it the distance, as JSON for Plotly.
 
     Args:
-        sources: Each with its limit in km/h, or None, and its totals by `period`.
+        sources: The name of each for people, with its limit in km/h, or None, and its totals by `period`.
         time: The range.
         period: What has a bar; see `period_of`.
         reader: For units, days and colours.
@@ -156,7 +160,7 @@ def days_figure(
         for _, limit, _ in sources if limit is not None
     ]  # fmt: skip
     data = []
-    for n, (source, _, totals) in enumerate(sources):
+    for n, (name, _, totals) in enumerate(sources):
         begins = [date.fromisoformat(each.key) for each in totals]
         ends = [end_of(each, period) for each in begins]
         widths = [(end - begin).days * DAY_MS for begin, end in zip(begins, ends, strict=True)]
@@ -165,8 +169,8 @@ def days_figure(
             "type": "bar", "x": [each.key for each in totals], "width": [each * share for each in widths],
             "offset": [each * ((1 - BAR_SHARE) / 2 + share * n) for each in widths],
             "customdata": [[each.key, (end - timedelta(days=1)).isoformat()] for each, end in zip(totals, ends, strict=True)],
-            "name": shown_name(source).replace("<", "&lt;"),  # Plotly takes some HTML
-            "legendgroup": source, "marker": {"color": colours["lines"][n]},
+            "name": name.replace("<", "&lt;"),  # Plotly takes some HTML
+            "legendgroup": name, "marker": {"color": colours["lines"][n]},
         }  # fmt: skip
         data += [
             bars | {

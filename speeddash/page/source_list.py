@@ -96,6 +96,10 @@ class SourceList:
         except StoreError:
             return self._listed
 
+    def names(self) -> dict[str, str]:
+        """Return the name for people of each source."""
+        return {each.source: each.name for each in self.held()}
+
     def options(self) -> list[dict[str, Any]]:
         """Return the sources as options of a picker."""
         return options(self.held(), time.time_ns() // 1000)

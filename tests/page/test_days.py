@@ -12,6 +12,7 @@ from speeddash.page.chart_table import ChartTable
 from speeddash.page.chart_table import period_of as period_of_table
 from speeddash.page.days import REFRESH_MS, DaysPanel, days_figure, period_of
 from speeddash.page.reader import Reader
+from speeddash.page.source_list import SourceList
 from speeddash.timerange import TimeRange
 from tests.page.test_import import DROP
 from tests.page.visit import RANGE, drive
@@ -63,7 +64,7 @@ def test_years_are_bars_by_week_or_month(days, narrow, period, begin, last):
 
 
 def test_days_at_the_ends_of_the_calendar_are_no_error(store):
-    panel = DaysPanel(History(store))
+    panel = DaysPanel(History(store), SourceList(store))
     asked = {
         "sources": ["nobody"],
         "limits": [None],
@@ -76,7 +77,7 @@ def test_days_at_the_ends_of_the_calendar_are_no_error(store):
 
 def test_more_sources_than_bars_can_show_stay_lines(store):
     asked = {"sources": list("abcde"), "limits": [None] * 5, "narrow": False, "from": 0, "to": 1_780_333_200_000}
-    assert DaysPanel(History(store)).days(asked, None, None) == ([], True, REFRESH_MS)
+    assert DaysPanel(History(store), SourceList(store)).days(asked, None, None) == ([], True, REFRESH_MS)
 
 
 def test_long_range_is_bars_by_day_and_a_click_shows_that_day(open_page, seasons):
@@ -125,7 +126,7 @@ def test_table_of_bars_has_their_weeks(open_page, seasons):
 
 
 def test_table_has_months_where_weeks_would_be_too_many(store):
-    table = ChartTable(History(store), DaysPanel(History(store)))
+    table = ChartTable(History(store), SourceList(store), DaysPanel(History(store), SourceList(store)))
     day = TimeRange(0, DAY_MS * 1000)
     assert period_of_table(day._replace(to_us=59 * 7 * DAY_MS * 1000)) == "week"
     assert period_of_table(day._replace(to_us=60 * 7 * DAY_MS * 1000)) == "month"

@@ -207,3 +207,18 @@ def test_bar_is_a_day_wide():
     figure = days_figure(totals[:1], date(2026, 5, 1), date(2026, 5, 1), reader)
     assert figure["layout"]["xaxis"]["range"] == ["2026-04-30T12:00:00", "2026-05-01T12:00:00"]
     assert figure["layout"]["xaxis"]["tickvals"] == ["2026-05-01"]
+
+
+def test_sources_are_called_by_their_names_for_people(open_page, commuter, page_server):
+    drive(page_server, "other-car", [40.0] * 120, until_ms=NOON, step_ms=10_000)
+    address = f"{page_server.url}/api/v1/sources/other-car"
+    requests.patch(address, json={"display_name": "The red one"}, timeout=5).raise_for_status()
+    page = open_page("/trips?source=other-car&source=commuter&from=2026-06-01&to=2026-06-01").page
+    expect(page.locator(ROWS, has_text="The red one")).to_have_count(1)
+    page.locator(ROWS, has_text="The red one").locator("[col-id=start]").click()
+    expect(page.locator("#trips-detail")).to_contain_text("The red one, ")
+    visit = open_page("/?source=other-car&source=commuter&from=2026-06-01&to=2026-06-02")
+    visit.wait_until(
+        "() => document.querySelector('#live-graph .js-plotly-plot')?.data?.some(({name}) => name === 'The red one')"
+    )
+    expect(visit.page.locator("#others")).to_contain_text("The red one")

@@ -1,6 +1,6 @@
 """One trip in full, and several compared: components."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dash import dcc, html
@@ -36,6 +36,7 @@ def one_trip(
     limit_kmh: float | None,
     view: TripsView,
     reader: Reader,
+    names: Mapping[str, str],
     *,
     may_change: bool,
 ) -> list[Component]:
@@ -48,6 +49,7 @@ def one_trip(
         limit_kmh: Limit of its source.
         view: For the links to other trips.
         reader: For texts.
+        names: Of sources, for people.
         may_change: The note can be changed.
     """
     trip = listed.trip
@@ -65,7 +67,7 @@ def one_trip(
             ],
         ),
         html.P(
-            f"{shown_name(listed.source)}, {reader.moment(trip.start_us)} – {reader.clock(trip.end_us)}",
+            f"{shown_name(listed.source, names.get(listed.source))}, {reader.moment(trip.start_us)} – {reader.clock(trip.end_us)}",
             className="quiet",
         ),
         dcc.Graph(id="trip-graph", figure=trip_figure(points, limit_kmh, reader), config=GRAPH_CONFIG, responsive=True),
@@ -84,9 +86,11 @@ def one_trip(
     ]
 
 
-def several_trips(trips: Sequence[tuple[Listed, Sequence[Point]]], view: TripsView, reader: Reader) -> list[Component]:
-    """Return trips over each other, and their figures beside each other."""
-    names = [name for name, _ in figures_of_one(trips[0][0].trip, reader)]
+def several_trips(
+    trips: Sequence[tuple[Listed, Sequence[Point]]], view: TripsView, reader: Reader, names: Mapping[str, str]
+) -> list[Component]:
+    """Return trips over each other, and their figures beside each other. `names` are those of sources for people."""
+    labels = [name for name, _ in figures_of_one(trips[0][0].trip, reader)]
     columns = [dict(figures_of_one(listed.trip, reader)) for listed, _ in trips]
     return [
         html.Div(
@@ -111,9 +115,16 @@ def several_trips(trips: Sequence[tuple[Listed, Sequence[Point]]], view: TripsVi
             children=table(
                 [
                     "Trip",
-                    *([shown_name(each.source), html.Br(), reader.moment(each.trip.start_us)] for each, _ in trips),
+                    *(
+                        [
+                            shown_name(each.source, names.get(each.source)),
+                            html.Br(),
+                            reader.moment(each.trip.start_us),
+                        ]
+                        for each, _ in trips
+                    ),
                 ],
-                [(name, *(column[name] for column in columns)) for name in names],
+                [(name, *(column[name] for column in columns)) for name in labels],
                 row_headers=True,
             ),
         ),

@@ -220,17 +220,17 @@ class TripsPlace:
             )
             return nothing_listed(word, prepared=False)
         first, last = reader.local(found.time.from_us).date(), reader.local(found.time.to_us - 1).date()
-        days = by_period((each.trip for each in found.listed), "day", reader.zone)
+        days, names = by_period((each.trip for each in found.listed), "day", reader.zone), self._sources.names()
         return (
-            rows_of(found.listed, reader),
+            rows_of(found.listed, reader, names),
             selection(view),
             column_definitions(reader, several=len(found.sources) > 1),
-            list_word(found, view, reader),
-            paper_word(found, first, last, reader),
+            list_word(found, view, reader, names),
+            paper_word(found, first, last, reader, names),
             figures(figures_of_all(found.listed, reader)) if days else [],
             days_figure(days, first, last, reader) if days else place.EMPTY,
             totals_table(totals(found, view, (last - first).days, reader), view, reader),
-            events_table(self._search.events(found), reader),
+            events_table(self._search.events(found), reader, names),
             view.range.end != "now",
             REFRESH_MS,
             key,
@@ -240,7 +240,7 @@ class TripsPlace:
         """Return the chosen trip in full, or the chosen trips compared."""
         if pathname != PATH or told is None:
             raise PreventUpdate
-        view, reader = parse(search), Reader.of(told)
+        view, reader, names = parse(search), Reader.of(told), self._sources.names()
         try:
             found = [listed for listed in map(self._search.one, view.chosen) if listed]
             curves = [(each, self._search.points(each)) for each in found]
@@ -248,13 +248,14 @@ class TripsPlace:
                 listed, points = curves[0]
                 neighbours = self._search.neighbours(listed)
                 limit = self._search.limit(listed.source)
-                return one_trip(listed, points, neighbours, limit, view, reader, may_change=may_change == "true")
+                may = may_change == "true"
+                return one_trip(listed, points, neighbours, limit, view, reader, names, may_change=may)
         except (InvalidInput, StoreError) as problem:
             return html.P(f"The trip cannot be read: {problem}", className="problem")
         if not found:
             word = "That trip is not stored any more." if view.chosen else "Choose a trip to see its chart and figures."
             return html.P(word, className="quiet empty")
-        return several_trips(curves, view, reader)
+        return several_trips(curves, view, reader, names)
 
     def save(
         self, clicks: int | None, key: str, name: str | None, tag: str | None, note: str | None, changes: int

@@ -1,6 +1,6 @@
 """Trips as rows of the list, and the figures of one or several. Pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from speeddash.history.trips import Trip
@@ -72,14 +72,14 @@ WIDTHS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def rows_of(found: Sequence[Listed], reader: Reader) -> list[dict[str, Any]]:
-    """Return the rows of the list, with numbers to sort by and texts to read."""
+def rows_of(found: Sequence[Listed], reader: Reader, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the rows of the list, with numbers to sort by and texts to read. `names` are those of sources for people."""
     return [
         {
             "key": str(each.key),
             "start": each.trip.start_us,
             "start_text": f"{reader.moment(each.trip.start_us)} – {reader.clock(each.trip.end_us)}",
-            "source": shown_name(each.source),
+            "source": shown_name(each.source, names.get(each.source)),
             "distance": each.trip.distance_km,
             "distance_text": reader.distance(each.trip.distance_km),
             "duration": each.trip.duration_s,

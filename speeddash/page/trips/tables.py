@@ -1,6 +1,6 @@
 """Tables of the trips place: totals, and what was above the limit. Pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -59,13 +59,13 @@ def totals_table(sums: Sequence[Total], view: TripsView, reader: Reader) -> Comp
     return table(head, rows, row_headers=True)
 
 
-def paper_word(found: Found, first: date, last: date, reader: Reader) -> str:
-    """Return what a printed report is about: its controls are not on paper."""
+def paper_word(found: Found, first: date, last: date, reader: Reader, names: Mapping[str, str]) -> str:
+    """Return what a printed report is about: its controls are not on paper. `names` are those of sources for people."""
     days = first.isoformat() if first == last else f"{first} to {last}"
-    return f"Trips of {', '.join(map(shown_name, found.sources))}, {days}, times in {reader.zone}"
+    return f"Trips of {_named(found, names)}, {days}, times in {reader.zone}"
 
 
-def list_word(found: Found, view: TripsView, reader: Reader) -> Any:
+def list_word(found: Found, view: TripsView, reader: Reader, names: Mapping[str, str]) -> Any:
     """Return what is to be said of the list: why it is empty, with the way to what there is, or that only a tag is shown."""
     if view.tag:
         return [
@@ -76,15 +76,19 @@ def list_word(found: Found, view: TripsView, reader: Reader) -> Any:
         return []
     if not found.sources:
         return "Nothing is stored yet. A source appears here as soon as it sends."
-    names = ", ".join(map(shown_name, found.sources))
+    named = _named(found, names)
     days = days_of_data(found.spans, reader)
     if days is None:
-        return f"Nothing is stored of {names}."
+        return f"Nothing is stored of {named}."
     there = view._replace(range=RangeText(*days))
     return [
-        f"No trips in this range. {names} has data from {days[0]} to {days[1]}. ",
+        f"No trips in this range. {named} has data from {days[0]} to {days[1]}. ",
         dcc.Link("Show it", href="/trips" + format_view(there)),
     ]
+
+
+def _named(found: Found, names: Mapping[str, str]) -> str:
+    return ", ".join(shown_name(each, names.get(each)) for each in found.sources)
 
 
 def _key(total: Total, view: TripsView) -> Any:
@@ -94,14 +98,14 @@ def _key(total: Total, view: TripsView) -> Any:
     return dcc.Link(total.key, href=f"/trips{format_view(view._replace(tag=total.key))}") if total.key else "(no tag)"
 
 
-def events_table(events: Sequence[Incident], reader: Reader) -> list[Component]:
+def events_table(events: Sequence[Incident], reader: Reader, names: Mapping[str, str]) -> list[Component]:
     """Return what was above the limit, and implausible jumps, the latest first."""
     if not events:
         return [html.H2("Above the limit"), html.P("Never in this range, or no limit is set.", className="quiet")]
     rows = [
         (
             f"{reader.day(each.start_us)} {reader.local(each.start_us):%H:%M:%S}",
-            shown_name(each.source),
+            shown_name(each.source, names.get(each.source)),
             _what(each),
             reader.speed_with_unit(each.peak),
             reader.speed_with_unit(each.limit_kmh),

@@ -404,8 +404,8 @@ export class Page {
         const told = answer && (await answer.json().catch(() => ({})));
         this.asking = false;
         this.frozen = late;
-        if (this.gone && answer && this.place !== '/') {
-            window.dash_clientside.set_props('place-wanted', {data: this.place}); // which did not come, or did not change
+        if (this.gone && answer && this.place !== '/' && !document.getElementById(`${this.place.slice(1)}-place`)) {
+            window.dash_clientside.set_props('place-wanted', {data: this.place}); // which did not come
         }
         this.gone = !answer && !late;
         if (this.signedOut !== (answer?.status === 401)) {

@@ -47,10 +47,13 @@ class SourcesPlace:
             self.rows,
             Output("sources-grid", "rowData"),
             Output("delete-simulated", "disabled"),
+            Output("sources-grid", "selectedRows", allow_duplicate=True),
             reader,
             Input("sources-tick", "n_intervals"),
             Input("sources-changed", "data"),
             Input("import-state", "data"),
+            State("address", "search"),
+            prevent_initial_call="initial_duplicate",
         )
         callbacks.read(
             self.choose,
@@ -128,14 +131,18 @@ class SourcesPlace:
             changes,
         )
 
-    def rows(self, told: dict[str, Any] | None, _ticks: int, _changes: int, _imported: Any) -> tuple[Any, bool]:
-        """Return the rows of the list, and whether there is no simulated source."""
+    def rows(
+        self, told: dict[str, Any] | None, _ticks: int, _changes: int, _imported: Any, search: str
+    ) -> tuple[Any, ...]:
+        """Return the rows of the list, whether there is no simulated source, and after a rename the row with the new name."""
         if told is None:
             raise PreventUpdate
         if ctx.triggered_id in ("sources-changed", "import-state"):
             self._sources.forget()
         listed = self._sources.held()
-        return rows_of(listed, Reader.of(told), time.time_ns() // 1000), not any(each.simulated for each in listed)
+        selection = place.selection(_chosen(search)) if ctx.triggered_id == "sources-changed" else no_update
+        rows = rows_of(listed, Reader.of(told), time.time_ns() // 1000)
+        return rows, not any(each.simulated for each in listed), selection
 
     def choose(self, selected: Any, search: str) -> tuple[str, str]:
         """Return the query of the chosen source, twice: as the address, and as the one that comes from here."""

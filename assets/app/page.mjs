@@ -222,6 +222,11 @@ export class Page {
         return this.bySource.get(source) ?? null;
     }
 
+    // The name of a source for people.
+    nameOf(source) {
+        return this.listedSource(source)?.name ?? (source || '(unnamed)');
+    }
+
     // km/h or null: what the link brings, else what the server stores for the source.
     limitOf(source) {
         return this.view.limit ?? this.listedSource(source)?.limit_kmh ?? null;

@@ -12,7 +12,7 @@ from speeddash.history.totals import Period, Total
 from speeddash.page.controls import aria, table
 from speeddash.page.days import DATES, DaysPanel, are_bars
 from speeddash.page.place import Callbacks
-from speeddash.page.reader import Reader, duration, shown_name
+from speeddash.page.reader import Reader, duration
 from speeddash.page.source_list import SourceList
 from speeddash.store import Bucket
 from speeddash.timerange import HOUR_US, TimeRange
@@ -71,8 +71,8 @@ class ChartTable:
             return []
         reader = Reader.of(told)
         time_range = TimeRange(int(shown["from"] * 1000), int(shown["to"] * 1000)).within(DATES)
-        sources, known = shown["sources"][:MAX_TABLES], self._sources.names()
-        names = [shown_name(each, known.get(each)) for each in sources]
+        sources = shown["sources"][:MAX_TABLES]
+        names = self._sources.names_of(sources)
         try:
             if long and are_bars(long):
                 period = period_of(time_range)

@@ -14,7 +14,7 @@ from speeddash.history.totals import Period, Total, by_period, first_day
 from speeddash.page.controls import aria
 from speeddash.page.figures import GRAPH_CONFIG, base_layout, colours_of
 from speeddash.page.place import Callbacks
-from speeddash.page.reader import Reader, shown_name
+from speeddash.page.reader import Reader
 from speeddash.page.source_list import SourceList
 from speeddash.reading import EARLIEST_US, LATEST_US
 from speeddash.timerange import HOUR_US, TimeRange
@@ -88,8 +88,7 @@ class DaysPanel:
         final = time.to_us <= time_ns() / 1000
         if not any(sums):
             return [], final, REFRESH_MS
-        known = self._sources.names()
-        names = [shown_name(each, known.get(each)) for each in shown["sources"]]
+        names = self._sources.names_of(shown["sources"])
         figure = days_figure(list(zip(names, shown["limits"], sums, strict=True)), time, period, reader)
         # A click shows a day already: a second one would lead away from it.
         config = GRAPH_CONFIG | {"doubleClick": False}

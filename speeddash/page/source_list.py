@@ -100,6 +100,11 @@ class SourceList:
         """Return the name for people of each source."""
         return {each.source: each.name for each in self.held()}
 
+    def names_of(self, sources: Sequence[str]) -> list[str]:
+        """Return the names for people of some sources."""
+        known = self.names()
+        return [shown_name(each, known.get(each)) for each in sources]
+
     def options(self) -> list[dict[str, Any]]:
         """Return the sources as options of a picker."""
         return options(self.held(), time.time_ns() // 1000)

@@ -18,5 +18,8 @@ export const ask = async (what, parameters = {}) => {
     if (!answer.ok) {
         throw new Error(failure(answer.status, body));
     }
+    if (body === null) {
+        throw new Error('the answer of the server broke off');
+    }
     return body;
 };

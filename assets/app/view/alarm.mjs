@@ -49,7 +49,6 @@ export class Alarm {
 
     tick(now) {
         const {page, settings} = this;
-        const name = (source) => page.listedSource(source)?.name ?? source;
         const over = [];
         const seen = [...page.watcher.sources, page.own];
         [...this.bySource.keys()].filter((source) => !seen.includes(source)).forEach((source) => this.bySource.delete(source));
@@ -58,10 +57,10 @@ export class Alarm {
             if (silentMs && now - held.cameAt > silentMs && !held.silent) {
                 held.silent = true;
                 held.since = null;
-                this.tell(`${name(source)} is silent for ${settings.silence} min`);
+                this.tell(`${page.nameOf(source)} is silent for ${settings.silence} min`);
             }
             if (held.since !== null && now - held.since >= 1000 * Number(settings.hold) && now - held.cameAt < 10_000) {
-                over.push(`${name(source)} ${Units.text(held.speed, page.unit, 0)}, limit ${Units.text(held.limit, page.unit, 0)}`);
+                over.push(`${page.nameOf(source)} ${Units.text(held.speed, page.unit, 0)}, limit ${Units.text(held.limit, page.unit, 0)}`);
                 if (!held.told) {
                     held.told = true;
                     this.tell(`Above the limit: ${over.at(-1)}`);

@@ -111,7 +111,7 @@ export class Painter {
             const highest = inside.reduce((found, {max}) => Math.max(found, max), 0);
             const about = Buckets.summary({width: points.width, buckets: inside});
             const exact = about && points.width ? page.totals.of(page.tracks.of(source), [from, to], page.isFixed) : null;
-            return {source, name: this.name(source), colour, points, highest, n: about?.n ?? 0, limit: page.limitOf(source), summary: exact ?? about};
+            return {source, name: page.nameOf(source), colour, points, highest, n: about?.n ?? 0, limit: page.limitOf(source), summary: exact ?? about};
         });
         const highest = Math.max(0, ...series.map((each) => Math.max(each.highest, each.limit ?? 0)));
         this.gap = series.length ? Buckets.gapMs(series[0].points) : this.gap;
@@ -129,10 +129,6 @@ export class Painter {
             const {lines} = this.page.theme;
             return {source: name, colour: lines[colour % lines.length], summary, last, speed: reading?.speed};
         });
-    }
-
-    name(source) {
-        return this.page.listedSource(source)?.name ?? (source || '(unnamed)');
     }
 
     // The latest reading that is known of a source: what came last, or the end of what is shown.
@@ -163,7 +159,7 @@ export class Painter {
         const end = this.end(source, Math.max(first?.highest ?? 0, limit ?? 0, reading?.speed ?? 0));
         page.screen.now(reading, page.unit, end, limit, stale);
         const silent = now - seen > Math.max(this.gap, SILENT_MS);
-        const whose = page.shownSources.length > 1 ? `${this.name(source)}: ` : ''; // the dial has one speed alone
+        const whose = page.shownSources.length > 1 ? `${page.nameOf(source)}: ` : ''; // the dial has one speed alone
         page.screen.text('age', page.isFixed || !seen ? '' : whose + (silent ? `silent for ${Units.age(now - seen)}` : 'live'));
         page.screen.text('stored', page.receipts.toLocaleString());
     }

@@ -47,13 +47,10 @@ class SourcesPlace:
             self.rows,
             Output("sources-grid", "rowData"),
             Output("delete-simulated", "disabled"),
-            Output("sources-grid", "selectedRows", allow_duplicate=True),
             reader,
             Input("sources-tick", "n_intervals"),
             Input("sources-changed", "data"),
             Input("import-state", "data"),
-            State("address", "search"),
-            prevent_initial_call="initial_duplicate",
         )
         callbacks.read(
             self.choose,
@@ -131,18 +128,14 @@ class SourcesPlace:
             changes,
         )
 
-    def rows(
-        self, told: dict[str, Any] | None, _ticks: int, _changes: int, _imported: Any, search: str
-    ) -> tuple[Any, ...]:
-        """Return the rows of the list, whether there is no simulated source, and after a rename the row with the new name."""
+    def rows(self, told: dict[str, Any] | None, _ticks: int, _changes: int, _imported: Any) -> tuple[Any, bool]:
+        """Return the rows of the list, and whether there is no simulated source."""
         if told is None:
             raise PreventUpdate
         if ctx.triggered_id in ("sources-changed", "import-state"):
             self._sources.forget()
         listed = self._sources.held()
-        selection = place.selection(_chosen(search)) if ctx.triggered_id == "sources-changed" else no_update
-        rows = rows_of(listed, Reader.of(told), time.time_ns() // 1000)
-        return rows, not any(each.simulated for each in listed), selection
+        return rows_of(listed, Reader.of(told), time.time_ns() // 1000), not any(each.simulated for each in listed)
 
     def choose(self, selected: Any, search: str) -> tuple[str, str]:
         """Return the query of the chosen source, twice: as the address, and as the one that comes from here."""
@@ -154,7 +147,7 @@ class SourcesPlace:
         return wanted, wanted
 
     def selection(self, search: str, pathname: str, picked: str | None) -> dict[str, list[str]]:
-        """Return the row of the source in an address that did not come from the list: after Back, after a rename."""
+        """Return the row of the source in an address that did not come from the list, but from Back."""
         if pathname != PATH or search == picked:
             raise PreventUpdate
         return place.selection(_chosen(search))

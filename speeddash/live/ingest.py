@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from prometheus_client import Histogram
@@ -25,10 +25,6 @@ FIRST_RETRY_S = 0.1
 MAX_RETRY_S = 5.0
 #: Readings in one transaction; a larger one would delay all that wait for the next. A single frame may exceed it.
 MAX_BATCH_READINGS = 20_000
-#: Up to so many readings of a caller, and of up to so many callers, are encoded together, which takes half the time. The event loop waits
-#: for it: more are encoded when they arrive.
-FEW_READINGS = 8
-FEW_CALLERS = 500
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 COMMIT_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
@@ -97,8 +93,7 @@ class Ingest:
             acknowledge: Called once when the outcome is known, in the order of the calls of `submit`. It must not wait.
         """
         write = WriteRequest(frames, acknowledge)
-        if len(write.readings) > FEW_READINGS or len(self._queue) > FEW_CALLERS:
-            write.rows = self._store.writer.encode(write.readings)  # while the database works on an earlier batch
+        write.rows = self._store.writer.encode(write.readings)  # while the database works on an earlier batch
         if self._stopping.is_set():
             write.error = NotStored("the server stops")
             acknowledge(write)
@@ -223,11 +218,7 @@ class Ingest:
         """Store the batch in one transaction; False if the server stops first."""
         batch = self._batch  # `stop` may take it away meanwhile
         readings = list(chain.from_iterable([write.readings for write in batch]))
-        few = chain.from_iterable([write.readings for write in batch if write.rows is None])
-        encoded = iter(self._store.writer.encode(list(few)))
-        rows: list[Any] = []
-        for write in batch:
-            rows += islice(encoded, len(write.readings)) if write.rows is None else write.rows
+        rows = list(chain.from_iterable([write.rows for write in batch]))
         try:
             return self._insert(readings, rows)
         except ReadingsRefused:

@@ -140,7 +140,8 @@ class SenderSockets:
         for place, frame in enumerate(frames):
             try:
                 readings = parse_frame(frame, connection.source, received_us, self._ingest.seqs, self._max_speed_kmh)
-                connection.role.check(readings)
+                if connection.role.source is not None:  # the endpoint itself requires the permission to send
+                    connection.role.check(readings)
                 if connection.rate_limits:
                     check_batch(readings, connection.rate_limits)
             except InvalidInput as bad:
@@ -158,15 +159,15 @@ class SenderSockets:
         """Echo frames that are durable now."""
         socket = connection.socket
         try:
-            if isinstance(write.error, NotStored):
-                socket.close(CloseReason.SERVICE_RESTART, str(write.error))
-            elif write.error:
-                socket.close(CloseReason.INTERNAL_ERROR, "the server failed")
-            else:
+            if not write.error:
                 connection.readings += len(write.stored)
                 for at, why in write.refused.items():
                     answers[places[at]] = error_frame(refused_frame(why))
                 socket.send_all(answers)
+            elif isinstance(write.error, NotStored):
+                socket.close(CloseReason.SERVICE_RESTART, str(write.error))
+            else:
+                socket.close(CloseReason.INTERNAL_ERROR, "the server failed")
         except ConnectionClosed:
             pass  # the sender has left; it sends again what was not echoed
         except Exception:

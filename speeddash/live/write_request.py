@@ -14,7 +14,7 @@ class WriteRequest:
     Attributes:
         frames: The readings of each frame.
         readings: Those of all frames.
-        rows: The same readings as rows of the database; None if they are not encoded yet.
+        rows: The same readings as rows of the database.
         acknowledge: Called once when the outcome is known.
         refused: Errors of frames that the database rejects, by their position.
         error: Why no other frame was stored; None when they are durable.
@@ -25,7 +25,7 @@ class WriteRequest:
     def __init__(self, frames: Sequence[Sequence[Reading]], acknowledge: "Callable[[WriteRequest], object]") -> None:
         self.frames = frames
         self.readings = frames[0] if len(frames) == 1 else list(chain.from_iterable(frames))
-        self.rows: Sequence[Any] | None = None
+        self.rows: Sequence[Any] = ()
         self.acknowledge = acknowledge
         self.refused: dict[int, ReadingsRefused] = {}
         self.error: Exception | None = None

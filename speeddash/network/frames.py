@@ -55,7 +55,7 @@ class FrameReader:
         messages: list[str | bytes] = []
         at = 0
         try:
-            while extent := self._next(data, at):
+            while at < len(data) and (extent := self._next(data, at)):
                 start, stop = extent
                 payload = apply_mask(data[start:stop], data[start - 4 : start])
                 if data[at] == WHOLE_TEXT:

@@ -58,6 +58,7 @@ class NonBlockingSocket:
 
     Attributes:
         unsent_bytes: Data that is held.
+        is_reading: What arrives is read, if not now then when a pause is over.
         sent_at: When held data was last sent (`time.monotonic`).
     """
 
@@ -98,18 +99,18 @@ class NonBlockingSocket:
         self._readable = loop.io(self._fd, READ)
         self._writable = loop.io(self._fd, WRITE)
         self._pause_timer: Any = None
-        self._reading = False
+        self.is_reading = False
 
     def resume(self) -> None:
         """Read from now on."""
-        if not self._reading and self._fd >= 0:
-            self._reading = True
+        if not self.is_reading and self._fd >= 0:
+            self.is_reading = True
             if not self._pause_timer:
                 self._readable.start(self._read)
 
     def pause(self) -> None:
         """Stop reading: data stays in the socket, and TCP slows the peer down."""
-        self._reading = False
+        self.is_reading = False
         self._readable.stop()
 
     def pause_for(self, seconds: float) -> None:
@@ -121,7 +122,7 @@ class NonBlockingSocket:
 
     def _end_pause(self) -> None:
         self._stop_timer()
-        if self._reading:
+        if self.is_reading:
             self._readable.start(self._read)
 
     def _stop_timer(self) -> None:
@@ -197,7 +198,8 @@ class NonBlockingSocket:
         if not data:
             self.pause()
         self._received(data)
-        self._adapt(time.monotonic() - now)
+        if len(data) > MIN_RECEIVE_BYTES:
+            self._adapt(time.monotonic() - now)
 
     def _adapt(self, took_s: float) -> None:
         """Read less at once if processing takes long, for example because the data holds a thousand frames."""

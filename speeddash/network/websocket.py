@@ -117,7 +117,8 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
     def answered(self, size_bytes: int) -> None:
         """Count frames of this size as answered, and resume reading."""
         self.owed_bytes -= size_bytes
-        self._resume()
+        if not self.sock.is_reading:
+            self._resume()
         if self._close_frame and not self.owed_bytes:
             self._end(self._close_frame)
 

@@ -42,6 +42,12 @@ class ListedSource(NamedTuple):
         return shown_name(self.source, self.settings.display_name)
 
     @property
+    def both_names(self) -> str:
+        """Its name for people, and behind it its own where that is another one."""
+        own = shown_name(self.source)
+        return own if self.name == own else f"{self.name} ({own})"
+
+    @property
     def simulated(self) -> bool:
         """Whether the page's simulator made it up."""
         return self.source.startswith(SIMULATED)

@@ -65,9 +65,14 @@ class WritableDatabase(Database):
 
 
 class ReadingWriter:
-    """The only writer of readings in a process. One thread or greenlet at a time may call `insert`; anyone may call `encode`."""
+    """The only writer of readings in a process. One thread or greenlet at a time may call `insert`; anyone may call `encode`.
+
+    Attributes:
+        encode: Returns readings as rows for the database; `insert` takes them, so that they can be encoded while it works on others.
+    """
 
     def __init__(self, database: WritableDatabase) -> None:
+        self.encode = database.encode
         self._database = database
         self._connection: PoolProxiedConnection | None = None
         self._join: Callable[[bool], object] | None = None
@@ -83,10 +88,6 @@ class ReadingWriter:
             join: Called before each transaction, with whether its connection is new; if it fails, nothing is written.
         """
         self._join = join
-
-    def encode(self, readings: Sequence[Reading]) -> Sequence[Any]:
-        """Return readings as rows for the database; `insert` takes them, so that they can be encoded while it works on others."""
-        return self._database.encode(readings)
 
     def insert(self, readings: Sequence[Reading], rows: Sequence[Any] | None = None) -> None:
         """Store readings in one transaction; they are durable when it returns. Readings whose key exists stay as they are.
@@ -152,7 +153,8 @@ class ReadingWriter:
     def _due_marks(self, hours: Collection[Hour]) -> set[Hour]:
         """Return the hours to mark with readings of these hours: a new hour at once, then all together every `MARK_S`."""
         now = time.time()
-        if all(abs(now - self._marked.get(each, -MARK_S)) < MARK_S for each in hours):
+        marked, oldest, newest = self._marked, now - MARK_S, now + MARK_S
+        if all([oldest < marked.get(each, 0.0) < newest for each in hours]):  # noqa: C419 - half the time of a generator
             return set()
         old = {each for each in self._touched if abs(now - self._marked.get(each, 0.0)) > MARK_S / 2}
         return old | {each for each in hours if abs(now - self._marked.get(each, -MARK_S)) > MARK_S / 2}

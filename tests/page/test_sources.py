@@ -128,6 +128,21 @@ def test_source_is_renamed_and_deleted_and_the_list_follows(open_page, page_serv
     assert page_server.readings("right-name") == []
 
 
+def test_source_is_merged_into_one_that_has_a_name_for_people(open_page, page_server):
+    drive(page_server, "typo", [50.0] * 20, until_ms=NOON)
+    drive(page_server, "van-7", [60.0] * 20, until_ms=NOON + 60_000)
+    address = f"{page_server.url}/api/v1/sources/van-7"
+    requests.patch(address, json={"display_name": "The green one"}, timeout=5).raise_for_status()
+    page = open_page("/sources?source=typo").page
+    page.click("text=Rename, merge or delete")
+    page.click("#source-into")
+    page.get_by_text("The green one (van-7)").last.click()
+    page.click("#source-merge")
+    expect(page.locator("#source-heading")).to_have_text("The green one")
+    assert len(page_server.readings("van-7")) == 40
+    assert page_server.readings("typo") == []
+
+
 def test_simulated_sources_are_deleted_with_one_button(context, run, tmp_path):
     server = run(f"sqlite:///{tmp_path}/speed.db")
     drive(server, "simulated-a", [50.0] * 5, until_ms=NOON)

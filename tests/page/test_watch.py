@@ -1,6 +1,7 @@
 """The page as a watcher: any source that sends or has sent, several at once."""
 
 import json
+import re
 import threading
 import time
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import requests
 from playwright.sync_api import expect
 from sqlalchemy.engine import make_url
 
-from tests.page.visit import DRAWN, Visit
+from tests.page.visit import DRAWN, Visit, drive
 from tests.running import wait_for
 
 
@@ -79,6 +80,15 @@ def test_several_sources_are_overlaid_in_colours_of_their_own(visit, page_server
         "document.querySelector('#live-graph .js-plotly-plot').data.filter(({hoverinfo}) => hoverinfo !== 'skip').map(({line}) => line.color)"
     )
     assert len(set(colours)) == 2
+
+
+def test_source_that_is_silent_has_no_speed_now_beside_one_that_sends(visit, page_server):
+    drive(page_server, "asleep", [70.0] * 20, until_ms=(time.time() - 86_400) * 1000)
+    with device(page_server, "awake"):
+        page = visit("?source=awake&source=asleep")
+        now = page.page.locator("#others tbody td:nth-child(2)")
+        expect(now.nth(0)).to_have_text(re.compile(r"\d"))
+        expect(now.nth(1)).to_have_text("–")
 
 
 def test_device_that_starts_to_send_appears_without_reloading(visit, page_server):

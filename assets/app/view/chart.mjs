@@ -98,7 +98,7 @@ export const figure = (shown) => {
             ...layout,
             showlegend: several,
             margin: {...layout.margin, t: several ? 36 : layout.margin.t},
-            xaxis: {...layout.xaxis, range: range.map(local), autorange: false, ...(narrow && {nticks: 3})},
+            xaxis: {...layout.xaxis, range: range.map(local), autorange: false, ...(narrow && {nticks: 3, ticklabeloverflow: 'hide past div'})},
             yaxis: {...layout.yaxis, range: [0, top], ticksuffix: ` ${unit.symbol}`},
             shapes: limits.map(({limit}) => ({
                 type: 'line', xref: 'paper', x0: 0, x1: 1, y0: of(limit), y1: of(limit), layer: 'below',

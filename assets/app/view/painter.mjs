@@ -127,7 +127,7 @@ export class Painter {
             const today = reading && new Date(reading.at).toDateString() === new Date(now).toDateString();
             const last = reading && Chart.local(reading.at).slice(today ? 11 : 0, 19).replace('T', ' ');
             const {lines} = this.page.theme;
-            return {source: name, colour: lines[colour % lines.length], summary, last, speed: reading?.speed};
+            return {source: name, colour: lines[colour % lines.length], summary, last, speed: now - this.seen(source, reading) > this.silentMs ? null : reading?.speed};
         });
     }
 
@@ -136,6 +136,16 @@ export class Painter {
         const held = Track.newest(this.page.tracks.of(source));
         const shown = points?.buckets.at(-1);
         return held ?? (shown ? {at: shown.lastAt, speed: shown.last} : null);
+    }
+
+    // When a source was last heard of; 0 where that is not known. reading: its latest.
+    seen(source, reading) {
+        const {page} = this;
+        return Math.max(page.tracks.of(source).arrived?.when ?? 0, reading?.at ?? 0, page.listedSource(source)?.last_ms ?? 0);
+    }
+
+    get silentMs() {
+        return Math.max(this.gap, SILENT_MS);
     }
 
     // The end of the dial of a source.
@@ -153,12 +163,11 @@ export class Painter {
         const first = page.screen.shown?.series[0];
         const reading = source === undefined ? null : this.latest(source, first?.points);
         const limit = source === undefined ? null : page.limitOf(source);
-        const arrivedAt = source === undefined ? 0 : page.tracks.of(source).arrived?.when ?? 0;
-        const seen = Math.max(arrivedAt, reading?.at ?? 0, source === undefined ? 0 : page.listedSource(source)?.last_ms ?? 0);
+        const seen = source === undefined ? 0 : this.seen(source, reading);
         const stale = page.link.phase !== 'live' || Boolean(page.storage) || page.frozen || now - seen > this.gap;
         const end = this.end(source, Math.max(first?.highest ?? 0, limit ?? 0, reading?.speed ?? 0));
         page.screen.now(reading, page.unit, end, limit, stale);
-        const silent = now - seen > Math.max(this.gap, SILENT_MS);
+        const silent = now - seen > this.silentMs;
         const whose = page.shownSources.length > 1 ? `${page.nameOf(source)}: ` : ''; // the dial has one speed alone
         page.screen.text('age', page.isFixed || !seen ? '' : whose + (silent ? `silent for ${Units.age(now - seen)}` : 'live'));
         page.screen.text('stored', page.receipts.toLocaleString());

@@ -169,7 +169,7 @@ class SourcesPlace:
             whole = self._history.summary(source, ALL_TIME) if counted else None
         except StoreError as problem:
             return html.P(f"The source cannot be read: {problem}", className="problem")
-        others = [each.source for each in self._sources.held() if each.source not in (source, "")]
+        others = [each for each in self._sources.held() if each.source not in (source, "")]
         return place.detail(listed, whole.readings if whole else None, others, reader, may_change=may_change == "true")
 
     def describe(self, clicks: int | None, source: str, name: str | None, changes: int) -> tuple[Any, ...]:

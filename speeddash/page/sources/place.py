@@ -99,7 +99,7 @@ def selection(chosen: str | None) -> dict[str, list[str]]:
 
 
 def detail(
-    listed: ListedSource, readings: int | None, others: list[str], reader: Reader, *, may_change: bool
+    listed: ListedSource, readings: int | None, others: list[ListedSource], reader: Reader, *, may_change: bool
 ) -> list[Component]:
     """Return what is stored of a source, and what can be changed of it.
 
@@ -140,7 +140,7 @@ def detail(
     ]
 
 
-def _forms(listed: ListedSource, others: list[str], reader: Reader) -> list[Component]:
+def _forms(listed: ListedSource, others: list[ListedSource], reader: Reader) -> list[Component]:
     source = listed.source
     limit = listed.settings.limit_kmh
 
@@ -190,7 +190,11 @@ def _forms(listed: ListedSource, others: list[str], reader: Reader) -> list[Comp
                     className="form",
                     children=[
                         html.Label("Merge into", htmlFor="source-into", className="field"),
-                        dcc.Dropdown(id="source-into", options=others, placeholder="Another source"),
+                        dcc.Dropdown(
+                            id="source-into",
+                            options=[{"value": each.source, "label": each.both_names} for each in others],
+                            placeholder="Another source",
+                        ),
                         button("source-merge", "Merge"),
                     ],
                 ),

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from speeddash.page.reader import Reader, shown_name
+from speeddash.page.reader import Reader
 from speeddash.page.source_list import ListedSource, state_of
 
 COLUMNS: Final = (
@@ -22,7 +22,7 @@ def rows_of(listed: list[ListedSource], reader: Reader, now_us: int) -> list[dic
     return [
         {
             "source": each.source,
-            "name": each.name if each.name == shown_name(each.source) else f"{each.name} ({each.source})",
+            "name": each.both_names,
             "state": now_us - each.span.last_us,
             "state_text": state_of(each.span.last_us, now_us),
             "first": each.span.first_us,

@@ -16,6 +16,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Range of a MySQL DATETIME: 1000-01-01 to the last microsecond of 9999.
 EARLIEST_US: Final = -30_610_224_000_000_000
 LATEST_US: Final = 253_402_300_799_999_999
+#: Whole seconds that make every time positive: its last six digits are microseconds then.
+SHIFT_US: Final = 10**17
 MAX_SEQ: Final = 2**63 - 1
 #: A number from here on is epoch milliseconds (March 1973), below it epoch seconds (up to the year 5138).
 FIRST_MILLISECONDS: Final = 1e11
@@ -171,8 +173,8 @@ def parse_time(timestamp: Any) -> int:
 
 def rfc3339(at_us: int) -> str:
     """Return microseconds since the epoch as `2026-01-31T12:00:00.000000Z`."""
-    second, us = divmod(at_us, 1_000_000)
-    return f"{rfc3339_second(second)}.{str(1_000_000 + us)[1:]}Z"  # a format with a width takes twice as long
+    # A format with a width takes twice as long.
+    return f"{rfc3339_second(at_us // 1_000_000)}.{str(at_us + SHIFT_US)[-6:]}Z"
 
 
 @lru_cache(maxsize=65_536)

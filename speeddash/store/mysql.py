@@ -23,7 +23,7 @@ from speeddash.errors import (
     StoreUnavailable,
 )
 from speeddash.files import shipped
-from speeddash.reading import Reading, rfc3339_second
+from speeddash.reading import SHIFT_US, Reading, rfc3339_second
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
 from speeddash.store.fences import session_limits
 from speeddash.store.primary import ANSWER_S, Host, Primary, state_of
@@ -57,8 +57,6 @@ OPERATOR_CODES: Final = {
     1146,  # no such table
     1698,  # access denied without a password
 }
-#: Whole seconds, more than there are from the earliest reading to 1970.
-SHIFT_US: Final = 10**17
 LOCK_CODES: Final = {
     1020,  # MariaDB from 11.6.2: read before another transaction changed it
     1205,  # waited for a lock as long as the session may
@@ -151,7 +149,7 @@ class MySQL(WritableDatabase):
         It takes half the time of the driver's own quoting, and only the source needs quoting. `repr` of a float is the shortest text that
         reads back to the same bits.
         """
-        # A format with a width takes twice as long. The shift makes years before 1970 positive.
+        # A format with a width takes twice as long.
         return [
             f"({_quoted(source)},'{_second(at_us // 1_000_000)}.{str(at_us + SHIFT_US)[-6:]}',{seq},{speed!r})"
             for source, at_us, seq, speed in readings

@@ -206,10 +206,10 @@ class Ingest:
                 return False
             self._queued.wait()
             self._queued.clear()
-        count = 0
-        while self._queue and count < MAX_BATCH_READINGS:
-            write = self._queue.popleft()
-            self._batch.append(write)
+        count, waiting, batch = 0, self._queue, self._batch
+        while waiting and count < MAX_BATCH_READINGS:
+            write = waiting.popleft()
+            batch.append(write)
             count += len(write.readings)
         self.received += count
         return True

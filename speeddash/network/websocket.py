@@ -10,7 +10,7 @@ What it changes in simple-websocket 1.1:
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gevent
@@ -122,14 +122,17 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
         if self._close_frame and not self.owed_bytes:
             self._end(self._close_frame)
 
-    def send_all(self, texts: Iterable[str]) -> None:
+    def send_all(self, texts: Sequence[str]) -> None:
         """Send texts as one frame each, in one system call if the socket accepts it. Never waits.
 
         Raises:
             ConnectionClosed: By either side.
         """
-        self._check_sendable()
-        self.sock.send(b"".join([text_frame(text.encode()) for text in texts]))
+        if len(texts) == 1:
+            self.send_bytes(texts[0].encode())
+        else:
+            self._check_sendable()
+            self.sock.send(b"".join([text_frame(text.encode()) for text in texts]))
 
     def send(self, data: str) -> None:
         """Send one text frame; see `send_all`."""

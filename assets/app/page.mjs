@@ -6,7 +6,6 @@ import {Sender, ownId} from './data/sender.mjs';
 import {Totals} from './data/totals.mjs';
 import {Tracks} from './data/tracks.mjs';
 import {Watcher} from './data/watcher.mjs';
-import * as Drive from './state/drive.mjs';
 import * as Link from './state/link.mjs';
 import * as Track from './state/track.mjs';
 import * as View from './state/view.mjs';
@@ -31,7 +30,7 @@ const socketUrl = (path, query) => {
 };
 
 export class Page {
-    // looks: figures.chart_config() and what the visitor may do.
+    // looks: figures.chart_config(), what the visitor may do, and a drive for the simulator.
     constructor(looks) {
         this.looks = looks;
         this.screen = new Screen();
@@ -70,8 +69,7 @@ export class Page {
         this.devices = {gps: new GpsSession(device), bluetooth: new BluetoothSession(device)};
         this.alarm = new Alarm(this);
         this.fleet = new Fleet(this);
-        this.drive = Drive.start();
-        this.tickedAt = null;
+        this.begunAt = Date.now();
         this.listed = null; // the sources that the server knows, the latest first; null before the first answer
         this.bySource = new Map(); // the same by their names
         this.receipts = 0; // readings stored in this visit
@@ -169,9 +167,8 @@ export class Page {
     // Sends the next speed of the drive that the simulator makes up.
     simulate(now) {
         if (this.view.mode === 'simulate' && this.sender.source?.startsWith('simulated-')) {
-            this.drive = Drive.advance(this.drive, (now - (this.tickedAt ?? now)) / 1000, Math.random);
-            this.tickedAt = now;
-            this.sender.measure(this.drive.speed, now);
+            const {drive} = this.looks; // a speed for each second
+            this.sender.measure(drive[Math.floor((now - this.begunAt) / 1000) % drive.length], now);
         }
     }
 
@@ -313,7 +310,6 @@ export class Page {
         Object.values(this.devices).forEach((each) => each.stop());
         this.devices[chosen]?.start();
         if (chosen !== 'watch') {
-            this.tickedAt = null;
             this.sender.wake(this.ownSource({...this.view, ...view, mode: chosen}));
         }
         this.look({...view, mode: chosen}, step);

@@ -12,6 +12,7 @@ from dash.exceptions import PreventUpdate
 from speeddash.errors import StoreError
 from speeddash.history.history import History
 from speeddash.page.controls import button, choice_buttons, choices
+from speeddash.page.dial import dial
 from speeddash.page.place import Callbacks, Visitor, changed_control
 from speeddash.page.reader import Reader
 from speeddash.page.source_list import ListedSource, SourceList
@@ -144,6 +145,7 @@ class FleetPlace:
                 ),
                 html.P("Looking for sources", id="fleet-word", className="word", role="status"),
                 html.Ul(id="fleet-tiles", className="tiles"),
+                html.Ul(id="fleet-tile", hidden=True, children=_tile()),
             ],
         )
 
@@ -261,3 +263,17 @@ def shown_sources(listed: list[ListedSource], view: FleetView) -> list[ListedSou
     if view.sort == "name":
         found.sort(key=lambda each: each.name.casefold())
     return found[:MAX_TILES]
+
+
+def _tile() -> Component:
+    """Return what a tile is copied from. `assets/app/view/fleet.mjs` fills the copies."""
+    return html.Li(
+        className="card",
+        children=[
+            html.A(className="tile-name"),
+            dial(html.Span(className="tile-digits"), html.Span(className="unit")),
+            html.P(
+                className="tile-foot", children=[html.Span(className="tile-state"), html.Span(className="tile-today")]
+            ),
+        ],
+    )

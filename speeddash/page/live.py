@@ -139,7 +139,12 @@ def _now(visitor: Visitor) -> Component:
                     ),
                 ],
             ),
-            dial(),
+            dial(
+                html.Span("–", id="speed-now"),
+                html.Span("km/h", id="unit-now", className="unit"),
+                html.Div(id="dial-scale", className="dial-scale", **aria(hidden="true")),
+                id="dial",
+            ),
             html.P("", id="age", className="quiet age"),
             button("driving", "Driving mode", hint="Huge digits (d)"),
             html.Dl(

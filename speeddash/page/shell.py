@@ -1,5 +1,6 @@
 """The shell of the page: what all places share. Sockets live here, so that a device goes on sending while its user looks at trips."""
 
+from random import Random
 from typing import Any, NamedTuple
 
 from dash import dcc, html
@@ -7,6 +8,7 @@ from dash.development.base_component import Component
 from dash_extensions import WebSocket
 
 from speeddash.page.controls import aria, button, choice
+from speeddash.page.drive import drive
 from speeddash.page.figures import chart_config
 from speeddash.page.live import live
 from speeddash.page.place import Visitor
@@ -55,6 +57,7 @@ def shell(
         "maySend": visitor.may_send,
         "latest": latest,
         "maxListed": MAX_LISTED,
+        "drive": drive(Random()),  # noqa: S311 - a toy
     }
     return html.Div(
         id="page",

@@ -23,7 +23,7 @@ ASSETS = ROOT / "assets"
 
 MODULES = {
     "units": "state", "buckets": "state", "track": "state", "view": "state", "link": "state", "outbox": "state", "gps": "state", "bluetooth": "state",
-    "drive": "state", "chart": "view", "fleet": "view", "rest": "data", "tracks": "data", "totals": "data", "upload": "data",
+    "chart": "view", "fleet": "view", "rest": "data", "tracks": "data", "totals": "data", "upload": "data",
 }  # fmt: skip
 
 

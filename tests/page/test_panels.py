@@ -1,6 +1,8 @@
 """Pure functions of the panels: ranges, numbers, views, figures; and who may call the callbacks that change something."""
 
 from datetime import UTC, date, datetime
+from itertools import pairwise
+from random import Random
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -12,6 +14,7 @@ from speeddash.errors import InvalidInput
 from speeddash.history.performance import Point
 from speeddash.history.totals import Total
 from speeddash.history.trips import Trip
+from speeddash.page.drive import DRIVE_S, drive
 from speeddash.page.fleet import FleetView
 from speeddash.page.fleet import format_view as format_fleet
 from speeddash.page.fleet import parse as parse_fleet
@@ -220,3 +223,17 @@ def test_reader_may_call_the_callbacks_that_change_nothing(guarded):
 
 def test_time_without_a_zone_is_utc():
     assert Reader().local(0) == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_drive_of_the_simulator_is_one_that_a_person_would_believe():
+    drives = [drive(Random(seed)) for seed in range(50)]
+    assert len({tuple(each) for each in drives}) == 50
+    for speeds in drives:
+        assert len(speeds) == DRIVE_S
+        assert 0 < speeds[0] < 15  # it pulls away at once
+        assert speeds[-1] == 0  # and stands when it begins again
+        assert all(0 <= each <= 200 for each in speeds)
+        changes = [after - before for before, after in pairwise(speeds)]
+        assert max(changes) < 15
+        assert min(changes) > -15
+        assert max(speeds) > 45

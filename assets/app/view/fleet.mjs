@@ -2,16 +2,10 @@
 //
 //   A tile's data is {source, name, last_ms, speed (km/h or null), limit_kmh, today}.
 
+import {turn} from './dial.mjs';
 import * as Units from '../state/units.mjs';
 
 const LIVE_MS = 10_000;
-
-const element = (tag, className, ...children) => {
-    const made = document.createElement(tag);
-    made.className = className;
-    made.append(...children);
-    return made;
-};
 
 export class Fleet {
     constructor(page) {
@@ -55,20 +49,12 @@ export class Fleet {
     }
 
     make({source}) {
-        const parts = {
-            name: element('a', 'tile-name'),
-            digits: element('span', 'tile-digits'),
-            unit: element('span', 'unit'),
-            state: element('span', 'tile-state'),
-            today: element('span', 'tile-today'),
-        };
+        const item = /** @type {HTMLElement} */ (document.getElementById('fleet-tile').firstElementChild.cloneNode(true));
+        item.classList.add('tile');
+        const names = {name: '.tile-name', digits: '.tile-digits', unit: '.unit', state: '.tile-state', today: '.tile-today', dial: '.dial'};
+        const parts = Object.fromEntries(Object.entries(names).map(([part, name]) => [part, item.querySelector(name)]));
         parts.name.href = `/?mode=watch&source=${encodeURIComponent(source)}`;
-        const face = element('div', 'dial-face');
-        const needle = element('div', 'needle');
-        [face, needle].forEach((each) => each.setAttribute('aria-hidden', 'true'));
-        parts.dial = element('div', 'dial', face, needle, element('div', 'digits', parts.digits, parts.unit));
-        parts.item = element('li', 'tile card', parts.name, parts.dial, element('p', 'tile-foot', parts.state, parts.today));
-        return parts;
+        return {item, ...parts};
     }
 
     arrived(readings) {
@@ -98,11 +84,7 @@ export class Fleet {
         const live = now - data.last_ms < LIVE_MS && this.page.link.phase === 'live' && !this.page.frozen;
         const over = live && data.limit_kmh !== null && data.speed > data.limit_kmh;
         const end = this.page.painter.end(data.source, Math.max(data.speed ?? 0, data.limit_kmh ?? 0));
-        const share = (kmh) => Number(Math.min(1, Units.value(kmh, unit) / end).toFixed(4));
-        parts.dial.style.setProperty('--speed', live ? share(data.speed) : 0);
-        parts.dial.style.setProperty('--limit', data.limit_kmh === null ? 1 : share(data.limit_kmh));
-        parts.dial.classList.toggle('stale', !live);
-        parts.dial.classList.toggle('over', over);
+        turn(parts.dial, {speed: live ? data.speed : null, limit: data.limit_kmh, end, unit, stale: !live, over});
         const texts = {
             name: data.name, digits: data.speed === null ? '–' : Units.value(data.speed, unit).toFixed(0), unit: unit.symbol,
             state: live ? (over ? `above ${Units.text(data.limit_kmh, unit, 0)}` : 'live') : `silent for ${Units.age(now - data.last_ms)}`,

@@ -1,6 +1,7 @@
 // Shows what the page knows. Nothing is decided here; each property is set only when it differs from what stands there.
 
 import {figure, local} from './chart.mjs';
+import {turn} from './dial.mjs';
 import {address, iso} from '../data/rest.mjs';
 import * as Units from '../state/units.mjs';
 
@@ -179,12 +180,7 @@ export class Screen {
         const look = [stale && 'stale', over && 'over', digits.length > 3 && 'long'].filter(Boolean).join(' ');
         this.text('speed-now', digits, look);
         this.text('unit-now', unit.symbol);
-        const share = (kmh) => Math.min(1, Units.value(kmh, unit) / end).toFixed(4);
-        const dial = document.getElementById('dial');
-        dial.style.setProperty('--speed', first ? share(first.speed) : '0');
-        dial.style.setProperty('--limit', limit === null ? '1' : share(limit));
-        dial.classList.toggle('stale', stale);
-        dial.classList.toggle('over', Boolean(over && !stale));
+        turn(document.getElementById('dial'), {speed: first?.speed ?? null, limit, end, unit, stale, over: Boolean(over && !stale)});
         this.scale(end);
     }
 

@@ -139,6 +139,10 @@ def test_short_range_is_bars_and_a_long_one_a_calendar():
     [days] = calendar["data"]
     assert len(days["x"]) == 365
     assert days["text"][60] == "Mon 2026-03-02: 12.0\u202fkm, 1 trips"
+    # No month is named twice.
+    quarter = days_figure(totals, date(2026, 1, 1), date(2026, 3, 31), Reader())
+    assert quarter["layout"]["xaxis"]["dtick"] == "M1"
+    assert "dtick" not in calendar["layout"]["xaxis"]
 
 
 def test_distance_of_a_curve_is_that_of_the_trip():

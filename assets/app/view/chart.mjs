@@ -92,6 +92,7 @@ export const figure = (shown) => {
     const of = (kmh) => Units.value(kmh, unit);
     const several = series.length > 1;
     const limits = series.filter(({limit}) => limit !== null);
+    const brief = (name) => (narrow && name.length > 12 ? `${name.slice(0, 11)}…` : name).replaceAll('<', '&lt;');
     return {
         data: series.flatMap((each) => traces(shown, each)),
         layout: {
@@ -106,7 +107,7 @@ export const figure = (shown) => {
             })),
             annotations: limits.map(({name, limit}) => ({
                 xref: 'paper', x: 1, xanchor: 'right', y: of(limit), yanchor: 'bottom', showarrow: false,
-                text: `limit ${several ? `${name.replaceAll('<', '&lt;')} ` : ''}${Number(of(limit).toFixed(1))}`,
+                text: `limit ${several ? `${brief(name)} ` : ''}${Number(of(limit).toFixed(1))}`,
                 font: {color: look.limit, size: 12},
             })),
         },

@@ -22,6 +22,8 @@ MAX_BARS: Final = 45
 BAR_MS: Final = 0.75 * 86_400_000
 #: Days that are written below the bars.
 MAX_DAY_TICKS: Final = 6
+#: Days of a calendar up to which each month is named.
+MAX_MONTH_TICKS_DAYS: Final = 250
 #: Steps of a difference between two trips.
 DIFFERENCE_POINTS: Final = 400
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -106,6 +108,8 @@ def _calendar(shown: Sequence[date], days: dict[date, Total], reader: Reader) ->
     layout = base_layout(dark=reader.dark)
     layout["xaxis"] |= {"range": [_day_edge(monday, -5), _day_edge(shown[-1], 5)], "showgrid": False, "nticks": 12}
     layout["xaxis"] |= {"tickformat": "%b\n%Y"}
+    if len(shown) <= MAX_MONTH_TICKS_DAYS:
+        layout["xaxis"] |= {"dtick": "M1"}  # by itself Plotly names a month of so few twice
     layout["yaxis"] |= {
         "range": [6.6, -0.6], "tickvals": list(range(7)), "ticktext": list(WEEKDAYS), "showgrid": False, "nticks": 0,
         "showticksuffix": "none",

@@ -138,7 +138,7 @@ def test_short_range_is_bars_and_a_long_one_a_calendar():
     calendar = days_figure(totals, date(2026, 1, 1), date(2026, 12, 31), Reader())
     [days] = calendar["data"]
     assert len(days["x"]) == 365
-    assert days["text"][60] == "Mon 2026-03-02: 12.0\u202fkm, 1 trips"
+    assert days["text"][60] == "Mon 2026-03-02: 12.0\u202fkm, 1 trip"
     # No month is named twice.
     quarter = days_figure(totals, date(2026, 1, 1), date(2026, 3, 31), Reader())
     assert quarter["layout"]["xaxis"]["dtick"] == "M1"

@@ -223,7 +223,7 @@ export class Screen {
         const width = Math.max(0, ...shown.series.map(({points}) => points.width));
         const step = width < 1000 ? `${Number(width.toFixed(1))} ms` : Units.duration(width).replace(/ 00 (s|min)$/, '');
         const folded = width ? `, a point for every ${step}` : '';
-        this.text('shown', `${readings.toLocaleString()} readings shown${folded}`);
+        this.text('shown', `${readings.toLocaleString()} ${readings === 1 ? 'reading' : 'readings'} shown${folded}`);
         return readings;
     }
 

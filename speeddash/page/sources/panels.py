@@ -252,7 +252,9 @@ class SourcesPlace:
                 self._store.source_maintenance.delete(each)
         except StoreError as problem:
             return f"Not all are deleted: {problem}", changes + 1
-        return f"{len(names)} simulated sources are deleted.", changes + 1
+        return (
+            "1 simulated source is" if len(names) == 1 else f"{len(names)} simulated sources are"
+        ) + " deleted.", changes + 1
 
 
 def _chosen(search: str | None) -> str | None:

@@ -84,6 +84,7 @@ export class Page {
         this.askedAt = -Infinity;
         this.frozen = false;
         this.gone = false; // nobody answered
+        this.wasUndone = false; // the last click needed a server that did not answer
     }
 
     async start() {

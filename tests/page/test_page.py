@@ -2,12 +2,13 @@
 
 import re
 import struct
+import time
 
 import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.page.visit import DRAWN, Visit
+from tests.page.visit import DRAWN, Visit, drive
 from tests.running import wait_for
 
 
@@ -253,6 +254,20 @@ def test_place_comes_when_the_server_is_back(run, tmp_path, context):
     server.start()
     expect(visit.page.locator(".connect-place")).to_be_visible(timeout=30_000)
     expect(visit.page.locator("#status")).to_be_hidden()
+
+
+def test_change_that_does_not_reach_the_server_is_said_not_to_have_happened(run, tmp_path, context):
+    server = run(f"sqlite:///{tmp_path}/speed.db")
+    drive(server, "car", [50.0] * 5, until_ms=time.time() * 1000)
+    page = Visit(context, server, "/sources?source=car", status=None).page
+    page.fill("#source-limit", "80")
+    server.stop(9)
+    page.click("#source-limit-set")
+    expect(page.locator("#notice")).to_contain_text("nothing was changed. Try again.")
+    server.start()
+    page.click("#source-limit-set")
+    expect(page.locator("#source-word")).to_have_text("Limit saved", timeout=30_000)
+    expect(page.locator("#notice")).to_be_hidden()
 
 
 def test_back_from_a_place_is_one_step(visit):

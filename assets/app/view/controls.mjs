@@ -66,6 +66,7 @@ export class Controls {
 
     // Not by callbacks: buttons of places come and go, and full screen and sensors are given to a click alone.
     clicked({target}) {
+        this.page.wasUndone = false;
         const choice = target.closest('.choice [data-value]');
         if (choice) {
             this.choices[choice.parentElement.id](choice.dataset.value);

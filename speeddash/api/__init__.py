@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from flask import Response, jsonify, redirect, request
+from flask.json.provider import DefaultJSONProvider
 from flask_openapi3 import APIBlueprint, Info, OpenAPI
 from flask_openapi3.types import ResponseDict
 from flask_openapi3_swagger.plugins import RegisterPlugin
@@ -78,7 +79,7 @@ class Api:
         """Add the endpoints, their description and the error shape to an application."""
         app.info = Info(title="SpeedDash", version=version("speeddash"), description=DESCRIPTION)
         app.validation_error_callback = self._query_problem
-        app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
+        app.json = _Json(app)
         # A blueprint, so that errors of the page are handled by Dash.
         api = APIBlueprint("api", __name__, abp_responses=PROBLEMS)
         for part in self._parts:
@@ -182,6 +183,18 @@ def _tag(response: Response) -> Response:
 
 def _unknown(unknown: str) -> Response:
     return problem(404, f"there is nothing at /api/{unknown}")
+
+
+class _Json(DefaultJSONProvider):
+    """Flask's JSON, in the order of the answers. What is nested too deeply is not JSON, rather than an error of the server."""
+
+    sort_keys = False
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        try:
+            return super().loads(s, **kwargs)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 def _not_stored_problem(error: NotStored) -> Response:

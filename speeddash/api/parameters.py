@@ -51,7 +51,7 @@ def _cursor(text: str) -> Key | None:
             and 0 <= seq <= 2 * MAX_SEQ + 1
         ):
             return Key(name, parse_time(rfc3339(at_us)), seq)
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         pass  # raised below, as for wrong types
     raise InvalidInput("bad_cursor", "cursor must be the next_cursor of an earlier answer")
 

@@ -76,6 +76,8 @@ class SourcesApi:
         source = path.source
         if "merge_into" in wanted:
             into = parse_source(wanted["merge_into"])
+            if into == source:
+                raise InvalidInput("bad_source", "a source cannot be merged into itself")
             if self._store.sources.span(source) is None:
                 return problem(404, "there is no such source; GET /api/v1/sources lists them")
             self._store.source_maintenance.merge(source, into)

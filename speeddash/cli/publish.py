@@ -3,11 +3,14 @@
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Final
 
 import click
+from websockets.exceptions import InvalidURI
+from websockets.uri import parse_uri
 
 from speeddash.cli.console import log_to_console
 from speeddash.cli.options import environment_token
@@ -24,15 +27,34 @@ REPORT_S: Final = 1.0
 RETRY_S: Final = 5.0
 
 
+def _topic(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    """Check the first part of topics: a broker takes no wildcards to publish to."""
+    if not text or set(text) & set("#+\0"):
+        raise click.BadParameter("a topic is not empty, and has no #, + or NUL")
+    return text
+
+
+def _socket(_context: click.Context, _option: click.Parameter, url: str) -> str:
+    """Check the address of a WebSocket."""
+    try:
+        parse_uri(url)
+    except InvalidURI as wrong:
+        raise click.BadParameter(str(wrong)) from None
+    return url
+
+
 @click.command()
 @click.argument("url", metavar="URL")
 @click.option("--source", "sources", multiple=True, help="Only this source; may be given several times. [default: all]")
-@click.option("--server", default="ws://localhost:8765/ws", show_default=True, help="The socket of the server.")
-@click.option("--prefix", default="speeddash", show_default=True, help="First part of the topics.")
+@click.option(
+    "--server", default="ws://localhost:8765/ws", show_default=True, callback=_socket, help="The socket of the server."
+)
+@click.option("--prefix", default="speeddash", show_default=True, callback=_topic, help="First part of the topics.")
 @click.option(
     "--discovery",
     default="homeassistant",
     show_default=True,
+    callback=_topic,
     help="First part of the topics that Home Assistant discovers.",
 )
 def publish(url: str, sources: Sequence[str], server: str, prefix: str, discovery: str) -> None:
@@ -66,7 +88,8 @@ def publish(url: str, sources: Sequence[str], server: str, prefix: str, discover
             log.warning("%s: %s; trying again", address, away)
             stopped.wait(RETRY_S)
     watcher = Watcher(server, names, home.speed, token=token)
-    thread = threading.Thread(target=_watch, args=(watcher, stopped), name="watcher", daemon=True)
+    failed = threading.Event()
+    thread = threading.Thread(target=_watch, args=(watcher, stopped, failed), name="watcher", daemon=True)
     thread.start()
     trouble = None
     while not stopped.wait(REPORT_S):
@@ -76,11 +99,17 @@ def publish(url: str, sources: Sequence[str], server: str, prefix: str, discover
             log.warning(trouble or "the server sends speeds")
     watcher.stop()
     home.stop()
+    sys.exit(1 if failed.is_set() else 0)
 
 
-def _watch(watcher: Watcher, stopped: threading.Event) -> None:
+def _watch(watcher: Watcher, stopped: threading.Event, failed: threading.Event) -> None:
     try:
         watcher.run()
     except RecordingError as wrong:
         log.error("%s", wrong)  # noqa: TRY400 - the message says it all
+        failed.set()
+    except Exception:  # a service manager should see that nothing is published any more
+        log.exception("publishing has failed")
+        failed.set()
+    finally:
         stopped.set()

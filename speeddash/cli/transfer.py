@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
+from sqlalchemy.engine import make_url
 
 from speeddash.cli.options import database_option, format_option, unit_option
 from speeddash.errors import InvalidInput, SettingsError, StoreError
@@ -55,11 +56,13 @@ def import_recordings(
     """
     start_us = time.time_ns() // 1000 if start is None else start
     complete = True
-    with _open_database(database_url) as (settings, store):
+    with _open_database(database_url, create=True) as (settings, store):
         for file in files:
             name = "stdin" if file == "-" else file
             importer = Importer(
-                partial(_insert, store), source=_source(source or source_of(name)), max_speed_kmh=settings.max_speed_kmh
+                partial(_insert, store),
+                source=_source(source_of(name) if source is None else source),
+                max_speed_kmh=settings.max_speed_kmh,
             )
             failure = _run(importer, file, name, file_format, unit, start_us)
             for each in importer.notes:
@@ -102,7 +105,7 @@ def export_readings(
     file_format = file_format or (ending if ending in MIME_TYPES else "csv")
     with _open_database(database_url) as (_, store):
         readings = store.readings.stream(
-            source=_source(source) if source else source, time=TimeRange.between(from_us, to_us)
+            source=None if source is None else _source(source), time=TimeRange.between(from_us, to_us)
         )
         try:
             pieces = write_readings(file_format, readings, unit=unit)
@@ -184,10 +187,13 @@ def _progress(file: IO[bytes], name: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _open_database(url: str | None) -> Iterator[tuple[Settings, Store]]:
+def _open_database(url: str | None, *, create: bool = False) -> Iterator[tuple[Settings, Store]]:
     try:
         settings = Settings.load(database_url=url)
         store = open_store(settings.database_url.get_secret_value(), timeout_s=settings.database_timeout_s)
+        where = make_url(settings.database_url.get_secret_value())
+        if not create and where.get_backend_name() == "sqlite" and not Path(where.database or "").exists():
+            raise click.ClickException(f"{where.database}: there is no such database")
         store.prepare()
     except SettingsError as wrong:
         raise click.UsageError(str(wrong)) from None

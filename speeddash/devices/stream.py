@@ -144,6 +144,8 @@ def serial_package() -> Any:
 
 def reason(problem: OSError | EOFError) -> str:
     """Return the reason of an error for a person."""
+    if isinstance(problem, socket.gaierror):  # its number is none of the system's
+        return str(problem.strerror).lower()
     if isinstance(problem, OSError) and problem.errno:
         return os.strerror(problem.errno).lower()
     return str(problem)

@@ -226,4 +226,15 @@ class Delivery:
 def _words(gone: Exception) -> str:
     if isinstance(gone, InvalidStatus) and gone.response.status_code == 401:
         return "the token is missing or wrong (401); set SPEEDDASH_TOKEN"
+    if isinstance(gone, InvalidStatus) and (detail := _detail(gone.response.body)):
+        return f"{detail} ({gone.response.status_code})"
     return str(gone) or type(gone).__name__
+
+
+def _detail(body: bytes | bytearray | None) -> str | None:
+    """Return the reason that the server's answer gives, or None."""
+    try:
+        answer = json.loads(body or b"")
+    except ValueError:
+        return None
+    return str(answer["detail"]) if isinstance(answer, dict) and "detail" in answer else None

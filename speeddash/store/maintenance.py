@@ -61,10 +61,14 @@ class SourceMaintenance:
     def rename(self, source: str, name: str) -> None:
         """Give everything that is stored of a source another name. Call it again to complete an interrupted rename.
 
+        To its own name nothing changes.
+
         Raises:
             SourceTaken: The name has readings or a limit of its own.
             RenameUnderWay: A rename of the source to another name has begun and not ended.
         """
+        if name == source:
+            return  # the end of a rename removes what the name had before
         change = self._database.change
         with self._source_lock.here, self._source_lock.everywhere():
             change(_begin_rename, self._database, source, name)
@@ -83,11 +87,14 @@ class SourceMaintenance:
         Call it again to complete an interrupted merge.
 
         A reading whose timestamp and `seq` the other source has already is dropped. Limit and display name of the other source stay.
+        Into itself nothing changes.
 
         Raises:
             MergeRefused: Readings of one of them were removed for their age.
             RenameUnderWay: One of them is being renamed.
         """
+        if into == source:
+            return  # the end of a merge removes the source
         change = self._database.change
         with self._source_lock.here, self._source_lock.everywhere():
             change(_check_merge, source, into)

@@ -1,3 +1,4 @@
+import base64
 import json
 import re
 from datetime import datetime, timedelta
@@ -51,6 +52,7 @@ def test_one_reading_and_an_array_are_stored(server):
     [
         ("nope", 400, {"code": "not_json"}),
         (b'{"speed": 1, "x": "\xff"}', 400, {"code": "not_json"}),
+        ("[" * 3000, 400, {"code": "not_json"}),
         ("[]", 422, {"code": "empty"}),
         ('"fast"', 422, {"code": "not_an_object"}),
         ('[{"speed": 1}, {"speed": "x"}]', 422, {"code": "bad_speed", "index": 1}),
@@ -268,6 +270,8 @@ def test_events_are_paged_and_each_is_met_once(server):
             break
     assert paged == whole
     assert_problem(get(server, "/api/v1/events", source="pages", cursor="x"), 400)
+    nested = base64.urlsafe_b64encode(b"[" * 6000).decode()
+    assert_problem(get(server, "/api/v1/readings", cursor=nested), 400)
 
 
 def test_source_is_renamed_limited_and_deleted(server):

@@ -133,6 +133,8 @@ def test_merged_source_is_one_with_each_reading_once(server):
     ride(server, "part-2", [0, 30, 0], start="2026-03-01T12:00:00Z")
     note(server, "part-2", "2026-03-01T12:00:00Z", name="Second").raise_for_status()
     path = f"{server.url}/api/v1/sources/part-2"
+    assert_problem(requests.patch(path, json={"merge_into": "part-2"}, timeout=5), 422)
+    assert len(server.readings("part-2")) == 7
     assert_problem(requests.patch(path, json={"merge_into": "part-1", "limit_kmh": 5}, timeout=5), 422)
     merged = requests.patch(path, json={"merge_into": "part-1"}, timeout=5).json()
     assert (merged["source"], merged["last"]) == ("part-1", "2026-03-01T12:00:02.000000Z")

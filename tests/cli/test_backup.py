@@ -1,5 +1,7 @@
 """A database is copied while a server writes to it, and brought back."""
 
+import os
+
 import pytest
 from click.testing import CliRunner
 
@@ -71,3 +73,33 @@ def test_wrong_files_are_named_and_nothing_is_replaced(url, tmp_path):
     assert done.exit_code == 2
     assert "mysqldump" in done.output
     assert "secret" not in done.output
+
+
+def test_database_itself_and_what_is_no_file_are_not_replaced(url, tmp_path):
+    store = open_store(url)
+    store.prepare()
+    put(store, *drive([1.0, 2.0]))
+    (tmp_path / "link.db").symlink_to(tmp_path / "speed.db")
+    (tmp_path / "hard.db").hardlink_to(tmp_path / "speed.db")
+    os.mkfifo(tmp_path / "pipe")
+    for name, why in (
+        ("speed.db", "itself"),
+        ("link.db", "itself"),
+        ("hard.db", "itself"),
+        ("pipe", "not a regular file"),
+    ):
+        done = speeddash("backup", tmp_path / name, "--force", url=url)
+        assert done.exit_code == 1
+        assert why in done.output
+    put(store, *drive([3.0], after_s=9))
+    assert len(list(store.readings.stream())) == 3  # the server's file is still the one at its place
+    assert (tmp_path / "pipe").is_fifo()
+    store.close()
+
+
+def test_target_that_cannot_be_written_is_the_one_that_is_named(url, tmp_path):
+    open_store(url).prepare()
+    missing = speeddash("backup", tmp_path / "nowhere" / "copy.db", url=url)
+    assert missing.output == f"Error: {tmp_path}/nowhere/copy.db: unable to open database file\n"
+    no_folder = speeddash("backup", tmp_path / "speed.db" / "copy.db", url=url)
+    assert no_folder.output == f"Error: {tmp_path}/speed.db/copy.db: Not a directory\n"

@@ -123,6 +123,14 @@ def test_header_alone_is_no_success(tmp_path, sqlite_url):
     assert (done.exit_code, done.stdout.split(": ")[1]) == (1, "0 read, 0 stored, 0 bad\n")
 
 
+@pytest.mark.parametrize("words", [["export"], ["rollup"]])
+def test_database_that_does_not_exist_is_not_made(tmp_path, words):
+    done = speeddash(*words, url=f"sqlite:///{tmp_path}/typo.db")
+    assert done.exit_code == 1
+    assert "typo.db: there is no such database" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
@@ -132,11 +140,13 @@ def test_header_alone_is_no_success(tmp_path, sqlite_url):
         (["export", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"], "--from must be before --to"),
         (["export", "--format", "gpx", "--unit", "mph"], "only CSV"),
         (["export", "--source", "a b"], "source must be"),
+        (["export", "--source", ""], "source must be"),
         (["export", "--database-url", "oracle://x"], "sqlite or mysql"),
         (["export", "--database-url", "mysql://u:secret@127.0.0.1:1/x"], "127.0.0.1"),
     ],
 )
 def test_wrong_option_or_database_is_one_clear_error(sqlite_url, words, problem):
+    open_store(sqlite_url).prepare()
     done = speeddash(*words, url=sqlite_url, stdin=b"")
     assert done.exit_code in {1, 2}
     assert problem in done.stderr

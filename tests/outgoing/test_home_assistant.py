@@ -110,16 +110,18 @@ def test_chosen_sources_alone_over_a_restart_of_the_server(server, broker, progr
 
 
 @pytest.mark.parametrize(
-    ("url", "problem"),
+    ("words", "problem"),
     [
-        ("http://localhost", "the scheme must be mqtt or mqtts"),
-        ("mqtt://", "the host is missing"),
-        ("mqtt://u:secret@localhost?unit=kmh", "there is no option 'unit'"),
+        (["http://localhost"], "the scheme must be mqtt or mqtts"),
+        (["mqtt://"], "the host is missing"),
+        (["mqtt://u:secret@localhost?unit=kmh"], "there is no option 'unit'"),
+        (["mqtt://localhost", "--prefix", "a/#"], "a topic is not empty, and has no #, + or NUL"),
+        (["mqtt://localhost", "--server", "http://localhost/ws"], "scheme isn't ws or wss"),
     ],
 )
-def test_wrong_address_is_one_clear_line(url, problem):
+def test_wrong_address_is_one_clear_line(words, problem):
     done = subprocess.run(
-        [sys.executable, "-m", "speeddash", "publish", url],
+        [sys.executable, "-m", "speeddash", "publish", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,

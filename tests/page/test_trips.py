@@ -15,6 +15,7 @@ from speeddash.history.totals import Total
 from speeddash.page.reader import COOKIE, Reader
 from speeddash.page.trips.figures import days_figure
 from tests.page.visit import drive
+from tests.running import wait_for
 
 DAY_MS = 86_400_000
 NOON = 1_780_333_200_000  # 2026-06-01 12:00 in Chicago
@@ -222,3 +223,13 @@ def test_sources_are_called_by_their_names_for_people(open_page, commuter, page_
         "() => document.querySelector('#live-graph .js-plotly-plot')?.data?.some(({name}) => name === 'The red one')"
     )
     expect(visit.page.locator("#others")).to_contain_text("The red one")
+
+
+def test_reading_that_is_a_jump_and_above_the_limit_is_listed_as_both(open_page, page_server):
+    drive(page_server, "glitch", [40.0] * 60 + [260.0] + [40.0] * 60, until_ms=NOON)
+    address = f"{page_server.url}/api/v1/sources/glitch"
+    requests.patch(address, json={"limit_kmh": 120}, timeout=5).raise_for_status()
+    wait_for(lambda: requests.get(f"{page_server.url}/api/v1/events?source=glitch", timeout=5).json()["events"])
+    page = open_page("/trips?source=glitch&from=2026-06-01&to=2026-06-01").page
+    expect(page.locator(ROWS)).to_have_count(1)
+    expect(page.locator("#trips-events tbody tr")).to_have_count(2)

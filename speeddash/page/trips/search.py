@@ -131,7 +131,7 @@ class TripsSearch:
             if any(each.source == source and each.trip.jumps for each in found.listed):
                 jumps = self._history.jumps(source, found.time, MAX_EVENTS)
                 events += [Incident(each.at_us, each.at_us, source, each.speed, None, False) for each in jumps]
-        return sorted(events, reverse=True)
+        return sorted(events, key=lambda each: each[:4], reverse=True)  # a limit may be None
 
     def limit(self, source: str) -> float | None:
         """Return the limit of a source, km/h."""

@@ -21,13 +21,12 @@ HTMLInputElement.prototype.setSelectionRange = function caret(...range) {
     return this.type === 'date' ? undefined : setSelectionRange.apply(this, range);
 };
 
-// What a click asks of a server that is away does not happen: Dash would say so in the console alone.
+// What is asked of a server that is away does not happen: Dash would say so in the console alone.
 const {fetch} = window;
 window.fetch = async (...given) => {
     const answer = await fetch(...given).catch((failure) => failure);
-    if (page && (answer instanceof Error || answer.status > 501) && String(given[1]?.body).includes('.n_clicks"')) {
-        page.wasUndone = true;
-        page.showState();
+    if (page && (answer instanceof Error || answer.status > 501)) {
+        page.undone(String(given[1]?.body));
     }
     if (answer instanceof Error) {
         throw answer;

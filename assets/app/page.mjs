@@ -85,6 +85,7 @@ export class Page {
         this.frozen = false;
         this.gone = false; // nobody answered
         this.wasUndone = false; // the last click needed a server that did not answer
+        this.placeMissed = false; // a place did not come for the same reason
     }
 
     async start() {
@@ -194,6 +195,12 @@ export class Page {
     get title() {
         const path = this.place ?? '/';
         return path === '/' ? 'SpeedDash' : `${path[1].toUpperCase()}${path.slice(2)} – SpeedDash`;
+    }
+
+    // Whether the server's part of the page is that of the place.
+    get placeIsHere() {
+        const shown = document.getElementById('place').firstElementChild;
+        return this.place === '/' ? !shown : shown?.id === `${this.place?.slice(1)}-place`;
     }
 
     get own() {
@@ -384,6 +391,13 @@ export class Page {
         }
     }
 
+    // The server did not answer. request: the body of what Dash asked.
+    undone(request) {
+        this.wasUndone ||= request.includes('.n_clicks"');
+        this.placeMissed ||= request.includes('"place-wanted.data"');
+        this.showState();
+    }
+
     // Asks the server how it is: at the start, rarely, and while something suggests that it cannot store or does not answer.
     async ask() {
         const now = Date.now();
@@ -392,7 +406,7 @@ export class Page {
         // A socket cannot say why it was refused.
         const refused = this.link.phase === 'lost' && this.link.attempt !== this.askedAttempt;
         const failed = this.view.mode === 'watch' && this.place === '/' && this.tracks.failed;
-        const urgent = stuck || refused || this.signedOut || failed || this.storage || this.frozen || this.gone;
+        const urgent = stuck || refused || this.signedOut || failed || this.storage || this.frozen || this.gone || this.placeMissed;
         const silent = (this.place !== '/' || !this.isFixed) && now - this.cameAt > ASK_SILENT_MS;
         if (this.asking || now - this.askedAt < (urgent ? 0 : silent ? ASK_SILENT_MS : ASK_EVERY_MS)) {
             return;
@@ -406,8 +420,9 @@ export class Page {
         const told = answer && (await answer.json().catch(() => ({})));
         this.asking = false;
         this.frozen = late;
-        if (this.gone && answer && this.place !== '/' && !document.getElementById(`${this.place.slice(1)}-place`)) {
-            window.dash_clientside.set_props('place-wanted', {data: this.place}); // which did not come
+        if (answer && this.placeMissed) {
+            this.placeMissed = false;
+            window.dash_clientside.set_props('place-wanted', {data: this.place});
         }
         this.gone = !answer && !late;
         if (this.signedOut !== (answer?.status === 401)) {
@@ -434,6 +449,7 @@ export class Page {
         const idle = this.watcher.sources.length === 0 && (view.mode === 'watch' || this.place === '/fleet');
         const gone = idle && this.gone;
         const state = Link.describe(this.link, {storage, frozen, gone, idle, online: navigator.onLine, now});
+        document.getElementById('place').hidden = (this.gone || this.place === '/') && !this.placeIsHere;
         document.getElementById('status').hidden = idle && !gone && !frozen && this.place !== '/';
         const waiting = sender.outbox?.waiting.length ?? 0;
         this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', Words.notice(this), this.alarm.words, now);

@@ -25,6 +25,6 @@ def keys_dialog() -> str:
     return (
         f'<dialog id="keys" aria-label="Keys"><h2>Keys</h2><dl>{keys}</dl>'
         "<p>Drag across the chart to zoom, along its time axis to move. Double-click to return to live.</p>"
-        "<p>Drop recordings on the page to import them: CSV, GPX, NMEA or NDJSON.</p>"
+        "<p>Drop recordings on the page to import them: CSV, FIT, GPX, TCX, NMEA, VBO or NDJSON.</p>"
         '<form method="dialog"><button>Close</button></form></dialog>'
     )

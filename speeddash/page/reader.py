@@ -1,7 +1,7 @@
 """What the browser says about its reader, and numbers and times as that reader writes them. Pure functions."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import unquote
 
@@ -105,9 +105,17 @@ class Reader(NamedTuple):
         """Return day and time of day."""
         return f"{self.day(at_us)} {self.clock(at_us)}"
 
-    def plotted(self, at_us: int) -> str:
-        """Return a moment as Plotly draws it: without a zone, on the reader's clock."""
-        return self.local(at_us).replace(tzinfo=None).isoformat(timespec="milliseconds")
+    def plotted(self, at_us: int, since_us: int | None = None) -> str:
+        """Return a moment as Plotly draws it: without a zone, on the reader's clock.
+
+        Args:
+            at_us: The moment.
+            since_us: Begin of a line, whose clock counts on where the reader's is changed: an hour that comes twice would fold the line.
+        """
+        clock = self.local(at_us if since_us is None else since_us).replace(tzinfo=None)
+        if since_us is not None:
+            clock += timedelta(microseconds=at_us - since_us)
+        return clock.isoformat(timespec="milliseconds")
 
 
 def told_before(cookies: Mapping[str, str]) -> dict[str, Any] | None:

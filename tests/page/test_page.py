@@ -256,6 +256,20 @@ def test_place_comes_when_the_server_is_back(run, tmp_path, context):
     expect(visit.page.locator("#status")).to_be_hidden()
 
 
+def test_place_that_was_left_while_the_server_was_away_does_not_stay(run, tmp_path, context):
+    server = run(f"sqlite:///{tmp_path}/speed.db")
+    visit = Visit(context, server, "/trips", status=None)
+    expect(visit.page.locator("#trips-place")).to_be_visible()
+    server.stop(9)
+    visit.page.click("#place-live")
+    expect(visit.page.locator("#trips-place")).to_be_hidden()
+    server.start()
+    visit.wait_for_status("Connected", 60)
+    expect(visit.page.locator("#trips-place")).to_have_count(0, timeout=30_000)
+    visit.page.click("#place-trips")
+    expect(visit.page.locator("#trips-place")).to_be_visible()
+
+
 def test_change_that_does_not_reach_the_server_is_said_not_to_have_happened(run, tmp_path, context):
     server = run(f"sqlite:///{tmp_path}/speed.db")
     drive(server, "car", [50.0] * 5, until_ms=time.time() * 1000)

@@ -11,9 +11,10 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from speeddash.history.performance import Point
 from speeddash.history.totals import Total
 from speeddash.page.reader import COOKIE, Reader
-from speeddash.page.trips.figures import days_figure
+from speeddash.page.trips.figures import days_figure, trip_figure
 from tests.page.visit import drive
 from tests.running import wait_for
 
@@ -158,7 +159,9 @@ def test_no_trip_is_listed_before_its_hours_are_rolled_up(open_page, page_server
     for n in range(60):
         drive(page_server, "fresh", [0.0, 30.0, 30.0], until_ms=NOON - 2 * 3_600_000 * n)
     page = open_page("/trips?source=fresh&from=2026-05-01&to=2026-06-01").page
-    expect(page.locator("#trips-word")).to_contain_text("History is being prepared: 60 hours are left.")
+    expect(page.locator("#trips-word")).to_contain_text(
+        "History is being prepared: 60 hours of recordings are still to be summed."
+    )
     expect(page.locator(ROWS)).to_have_count(0)
 
 
@@ -225,11 +228,40 @@ def test_sources_are_called_by_their_names_for_people(open_page, commuter, page_
     expect(visit.page.locator("#others")).to_contain_text("The red one")
 
 
+def test_list_is_one_stop_for_the_tab_key_and_a_tap_beside_a_box_picks(open_page, commuter):
+    page = open_page(commuter).page
+    row(page, 0).locator("[col-id=start]").click()
+    expect(page.locator("#trips-detail h2")).to_be_visible()
+    page.keyboard.press("Tab")
+    assert not page.evaluate("document.activeElement.closest('#trips-grid') !== null")
+    for n in (1, 2):
+        page.locator(f'#trips-grid .ag-row[row-index="{n}"] [col-id="ag-Grid-SelectionColumn"]').click(
+            position={"x": 50, "y": 28}
+        )
+        expect(page.locator("#trips-detail h2").first).to_have_text(f"{n + 1} trips compared")
+
+
+def test_range_that_makes_no_sense_stays_in_the_fields(open_page, commuter):
+    page = open_page("/trips?source=commuter&from=2026-06-09&to=2026-06-01").page
+    expect(page.locator("#trips-word")).to_contain_text("Trips cannot be read")
+    assert [page.input_value(f"#trips-day-{end}") for end in ("first", "last")] == ["2026-06-09", "2026-06-01"]
+
+
+def test_line_of_a_trip_goes_on_where_an_hour_comes_twice():
+    reader = Reader(ZoneInfo("Europe/Berlin"))
+    first = 1_792_886_400_000_000  # 2026-10-25 02:00 in summer time
+    points = [Point(first + n * 600_000_000, 50.0) for n in range(10)]
+    [trace] = trip_figure(points, None, reader)["data"]
+    assert trace["x"] == sorted(trace["x"])
+    assert len(set(trace["x"])) == 10
+
+
 def test_reading_that_is_a_jump_and_above_the_limit_is_listed_as_both(open_page, page_server):
     drive(page_server, "glitch", [40.0] * 60 + [260.0] + [40.0] * 60, until_ms=NOON)
     address = f"{page_server.url}/api/v1/sources/glitch"
     requests.patch(address, json={"limit_kmh": 120}, timeout=5).raise_for_status()
-    wait_for(lambda: requests.get(f"{page_server.url}/api/v1/events?source=glitch", timeout=5).json()["events"])
+    events = f"{page_server.url}/api/v1/events?source=glitch"
+    wait_for(lambda: len(requests.get(events, timeout=5).json()["events"]) == 2)
     page = open_page("/trips?source=glitch&from=2026-06-01&to=2026-06-01").page
     expect(page.locator(ROWS)).to_have_count(1)
     expect(page.locator("#trips-events tbody tr")).to_have_count(2)

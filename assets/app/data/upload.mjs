@@ -18,8 +18,7 @@ const refusal = (files, folder) => {
     if (!files.length) {
         return 'That is no file.';
     }
-    const empty = files.find(({size}) => !size);
-    return empty ? `${empty.name} is empty.` : null;
+    return files.every(({size}) => !size) ? `${files[0].name} is empty.` : null; // of several the server names it
 };
 
 export class Upload {

@@ -91,6 +91,12 @@ export class Controls {
             this.actions['leave-driving']();
             return;
         }
+        const menu = /** @type {HTMLDetailsElement} */ (document.getElementById('settings'));
+        if (event.key === 'Escape' && menu.open) {
+            menu.open = false;
+            menu.querySelector('summary').focus();
+            return;
+        }
         const busy = event.target.closest('input, textarea, select, dialog, nav, table, [role=listbox], [role=grid], [role=option], [role=dialog], [contenteditable]');
         const onButton = [' ', 'ArrowLeft', 'ArrowRight'].includes(event.key) && event.target.closest('button, a, summary, input, [tabindex="0"]');
         const action = (page.place === '/' && this.liveKeys[event.key]) || this.keys[event.key];

@@ -86,7 +86,7 @@ export class Painter {
         if (page.isFixed) {
             page.screen.table(); // one that is open; that of a moving range stays as it was asked for
         }
-        page.screen.downloads(page.only, shown.range, page.view.unit, page.shownSources);
+        page.screen.downloads(page.only, shown.range, page.view.unit, page.shownSources, page.isFixed);
         this.showNow();
         this.drawnAt = Date.now();
         /** @type {any} */

@@ -247,16 +247,15 @@ export class Screen {
     }
 
     // Where all readings of one source in a range are to be had as files, and its trips.
-    downloads(source, [from, to], unit, sources) {
+    downloads(source, [from, to], unit, sources, fixed) {
         document.getElementById('readings').hidden = source === null;
         for (const kind of source === null ? [] : ['csv', 'ndjson', 'gpx', 'tcx']) {
             const given = {source, from: iso(from), to: iso(to), ...(kind === 'csv' && {unit})};
             document.getElementById(`readings-${kind}`).setAttribute('href', address(`export.${kind}`, given));
         }
-        const days = [from, to - 1].map((end) => local(end).slice(0, 10));
-        const query = new URLSearchParams([...sources.map((each) => ['source', each]), ['from', days[0]], ['to', days[1]]]);
-        const range = to - from < DAY_MS ? query.toString().replace(/&?from=.*/, '') : query;
-        this.set('trips-link', {href: `/trips?${range}`});
+        const days = fixed || to - from >= DAY_MS ? [['from', from], ['to', to - 1]] : []; // a window of minutes is no range of trips
+        const query = [...sources.map((each) => ['source', each]), ...days.map(([name, end]) => [name, local(end).slice(0, 10)])];
+        this.set('trips-link', {href: `/trips?${new URLSearchParams(query)}`});
     }
 
     message(text, latest) {

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import dash_ag_grid as dag
 from dash import dcc, html
 from dash.development.base_component import Component
+from flask import request
 
 from speeddash.page.controls import aria, button, data, figures
 from speeddash.page.place import Visitor
@@ -17,7 +18,7 @@ from speeddash.reading import MAX_DISPLAY_NAME
 DEVICES: Final = """\
 from websockets.sync.client import connect
 
-with connect("ws://HOST:8765/ws?source=NAME") as socket:
+with connect("SOCKET/ws?source=NAME") as socket:
     socket.send('{"speed": 87.5}')
     print(socket.recv())  # the same text: the reading is stored
 """
@@ -214,7 +215,11 @@ def _connect_a_device() -> list[Component]:
     return [
         html.H2("Connect a device"),
         html.P("A device is a source as soon as it sends a reading. From a program:", className="quiet"),
-        html.Pre(html.Code(DEVICES), tabIndex=0, **aria(label="Example of a sender")),
+        html.Pre(
+            html.Code(DEVICES.replace("SOCKET", request.host_url.replace("http", "ws", 1).rstrip("/"))),
+            tabIndex=0,
+            **aria(label="Example of a sender"),
+        ),
         html.P(
             [
                 "Over HTTP: ",

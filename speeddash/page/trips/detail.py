@@ -102,7 +102,7 @@ def several_trips(
         ),
         dcc.Graph(
             id="trip-graph",
-            figure=compared_figure(trips, view.axis, reader),
+            figure=compared_figure(trips, view.axis, reader, names),
             config=GRAPH_CONFIG,
             responsive=True,
             className="tall",

@@ -4,14 +4,14 @@ Plain dictionaries, because `plotly.graph_objects` takes 50 ms for a figure, in 
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
 from speeddash.history.performance import Point
 from speeddash.history.totals import Total
 from speeddash.page.figures import base_layout, colours_of
-from speeddash.page.reader import Reader
+from speeddash.page.reader import Reader, shown_name
 from speeddash.page.trips.rows import Listed
 from speeddash.page.trips.view import Axis
 from speeddash.segment import GAP_US
@@ -24,6 +24,8 @@ BAR_MS: Final = 0.75 * 86_400_000
 MAX_DAY_TICKS: Final = 6
 #: Days of a calendar up to which each month is named.
 MAX_MONTH_TICKS_DAYS: Final = 250
+#: Speeds from which on their labels need more room.
+WIDE_LABEL: Final = 1000
 #: Steps of a difference between two trips.
 DIFFERENCE_POINTS: Final = 400
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -144,6 +146,8 @@ def trip_figure(points: Sequence[Point], limit_kmh: float | None, reader: Reader
     layout = base_layout(dark=reader.dark)
     top = max([each.speed for each in points] + ([limit_kmh] if limit_kmh else []), default=0) * 1.05
     layout["yaxis"] |= {"range": [0, max(10.0, reader.speed_value(top))], "ticksuffix": f" {reader.symbol}"}
+    if reader.speed_value(top) >= WIDE_LABEL:
+        layout["margin"]["l"] = 76
     if limit_kmh is not None:
         value = reader.speed_value(limit_kmh)
         line = {"color": colours["limit"], "dash": "dash", "width": 1}
@@ -152,11 +156,12 @@ def trip_figure(points: Sequence[Point], limit_kmh: float | None, reader: Reader
     y: list[float | None] = []
     for n, each in enumerate(points):
         if n and each.at_us - points[n - 1].at_us >= GAP_US:
-            x.append(reader.plotted(each.at_us))
+            x.append(reader.plotted(each.at_us, points[0].at_us))
             y.append(None)
-        x.append(reader.plotted(each.at_us))
+        x.append(reader.plotted(each.at_us, points[0].at_us))
         y.append(round(reader.speed_value(each.speed), 2))
-    trace = {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": {"color": colours["lines"][0], "width": 2}}
+    mode = "lines" if len(points) > 1 else "markers"  # a line needs two
+    trace = {"type": "scatter", "mode": mode, "x": x, "y": y, "line": {"color": colours["lines"][0], "width": 2}}
     return {"data": [trace | {"hovertemplate": f"%{{y:.1f}} {reader.symbol}<extra></extra>"}], "layout": layout}
 
 
@@ -182,8 +187,13 @@ def bands_figure(seconds: Sequence[float], width: float, reader: Reader) -> dict
     return {"data": [bar], "layout": layout}
 
 
-def compared_figure(trips: Sequence[tuple[Listed, Sequence[Point]]], axis: Axis, reader: Reader) -> dict[str, Any]:
-    """Return several trips over the time or the distance since their start; of two also the difference, second less first."""
+def compared_figure(
+    trips: Sequence[tuple[Listed, Sequence[Point]]], axis: Axis, reader: Reader, names: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return several trips over the time or the distance since their start; of two also the difference, second less first.
+
+    `names` are those of sources for people.
+    """
     colours = colours_of(dark=reader.dark)
     layout = base_layout(dark=reader.dark)
     suffix = " min" if axis == "time" else f" {reader.distance_symbol}"
@@ -199,7 +209,7 @@ def compared_figure(trips: Sequence[tuple[Listed, Sequence[Point]]], axis: Axis,
     data: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "lines", "x": [x for x, _ in line], "y": [y for _, y in line],
-            "name": f"{listed.source} {reader.moment(listed.trip.start_us)}".replace("<", "&lt;"),
+            "name": f"{shown_name(listed.source, names.get(listed.source))} {reader.moment(listed.trip.start_us)}".replace("<", "&lt;"),
             "line": {"color": colours["lines"][n % len(colours["lines"])], "width": 2},
             "hovertemplate": f"%{{y:.1f}} {reader.symbol}",
         }

@@ -215,7 +215,7 @@ class TripsPlace:
             return nothing_listed(f"Trips cannot be read: {problem}")
         if found.hours_left > MAX_HOURS_AT_ONCE:
             word = (
-                f"History is being prepared: {reader.number(found.hours_left)} hours are left. "
+                f"History is being prepared: {reader.number(found.hours_left)} hours of recordings are still to be summed. "
                 "Trips appear when all are done, so that no figure is wrong."
             )
             return nothing_listed(word, prepared=False)

@@ -1,6 +1,6 @@
 """The trips place: trips of a range as a list, their totals, one trip in full, several compared."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import dash_ag_grid as dag
@@ -22,6 +22,7 @@ GRID_OPTIONS: Final = {
     "selectionColumnDef": {"width": 56, "pinned": "left", "headerName": "Pick"},
     "animateRows": False,
     "suppressMovableColumns": True,
+    "tabToNextCell": {"function": "false"},  # Tab leaves the list, whose cells are a thousand; arrows move in it
     "localeText": {"noRowsToShow": "No trips"},
 }
 RANGES: Final = {name: name for name in PRESETS}
@@ -111,12 +112,17 @@ def _toolbar(view: TripsView, options: list[dict[str, Any]], csv: str, reader: R
 
 
 def picked(shown: RangeText, reader: Reader) -> tuple[str | None, str | None]:
-    """Return the first and the last day of a range for the fields of days; None for a range that makes no sense."""
+    """Return the first and the last day of a range for the fields of days; None for what is no range of days."""
     try:
         first, last = days_of(shown, reader, datetime.now(UTC))
     except InvalidInput:
-        return None, None  # the list says what is wrong with the range
-    return first.isoformat(), last.isoformat()
+        pass  # the list says what is wrong with the range
+    else:
+        return first.isoformat(), last.isoformat()
+    try:
+        return date.fromisoformat(shown.begin).isoformat(), date.fromisoformat(shown.end).isoformat()
+    except ValueError:
+        return None, None
 
 
 def _list(view: TripsView, reader: Reader) -> list[Component]:

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
-from flask import Response, jsonify, redirect, request
+from flask import Response, current_app, jsonify, redirect, request
 from flask.json.provider import DefaultJSONProvider
 from flask_openapi3 import APIBlueprint, Info, OpenAPI
 from flask_openapi3.types import ResponseDict
 from flask_openapi3_swagger.plugins import RegisterPlugin
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from speeddash.alerts.alerts import Alerts
 from speeddash.api.files import FilesApi
@@ -43,6 +43,7 @@ DESCRIPTION = (
 )
 #: Error statuses documented for all endpoints.
 PROBLEMS: ResponseDict = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 503), Problem)
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Api:
@@ -88,8 +89,7 @@ class Api:
         api.get("/readyz", doc_ui=False)(allow(Permission.READ, self.readyz))
         api.get("/metrics", doc_ui=False)(allow(Permission.READ, self.metrics))
         # Dash answers every other GET with the page; below /api an unknown path is an error.
-        methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-        api.add_url_rule("/api/<path:unknown>", "unknown", allow(Permission.SIGNED_IN, _unknown), methods=methods)
+        api.add_url_rule("/api/<path:unknown>", "unknown", allow(Permission.SIGNED_IN, _unknown), methods=METHODS)
         api.add_url_rule("/api", "description", allow(Permission.READ, lambda: redirect("/api/swagger")))
         api.add_url_rule(
             "/openapi.json", "openapi", allow(Permission.READ, lambda: _document(app, self._settings.max_speed_kmh))
@@ -182,6 +182,11 @@ def _tag(response: Response) -> Response:
 
 
 def _unknown(unknown: str) -> Response:
+    adapter = current_app.create_url_adapter(request)
+    assert adapter is not None  # noqa: S101 - there is a request
+    known = [each for each in METHODS if adapter.match(method=each, return_rule=True)[0].endpoint != request.endpoint]
+    if known:
+        raise MethodNotAllowed(known)
     return problem(404, f"there is nothing at /api/{unknown}")
 
 

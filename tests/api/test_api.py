@@ -139,6 +139,21 @@ def test_send_to_no_such_connection_is_404_and_a_bad_reading_422(server):
     assert server.readings("strict") == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "readings", "GET, POST"),
+        ("DELETE", "summary", "GET"),
+        ("GET", "import", "POST"),
+        ("POST", "sources/car", ""),
+    ],
+)
+def test_method_that_a_path_does_not_have_is_named_with_those_that_it_has(server, method, path, allowed):
+    answer = requests.request(method, f"{server.url}/api/v1/{path}", timeout=5)
+    assert_problem(answer, 405)
+    assert set(allowed.split(", ")) <= set(answer.headers["Allow"].split(", ")) | {""}
+
+
 @pytest.mark.parametrize("path", ["/api/v1", "/api/v1/nothing", "/api/v1/" + quote("../x")])
 def test_unknown_path_below_api_is_a_problem_not_the_page(server, path):
     assert_problem(get(server, path), 404)

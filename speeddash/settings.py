@@ -216,8 +216,17 @@ class Settings(BaseSettings):
     @field_validator("webhook_url")
     @classmethod
     def _is_web(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not urlsplit(url.get_secret_value()).scheme.startswith("http"):
+        if url is None:
+            return None
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in {"http", "https"}:
             raise ValueError("must begin with http:// or https://")
+        try:
+            complete = bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is none
+            complete = False
+        if not complete:
+            raise ValueError("must be an address such as https://example.org/speeds")
         return url
 
     @classmethod

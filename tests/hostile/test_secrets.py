@@ -137,6 +137,8 @@ def test_invalid_secret_ends_the_start_without_showing_it():
         ("SOURCE_TOKENS", "hunter2-hunter2-hunter2"),
         ("SOURCE_TOKENS", "car=hunter2-hunter2-hunter2"),
         ("WEBHOOK_URL", "ftp://u:hunter2@h/"),
+        ("WEBHOOK_URL", "http://u:hunter2@h:99999/"),
+        ("WEBHOOK_URL", "http:///hunter2"),
         ("DATABASE_URL", "mysql://u:hunter2@"),
         ("DATABASE_URL", "oracle://u:hunter2@h/d"),
         ("DATABASE_URL", "mysql://u:hunter2@nosuch.invalid/d"),

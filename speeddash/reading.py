@@ -72,17 +72,17 @@ def parse_frame(
     if isinstance(text, bytes):
         raise InvalidInput("not_text", "a frame must be text, got a binary frame")
     frame = decode(text)
-    if not isinstance(frame, list):
-        frame = (frame,)
-    elif not frame:
-        raise InvalidInput("empty", "an array must hold at least one reading")
     readings: list[Reading] = []
     try:
+        if not isinstance(frame, list):
+            return [parse_reading(frame, source, received_us, seqs, max_speed_kmh)]
         for member in frame:
             readings.append(parse_reading(member, source, received_us, seqs, max_speed_kmh))  # noqa: PERF401 - for its index
     except InvalidInput as bad:
         bad.index = len(readings)
         raise
+    if not readings:
+        raise InvalidInput("empty", "an array must hold at least one reading")
     return readings
 
 

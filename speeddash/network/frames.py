@@ -53,37 +53,29 @@ class FrameReader:
             data = self._partial
         self.pongs = b""
         messages: list[str | bytes] = []
-        at = 0
+        at, end = 0, len(data)
         try:
-            while at < len(data) and (extent := self._next(data, at)):
-                start, stop = extent
-                payload = apply_mask(data[start:stop], data[start - 4 : start])
-                if data[at] == WHOLE_TEXT:
+            while end - at >= 2 and not self.close:
+                first, size, start = data[at], data[at + 1] - MASKED, at + 6
+                if first != WHOLE_TEXT or not 0 <= size <= MAX_CONTROL_BYTES or self._fragments:
+                    size, start = self._checked(data, at)
+                if start + size > end:
+                    break
+                at = start + size
+                payload = apply_mask(data[start:at], data[start - 4 : start])
+                if first == WHOLE_TEXT:
                     messages.append(payload.decode())
-                elif data[at] & CONTROL:
-                    self._control(data[at] & OPCODE, payload)
                 else:
-                    self._fragment(data[at], payload, messages)
-                at = stop
+                    self._other(first, payload, messages)
         except _Violation as broken:
             self._end(broken.code, str(broken))
         except UnicodeDecodeError:
             self._end(CloseReason.INVALID_FRAME_PAYLOAD_DATA, "text must be UTF-8")
         if data is self._partial:
             del data[:at]
-        elif at < len(data):
+        elif at < end:
             self._partial += data[at:]
         return messages, at
-
-    def _next(self, data: bytes | bytearray, at: int) -> tuple[int, int] | None:
-        """Return where the payload of the next frame starts and stops; None if the frame is incomplete."""
-        end = len(data)
-        if end - at < 2 or self.close:
-            return None
-        size, start = data[at + 1] - MASKED, at + 6
-        if data[at] != WHOLE_TEXT or not 0 <= size <= MAX_CONTROL_BYTES or self._fragments:
-            size, start = self._checked(data, at)
-        return (start, start + size) if start + size <= end else None
 
     def _checked(self, data: bytes | bytearray, at: int) -> tuple[int, int]:
         """Return the size of a frame's payload and where it starts, after checking what has arrived of its head.
@@ -111,6 +103,13 @@ class FrameReader:
         if self._message_bytes + size > self._max_message_bytes:
             raise _Violation(f"a frame may have {self._max_message_bytes} bytes", CloseReason.MESSAGE_TOO_BIG)
         return size, start
+
+    def _other(self, first: int, payload: bytes, messages: list[str | bytes]) -> None:
+        """Take a frame that is no whole text."""
+        if first & CONTROL:
+            self._control(first & OPCODE, payload)
+        else:
+            self._fragment(first, payload, messages)
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:

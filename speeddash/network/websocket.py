@@ -184,18 +184,19 @@ class ServerSocket(simple_websocket.Server):  # type: ignore[misc]  # simple-web
         self._pinged = False
         if not self.connected or self._close_frame:
             return
-        frames, size_bytes = self._reader.read(data)
-        if self._reader.pongs:
-            self.sock.send(self._reader.pongs)
+        reader = self._reader
+        frames, size_bytes = reader.read(data)
+        if reader.pongs:
+            self.sock.send(reader.pongs)
         useful = False
         if frames:
             self.owed_bytes += size_bytes
             useful = self._receive(frames, size_bytes)
-        if self._reader.close and self.connected:
-            self.close_reason = self._reader.close_code
-            if self._reader.broken:
+        if reader.close and self.connected:
+            self.close_reason = reader.close_code
+            if reader.broken:
                 self.environ[PROTOCOL_VIOLATION] = True
-            self._end_when_answered(self._reader.close)
+            self._end_when_answered(reader.close)
         elif self.connected and self.owed_bytes + self.sock.unsent_bytes > MAX_OWED_BYTES:
             self.sock.pause()
         if not useful and not self.owed_bytes:  # only pings, fragments or errors

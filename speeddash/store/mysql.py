@@ -168,9 +168,8 @@ class MySQL(WritableDatabase):
         # A single statement is a transaction: COMMIT would be a second round trip.
         single = len(statements) == 1
         connection.autocommit(single)
-        cursor = connection.cursor()
         for sql, _ in statements:
-            cursor.execute(sql)
+            connection.query(sql)
         if not single:
             connection.commit()
 

@@ -89,8 +89,8 @@ def test_days_are_chosen_and_an_invalid_range_is_reported(context, page_server):
     visit.page.fill("#day-first", "2026-06-01")
     visit.page.fill("#day-last", "2026-06-01")
     visit.page.keyboard.press("Enter")
-    visit.wait_until(f"() => {RANGE}[0] === '2026-06-01T00:00:00.000'")
-    assert visit.range() == ["2026-06-01T00:00:00.000", "2026-06-02T00:00:00.000"]  # the reader's own day
+    # The reader's own day. When only the first field is left, the range still ends with the day of the other.
+    visit.wait_until(f"() => {RANGE}.join() === '2026-06-01T00:00:00.000,2026-06-02T00:00:00.000'")
     assert "from=2026-06-01T05:00:00.000Z" in visit.page.url
     visit.page.fill("#day-last", "2026-05-01")
     visit.page.keyboard.press("Enter")

@@ -156,8 +156,7 @@ class ReadingWriter:
         marked, oldest, newest = self._marked, now - MARK_S, now + MARK_S
         if all([oldest < marked.get(each, 0.0) < newest for each in hours]):  # noqa: C419 - half the time of a generator
             return set()
-        old = {each for each in self._touched if abs(now - self._marked.get(each, 0.0)) > MARK_S / 2}
-        return old | {each for each in hours if abs(now - self._marked.get(each, -MARK_S)) > MARK_S / 2}
+        return {each for each in self._touched.union(hours) if abs(now - marked.get(each, 0.0)) > MARK_S / 2}
 
     def _remember(self, marks: Collection[Hour]) -> None:
         now = time.time()

@@ -145,13 +145,13 @@ def test_send_to_no_such_connection_is_404_and_a_bad_reading_422(server):
         ("PUT", "readings", "GET, POST"),
         ("DELETE", "summary", "GET"),
         ("GET", "import", "POST"),
-        ("POST", "sources/car", ""),
+        ("POST", "sources/car", "DELETE, GET, PATCH"),
     ],
 )
 def test_method_that_a_path_does_not_have_is_named_with_those_that_it_has(server, method, path, allowed):
     answer = requests.request(method, f"{server.url}/api/v1/{path}", timeout=5)
     assert_problem(answer, 405)
-    assert set(allowed.split(", ")) <= set(answer.headers["Allow"].split(", ")) | {""}
+    assert set(allowed.split(", ")) <= set(answer.headers["Allow"].split(", "))
 
 
 @pytest.mark.parametrize("path", ["/api/v1", "/api/v1/nothing", "/api/v1/" + quote("../x")])

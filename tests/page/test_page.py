@@ -244,30 +244,32 @@ def test_no_made_up_speed_is_stored_under_the_name_of_a_device(visit, mode):
     assert visit.stored() == []
 
 
-def test_place_comes_when_the_server_is_back(run, tmp_path, context):
-    server = run(f"sqlite:///{tmp_path}/speed.db")
-    visit = Visit(context, server, "/trips", status=None)
+@pytest.fixture
+def stranded(run, tmp_path, context):
+    """A visit of *Trips* whose server is away."""
+    visit = Visit(context, run(f"sqlite:///{tmp_path}/speed.db"), "/trips", status=None)
     expect(visit.page.locator("#trips-place")).to_be_visible()
-    server.stop(9)
-    visit.page.click("#place-connect")
-    visit.wait_for_status("Server cannot be reached")
-    server.start()
-    expect(visit.page.locator(".connect-place")).to_be_visible(timeout=30_000)
-    expect(visit.page.locator("#status")).to_be_hidden()
+    visit.server.stop(9)
+    return visit
 
 
-def test_place_that_was_left_while_the_server_was_away_does_not_stay(run, tmp_path, context):
-    server = run(f"sqlite:///{tmp_path}/speed.db")
-    visit = Visit(context, server, "/trips", status=None)
-    expect(visit.page.locator("#trips-place")).to_be_visible()
-    server.stop(9)
-    visit.page.click("#place-live")
-    expect(visit.page.locator("#trips-place")).to_be_hidden()
-    server.start()
-    visit.wait_for_status("Connected", 60)
-    expect(visit.page.locator("#trips-place")).to_have_count(0, timeout=30_000)
-    visit.page.click("#place-trips")
-    expect(visit.page.locator("#trips-place")).to_be_visible()
+def test_place_comes_when_the_server_is_back(stranded):
+    stranded.page.click("#place-connect")
+    stranded.wait_for_status("Server cannot be reached")
+    stranded.server.start()
+    expect(stranded.page.locator(".connect-place")).to_be_visible(timeout=30_000)
+    expect(stranded.page.locator("#status")).to_be_hidden()
+
+
+def test_place_that_was_left_while_the_server_was_away_does_not_stay(stranded):
+    trips = stranded.page.locator("#trips-place")
+    stranded.page.click("#place-live")
+    expect(trips).to_be_hidden()
+    stranded.server.start()
+    stranded.wait_for_status("Connected", 60)
+    expect(trips).to_have_count(0, timeout=30_000)
+    stranded.page.click("#place-trips")
+    expect(trips).to_be_visible()
 
 
 def test_change_that_does_not_reach_the_server_is_said_not_to_have_happened(run, tmp_path, context):

@@ -9,6 +9,7 @@ export class Controls {
     constructor(page, upload) {
         this.page = page;
         this.upload = upload;
+        this.menu = /** @type {HTMLDetailsElement} */ (document.getElementById('settings'));
         this.actions = {
             pause: () => (page.isFixed ? page.follow() : page.move(0)),
             'go-live': () => page.follow(),
@@ -71,7 +72,7 @@ export class Controls {
         if (choice) {
             this.choices[choice.parentElement.id](choice.dataset.value);
         }
-        const menu = /** @type {HTMLDetailsElement} */ (document.getElementById('settings'));
+        const {menu} = this;
         const done = menu.contains(target) && target.closest('button') && !choice;
         if (menu.open && (done || !menu.contains(target))) {
             menu.open = false;
@@ -91,7 +92,7 @@ export class Controls {
             this.actions['leave-driving']();
             return;
         }
-        const menu = /** @type {HTMLDetailsElement} */ (document.getElementById('settings'));
+        const {menu} = this;
         if (event.key === 'Escape' && menu.open) {
             menu.open = false;
             menu.querySelector('summary').focus();

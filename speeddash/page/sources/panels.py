@@ -211,8 +211,7 @@ class SourcesPlace:
             raise PreventUpdate
         try:
             wanted = parse_source((name or "").strip())
-            if wanted != source:
-                self._store.source_maintenance.rename(source, wanted)
+            self._store.source_maintenance.rename(source, wanted)
         except SpeedDashError as problem:
             return f"Not renamed: {problem}", no_update, no_update
         return f"Renamed to {wanted}", _query(wanted), changes + 1

@@ -8,6 +8,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 from flask import request
 
+from speeddash.page.connect.ways import socket_of
 from speeddash.page.controls import aria, button, data, figures
 from speeddash.page.place import Visitor
 from speeddash.page.reader import Reader, shown_name
@@ -18,7 +19,7 @@ from speeddash.reading import MAX_DISPLAY_NAME
 DEVICES: Final = """\
 from websockets.sync.client import connect
 
-with connect("SOCKET/ws?source=NAME") as socket:
+with connect("SOCKET?source=NAME") as socket:
     socket.send('{"speed": 87.5}')
     print(socket.recv())  # the same text: the reading is stored
 """
@@ -216,7 +217,7 @@ def _connect_a_device() -> list[Component]:
         html.H2("Connect a device"),
         html.P("A device is a source as soon as it sends a reading. From a program:", className="quiet"),
         html.Pre(
-            html.Code(DEVICES.replace("SOCKET", request.host_url.replace("http", "ws", 1).rstrip("/"))),
+            html.Code(DEVICES.replace("SOCKET", socket_of(request.host_url.rstrip("/")))),
             tabIndex=0,
             **aria(label="Example of a sender"),
         ),

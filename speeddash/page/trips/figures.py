@@ -105,11 +105,11 @@ def _calendar(shown: Sequence[date], days: dict[date, Total], reader: Reader) ->
     texts = []
     for day in shown:
         total = days.get(day)
-        what = (
-            f"{reader.distance_with_unit(total.distance_km)}, {total.trips} {'trip' if total.trips == 1 else 'trips'}"
-            if total
-            else "no trip"
-        )
+        what = "no trip"
+        if total:
+            what = (
+                f"{reader.distance_with_unit(total.distance_km)}, {total.trips} trip{'' if total.trips == 1 else 's'}"
+            )
         texts.append(f"{day:%a %Y-%m-%d}: {what}")
     layout = base_layout(dark=reader.dark)
     layout["xaxis"] |= {"range": [_day_edge(monday, -5), _day_edge(shown[-1], 5)], "showgrid": False, "nticks": 12}

@@ -1,5 +1,6 @@
 """The trips place: trips of a range as a list, their totals, one trip in full, several compared."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -113,16 +114,12 @@ def _toolbar(view: TripsView, options: list[dict[str, Any]], csv: str, reader: R
 
 def picked(shown: RangeText, reader: Reader) -> tuple[str | None, str | None]:
     """Return the first and the last day of a range for the fields of days; None for what is no range of days."""
-    try:
+    with suppress(InvalidInput):
         first, last = days_of(shown, reader, datetime.now(UTC))
-    except InvalidInput:
-        pass  # the list says what is wrong with the range
-    else:
         return first.isoformat(), last.isoformat()
-    try:
+    with suppress(ValueError):  # days that end before they begin: the list says so
         return date.fromisoformat(shown.begin).isoformat(), date.fromisoformat(shown.end).isoformat()
-    except ValueError:
-        return None, None
+    return None, None
 
 
 def _list(view: TripsView, reader: Reader) -> list[Component]:

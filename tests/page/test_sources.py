@@ -136,7 +136,7 @@ def test_source_is_merged_into_one_that_has_a_name_for_people(open_page, page_se
     page = open_page("/sources?source=typo").page
     page.click("text=Rename, merge or delete")
     page.click("#source-into")
-    page.get_by_text("The green one (van-7)").last.click()
+    page.get_by_role("option", name="The green one (van-7)").click()  # the row of the list has the same text
     page.click("#source-merge")
     expect(page.locator("#source-heading")).to_have_text("The green one")
     assert len(page_server.readings("van-7")) == 40

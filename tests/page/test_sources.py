@@ -129,11 +129,14 @@ def test_source_is_renamed_and_deleted_and_the_list_follows(open_page, page_serv
 
 
 def test_source_is_merged_into_one_that_has_a_name_for_people(open_page, page_server):
-    drive(page_server, "typo", [50.0] * 20, until_ms=NOON)
-    drive(page_server, "van-7", [60.0] * 20, until_ms=NOON + 60_000)
+    drive(page_server, "typo", [50.0] * 20, until_ms=time.time() * 1000)
+    drive(page_server, "van-7", [60.0] * 20, until_ms=time.time() * 1000)
     address = f"{page_server.url}/api/v1/sources/van-7"
     requests.patch(address, json={"display_name": "The green one"}, timeout=5).raise_for_status()
-    page = open_page("/sources?source=typo").page
+    page = open_page("/sources").page
+    rows = page.locator("#sources-grid .ag-row")
+    expect(rows.filter(has_text="The green one (van-7)")).to_be_visible(timeout=30_000)  # the list is read every 10 s
+    rows.filter(has_text="typo").click()
     page.click("text=Rename, merge or delete")
     page.click("#source-into")
     page.get_by_role("option", name="The green one (van-7)").click()  # the row of the list has the same text

@@ -34,6 +34,11 @@ window.fetch = async (...given) => {
     return answer;
 };
 
+// Graphs and tables come in scripts of their own, which a server that is away cannot send.
+window.addEventListener('error', told(({target}) => {
+    page.scriptMissed ||= target instanceof HTMLScriptElement ? 'now' : null;
+}), true);
+
 const start = async (looks) => {
     const begun = new Page(looks);
     await begun.start();

@@ -86,6 +86,7 @@ export class Page {
         this.gone = false; // nobody answered
         this.wasUndone = false; // the last click needed a server that did not answer
         this.placeMissed = false; // a place did not come for the same reason
+        this.scriptMissed = null; // a script of the page did not come: 'now', or 'away' once the server did not answer either
     }
 
     async start() {
@@ -406,7 +407,7 @@ export class Page {
         // A socket cannot say why it was refused.
         const refused = this.link.phase === 'lost' && this.link.attempt !== this.askedAttempt;
         const failed = this.view.mode === 'watch' && this.place === '/' && this.tracks.failed;
-        const urgent = stuck || refused || this.signedOut || failed || this.storage || this.frozen || this.gone || this.placeMissed;
+        const urgent = stuck || refused || this.signedOut || failed || this.storage || this.frozen || this.gone || this.placeMissed || this.scriptMissed;
         const silent = (this.place !== '/' || !this.isFixed) && now - this.cameAt > ASK_SILENT_MS;
         if (this.asking || now - this.askedAt < (urgent ? 0 : silent ? ASK_SILENT_MS : ASK_EVERY_MS)) {
             return;
@@ -420,6 +421,11 @@ export class Page {
         const told = answer && (await answer.json().catch(() => ({})));
         this.asking = false;
         this.frozen = late;
+        if (this.scriptMissed && !answer?.ok) {
+            this.scriptMissed = 'away';
+        } else if (this.scriptMissed === 'away') {
+            window.location.reload(); // React never asks again for what did not come
+        }
         if (answer && this.placeMissed) {
             this.placeMissed = false;
             window.dash_clientside.set_props('place-wanted', {data: this.place});

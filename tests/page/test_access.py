@@ -112,6 +112,8 @@ def test_page_is_an_app_that_says_offline_what_waits(own_context, run, tmp_path)
     visit.page.reload()
     expect(visit.page.locator("h1")).to_have_text("The server cannot be reached")
     expect(visit.page.locator("#waiting")).to_contain_text("readings wait in this browser")
+    server.start()
+    visit.wait_for_status("Connected")
 
 
 def test_help_is_as_good(context, page_server):

@@ -248,6 +248,7 @@ def test_no_made_up_speed_is_stored_under_the_name_of_a_device(visit, mode):
 def stranded(run, tmp_path, context):
     """A visit of *Trips* whose server is away."""
     visit = Visit(context, run(f"sqlite:///{tmp_path}/speed.db"), "/trips", status=None)
+    visit.page.wait_for_load_state("networkidle")
     expect(visit.page.locator("#trips-place")).to_be_visible()
     visit.server.stop(9)
     return visit
@@ -270,6 +271,20 @@ def test_place_that_was_left_while_the_server_was_away_does_not_stay(stranded):
     expect(trips).to_have_count(0, timeout=30_000)
     stranded.page.click("#place-trips")
     expect(trips).to_be_visible()
+
+
+def test_page_of_which_a_part_did_not_come_is_loaded_again_when_the_server_is_back(run, tmp_path, context):
+    context.route("**/async-graph*", lambda route: route.abort())
+    visit = Visit(context, run(f"sqlite:///{tmp_path}/speed.db"))
+    notice = visit.page.locator("#notice")
+    expect(notice).to_contain_text("A part of the page could not be loaded. Reload the page.")
+    context.unroute_all()
+    visit.server.stop(9)
+    visit.wait_until_waiting(1)
+    visit.server.start()
+    visit.wait_until_drawn(3)
+    expect(notice).to_be_hidden()
+    visit.assert_drawn_is_stored()
 
 
 def test_change_that_does_not_reach_the_server_is_said_not_to_have_happened(run, tmp_path, context):

@@ -25,12 +25,13 @@ export const empty = ({view: {mode}, isFixed, shownSources: sources, listed, tra
 };
 
 // What a person should know beyond the state of the connection, as one line; empty when all is well.
-export const notice = ({problems, deviceProblem, storage, signedOut, wasUndone, notDurable, group, sender: {refused, overflow, outbox}}) =>
+export const notice = ({problems, deviceProblem, storage, signedOut, wasUndone, scriptMissed, notDurable, group, sender: {refused, overflow, outbox}}) =>
     [
         ...problems,
         deviceProblem,
         signedOut && 'You are signed out. Reload the page to sign in; readings wait here until then.',
         wasUndone && 'The server could not be reached: nothing was changed. Try again.',
+        scriptMissed && 'A part of the page could not be loaded. Reload the page.',
         storage && `The server cannot store: ${storage.replace(/\.?$/, '.')} Readings wait here until it can.`,
         notDurable && `The database’s settings do not make a commit durable: an echo is no receipt (${notDurable}).`,
         group && group.online < group.servers && `${group.online} of ${group.servers} database servers are online.`,

@@ -1,5 +1,6 @@
 """`replay`: sends a recording through the WebSocket, and counts the echoes."""
 
+import math
 import sys
 import time
 from collections import deque
@@ -20,6 +21,13 @@ from speeddash.sending.delivery import Delivery, Outgoing
 Progress = Callable[[int], object]
 
 
+def _number(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    """Check that a number is one: click's own ranges let `nan` through."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a number.")
+    return value
+
+
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @unit_option
@@ -28,6 +36,7 @@ Progress = Callable[[int], object]
     "--speed-up",
     type=click.FloatRange(min=0, min_open=True),
     default=1.0,
+    callback=_number,
     show_default=True,
     help="Seconds of the recording per second.",
 )
@@ -39,6 +48,7 @@ Progress = Callable[[int], object]
     "--patience",
     type=click.FloatRange(min=0),
     default=60.0,
+    callback=_number,
     show_default=True,
     help="Seconds to retry when the server is away.",
 )

@@ -11,6 +11,7 @@ from functools import partial
 import flask_sock
 from flask import Flask, Response, request
 from simple_websocket import ConnectionClosed
+from werkzeug.routing import WebsocketMismatch
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
@@ -63,8 +64,10 @@ class SenderSockets:
         sock = flask_sock.Sock(app)
         for path in ENDPOINTS:
             sock.route(path, endpoint=f"socket {path}")(allow(Permission.SEND, self.serve))
-        app.add_url_rule("/ws", "socket without upgrade", allow(Permission.SEND, _upgrade_required))
+        for path, permission in (("/ws", Permission.SEND), ("/ws/live", Permission.READ)):
+            app.add_url_rule(path, f"{path} without upgrade", allow(permission, _upgrade_required))
         app.register_error_handler(RemoteProtocolError, _bad_handshake)
+        app.register_error_handler(WebsocketMismatch, _no_socket)
         # flask-sock answers 101 before `serve` runs: an HTTP error is only possible here.
         app.before_request(self._check_handshake)
         return sock
@@ -211,6 +214,10 @@ def refused_frame(why: ReadingsRefused) -> InvalidInput:
 
 def _bad_handshake(error: RemoteProtocolError) -> Response:
     return problem(400, f"not a WebSocket handshake: {error}")
+
+
+def _no_socket(_mismatch: WebsocketMismatch) -> Response:
+    return problem(400, f"no WebSocket at {request.path}: readings are sent to /ws and watched at /ws/live")
 
 
 def _upgrade_required() -> Response:

@@ -106,6 +106,7 @@ def test_wrong_file_or_option_is_named(tmp_path):
     assert "no column of speeds" in replay("ws://localhost:1", write(tmp_path, "time,x\n")).stderr
     assert "source must be" in replay("ws://localhost:1", write(tmp_path), "--source", "a b").stderr
     assert "timestamp" in replay("ws://localhost:1", write(tmp_path), "--start", "monday").stderr
+    assert "nan is not a number" in replay("ws://localhost:1", write(tmp_path), "--speed-up", "nan").stderr
 
 
 def test_empty_drive_is_no_success(tmp_path):

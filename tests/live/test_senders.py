@@ -165,9 +165,18 @@ def test_handshake_without_a_key_is_a_bad_request(server):
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_plain_http_on_the_endpoint_says_what_it_is(server):
-    answer = requests.get(f"{server.url}/ws", timeout=5)
+@pytest.mark.parametrize("path", ["/ws", "/ws/live"])
+def test_plain_http_on_the_endpoint_says_what_it_is(server, path):
+    answer = requests.get(f"{server.url}{path}", timeout=5)
     assert (answer.status_code, answer.headers["Upgrade"]) == (426, "websocket")
+
+
+@pytest.mark.parametrize("path", ["/wss", "/trips", "/api/v1/sources"])
+def test_handshake_at_another_address_says_where_the_sockets_are(server, path):
+    with pytest.raises(InvalidStatus) as refused, connect(f"ws://localhost:{server.port}{path}"):
+        pass
+    assert refused.value.response.status_code == 400
+    assert json.loads(refused.value.response.body)["detail"].endswith("sent to /ws and watched at /ws/live")
 
 
 def test_connection_is_listed_from_open_to_close(server):

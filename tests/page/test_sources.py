@@ -117,6 +117,8 @@ def test_source_is_renamed_and_deleted_and_the_list_follows(open_page, page_serv
     page.click("#source-rename")
     expect(page.locator("#source-detail h2")).to_have_text("right-name")
     assert page.url.endswith("/sources?source=right-name")
+    expect(page.locator("#sources-word")).to_have_text("wrong-name is right-name now.")
+    expect(page.locator("#sources-grid .ag-row-selected")).to_contain_text("right-name")
     assert len(page_server.readings("right-name")) == 20
     page.click("text=Rename, merge or delete")
     page.click("#source-delete")
@@ -142,6 +144,8 @@ def test_source_is_merged_into_one_that_has_a_name_for_people(open_page, page_se
     page.get_by_role("option", name="The green one (van-7)").click()  # the row of the list has the same text
     page.click("#source-merge")
     expect(page.locator("#source-heading")).to_have_text("The green one")
+    expect(page.locator("#sources-word")).to_have_text("typo is part of van-7 now.")
+    expect(page.locator("#sources-grid .ag-row-selected")).to_contain_text("The green one")
     assert len(page_server.readings("van-7")) == 40
     assert page_server.readings("typo") == []
 

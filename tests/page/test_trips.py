@@ -80,6 +80,14 @@ def test_reload_has_the_place_from_the_beginning(open_page, commuter):
     expect(page.locator(ROWS)).to_have_count(12)
 
 
+def test_link_to_a_trip_that_is_not_stored_says_so(open_page, commuter):
+    page = open_page(f"{commuter}&trip=commuter@2020-01-01T00:00:00.000000Z").page
+    expect(page.locator(ROWS)).to_have_count(12)
+    expect(page.locator("#trips-detail")).to_have_text("That trip is not stored any more.")
+    row(page, 1).locator("[col-id=start]").click()
+    expect(page.locator("#trips-detail h2")).to_have_text("Thu 2026-05-28 11:39")
+
+
 def test_one_trip_is_shown_in_full_and_its_neighbours_are_one_click_away(open_page, commuter):
     page = open_page(commuter).page
     row(page, 1).locator("[col-id=start]").click()

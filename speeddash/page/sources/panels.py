@@ -47,10 +47,13 @@ class SourcesPlace:
             self.rows,
             Output("sources-grid", "rowData"),
             Output("delete-simulated", "disabled"),
+            Output("sources-grid", "selectedRows", allow_duplicate=True),
             reader,
             Input("sources-tick", "n_intervals"),
             Input("sources-changed", "data"),
             Input("import-state", "data"),
+            State("address", "search"),
+            prevent_initial_call="initial_duplicate",
         )
         callbacks.read(
             self.choose,
@@ -101,6 +104,7 @@ class SourcesPlace:
             changes,
         )
         moved = (
+            Output("sources-word", "children", allow_duplicate=True),
             Output("source-word", "children", allow_duplicate=True),
             Output("address", "search", allow_duplicate=True),
             changed,
@@ -112,13 +116,7 @@ class SourcesPlace:
             self.merge, *moved, Input("source-merge", "n_clicks"), source, State("source-into", "value"), changes
         )
         callbacks.change(
-            self.delete,
-            Output("sources-word", "children", allow_duplicate=True),
-            *moved,
-            Input("source-delete", "n_clicks"),
-            source,
-            State("source-again", "value"),
-            changes,
+            self.delete, *moved, Input("source-delete", "n_clicks"), source, State("source-again", "value"), changes
         )
         callbacks.change(
             self.delete_simulated,
@@ -128,14 +126,18 @@ class SourcesPlace:
             changes,
         )
 
-    def rows(self, told: dict[str, Any] | None, _ticks: int, _changes: int, _imported: Any) -> tuple[Any, bool]:
-        """Return the rows of the list, and whether there is no simulated source."""
+    def rows(
+        self, told: dict[str, Any] | None, _ticks: int, _changes: int, _imported: Any, search: str
+    ) -> tuple[Any, bool, Any]:
+        """Return the rows of the list, whether there is no simulated source, and the chosen row where it is a new one."""
         if told is None:
             raise PreventUpdate
         if ctx.triggered_id in ("sources-changed", "import-state"):
             self._sources.forget()
         listed = self._sources.held()
-        return rows_of(listed, Reader.of(told), time.time_ns() // 1000), not any(each.simulated for each in listed)
+        rows = rows_of(listed, Reader.of(told), time.time_ns() // 1000)
+        chosen = place.selection(_chosen(search)) if ctx.triggered_id == "sources-changed" else no_update
+        return rows, not any(each.simulated for each in listed), chosen
 
     def choose(self, selected: Any, search: str) -> tuple[str, str]:
         """Return the query of the chosen source, twice: as the address, and as the one that comes from here."""
@@ -213,20 +215,20 @@ class SourcesPlace:
             wanted = parse_source((name or "").strip())
             self._store.source_maintenance.rename(source, wanted)
         except SpeedDashError as problem:
-            return f"Not renamed: {problem}", no_update, no_update
-        return f"Renamed to {wanted}", _query(wanted), changes + 1
+            return no_update, f"Not renamed: {problem}", no_update, no_update
+        return f"{shown_name(source)} is {wanted} now.", no_update, _query(wanted), changes + 1
 
     def merge(self, clicks: int | None, source: str, into: str | None, changes: int) -> tuple[Any, ...]:
         """Merge a source into another one."""
         if not clicks:
             raise PreventUpdate
         if not into:
-            return "Choose the source that gets the readings.", no_update, no_update
+            return no_update, "Choose the source that gets the readings.", no_update, no_update
         try:
             self._store.source_maintenance.merge(source, into)
         except SpeedDashError as problem:
-            return f"Not merged: {problem}", no_update, no_update
-        return f"Merged into {into}", _query(into), changes + 1
+            return no_update, f"Not merged: {problem}", no_update, no_update
+        return f"{shown_name(source)} is part of {into} now.", no_update, _query(into), changes + 1
 
     def delete(self, clicks: int | None, source: str, again: str | None, changes: int) -> tuple[Any, ...]:
         """Delete a source, if its name was typed."""

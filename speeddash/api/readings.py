@@ -10,7 +10,7 @@ from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 from simple_websocket import ConnectionClosed
 
-from speeddash.api.parameters import ConnectionsQuery, ReadingsQuery, SourceOnly, SourceRange, encode_cursor
+from speeddash.api.parameters import ConnectionsQuery, Query, ReadingsQuery, SourceOnly, SourceRange, encode_cursor
 from speeddash.api.schemas import ConnectionsOut, Readings, ReadingsIn, Removed, SendIn, Sent, Stored
 from speeddash.auth.access import Permission, allow, current_role
 from speeddash.cluster.peers import Peers
@@ -76,7 +76,7 @@ class ReadingsApi:
         found = sorted(found + elsewhere, key=lambda each: each["opened_at"])
         return jsonify(connections=found[: query.limit], missing=missing)
 
-    def send(self, body: SendIn) -> Response:  # noqa: ARG002 - it documents what `json_text` reads
+    def send(self, query: Query, body: SendIn) -> Response:  # noqa: ARG002 - it refuses parameters, and documents what `json_text` reads
         """Store a reading and send it to one connection."""
         sent = decode(json_text())
         if not isinstance(sent, dict) or not isinstance(sent.get("connection_id"), str):

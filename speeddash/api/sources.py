@@ -8,7 +8,7 @@ from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
 from speeddash.alerts.limits import Limits
-from speeddash.api.parameters import SourcePath, SourcesQuery
+from speeddash.api.parameters import Query, SourcePath, SourcesQuery
 from speeddash.api.readings import json_text
 from speeddash.api.schemas import SourceIn, SourcesOut, SourceWhole
 from speeddash.auth.access import Permission, allow
@@ -61,11 +61,11 @@ class SourcesApi:
             ]
         )
 
-    def show_source(self, path: SourcePath) -> Response:
+    def show_source(self, path: SourcePath, query: Query) -> Response:  # noqa: ARG002 - it refuses parameters
         """One source: the times of its first and last reading, its connections, and its limit."""
         return jsonify(self._whole(path.source))
 
-    def change_source(self, path: SourcePath, body: SourceIn) -> Response:  # noqa: ARG002 - it documents what `json_text` reads
+    def change_source(self, path: SourcePath, query: Query, body: SourceIn) -> Response:  # noqa: ARG002 - as above, and what `json_text` reads
         """Set the limit of a source, its name or its display name, or merge it into another source.
 
         All that is stored of it gets the new name, which takes a while for a large source. A limit can be set before the first reading.
@@ -94,7 +94,7 @@ class SourcesApi:
             self._store.source_maintenance.set_display_name(source, parse_display_name(wanted["display_name"]))
         return jsonify(self._whole(source))
 
-    def delete_source(self, path: SourcePath) -> Response:
+    def delete_source(self, path: SourcePath, query: Query) -> Response:  # noqa: ARG002 - a range would be ignored
         """Remove a source with all its data. It cannot be undone."""
         self._store.source_maintenance.delete(path.source)
         return Response(status=204)

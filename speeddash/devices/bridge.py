@@ -188,9 +188,8 @@ class Reporter:
         if self._outbox.rejected_count > self._reported:
             count = self._outbox.rejected_count - self._reported
             self._reported = self._outbox.rejected_count
-            found.append(
-                f"the server has rejected {count:,} readings, the last one because: {self._outbox.last_rejection}"
-            )
+            readings = "a reading" if count == 1 else f"{count:,} readings, the last one"
+            found.append(f"the server has rejected {readings} because: {self._outbox.last_rejection}")
         return found
 
 

@@ -338,6 +338,14 @@ def test_unknown_parameter_is_named(server):
     assert "poinst" in answer.json()["detail"]
 
 
+def test_source_is_not_removed_with_a_range_that_would_be_ignored(server):
+    ride(server, "whole", [10, 20, 30])
+    answer = requests.delete(f"{server.url}/api/v1/sources/whole", params={"from": "2026-05-01T00:00:00Z"}, timeout=5)
+    assert_problem(answer, 400)
+    assert "there is no parameter from here" in answer.json()["detail"]
+    assert len(server.readings("whole")) == 3
+
+
 @pytest.mark.parametrize("form", ["csv", "ndjson", "gpx"])
 def test_what_is_exported_is_imported_again_as_it_was(server, form):
     name = f"file-{form}"

@@ -99,10 +99,12 @@ def test_nothing_answers_without_a_token(guarded, method, path):
     assert answer.json()["code"] == "no_token"
 
 
-@pytest.mark.parametrize("path", ["/", "/ws", "/ws/live"])
-def test_no_socket_opens_without_a_token(guarded, path):
-    assert refusal(guarded, path).status_code == 401
-    assert refusal(guarded, path, **bearer("wrong-0123456789ab")).status_code == 401
+@pytest.mark.parametrize(("path", "address"), [("/", 41), ("/ws", 42), ("/ws/live", 43)])
+def test_no_socket_opens_without_a_token(proxied, path, address):
+    # From an address of its own: others have sent wrong tokens too.
+    forwarded = {"X-Forwarded-For": f"203.0.113.{address}"}
+    assert refusal(proxied, path, **forwarded).status_code == 401
+    assert refusal(proxied, path, **forwarded, **bearer("wrong-0123456789ab")).status_code == 401
 
 
 def test_health_is_open_and_says_nothing_else(guarded):
@@ -299,7 +301,12 @@ def test_link_with_the_token_signs_in_and_leaves_the_address(guarded):
     assert (answer.status_code, answer.headers["Location"]) == (303, "/?unit=mph")
     assert answer.headers["Cache-Control"] == "no-store"
     assert "Set-Cookie" in answer.headers
-    wrong = requests.get(f"{guarded.url}/?token=wrong-0123456789", timeout=5)
+
+
+def test_link_with_a_wrong_token_says_so(proxied):
+    # From an address of its own: others have sent wrong tokens too.
+    address = {"X-Forwarded-For": "203.0.113.40"}
+    wrong = requests.get(f"{proxied.url}/?token=wrong-0123456789", headers=address, timeout=5)
     assert (wrong.status_code, "not a token" in wrong.text) == (401, True)
 
 

@@ -123,12 +123,8 @@ class RollupWorker:
         renames = self._store.sources.renames()
         for source in _sources(self._store):
             began = time.monotonic()
-            waiting = (
-                source in renames
-                or source in renames.values()
-                or self._store.rollup_maintenance.unrolled_hours(source, before_us)
-            )
-            while not waiting and self._store.rollup_maintenance.retain(source, before_us):  # rollups come first
+            waiting = source in renames or source in renames.values()
+            while not waiting and self._store.rollup_maintenance.retain(source, before_us):
                 if self._interrupted(began):
                     return
                 began = time.monotonic()

@@ -5,14 +5,15 @@ from functools import reduce
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
 
+from speeddash.errors import RowsLocked
 from speeddash.segment import Segment, merge
 from speeddash.store.database import ROWS_PER_STATEMENT, Database
 from speeddash.store.leases import SourceLock
 from speeddash.store.maintenance import remove_oldest
-from speeddash.store.rollups import seconds_and_minutes
+from speeddash.store.rollups import minutes_kept, seconds_and_minutes
 from speeddash.store.sources import settings
 from speeddash.store.tables import speed_dirty, speed_rollup, speed_source
-from speeddash.store.validity import has_readings, seconds, unmarked_hours, unrolled_hours
+from speeddash.store.validity import first_unrolled, has_readings, is_marked, seconds, unmarked_hours
 from speeddash.store.writer import GRACE_PERIOD_S, Hour
 from speeddash.timerange import EVER_US, HOUR_US, MINUTE_US, SECOND_US, TimeRange, hour_of
 
@@ -35,10 +36,6 @@ class RollupMaintenance:
         """Return the hours after the last rolled-up one that hold readings and have no mark: other programs inserted them."""
         return self._database.ask(unmarked_hours, source, EVER_US)
 
-    def unrolled_hours(self, source: str, before_us: int) -> list[int]:
-        """Return the hours before a moment whose rollup is missing or not valid."""
-        return self._database.ask(unrolled_hours, source, before_us)
-
     def mark(self, source: str, hours: Collection[int]) -> None:
         """Mark hours of a source dirty."""
         ordered = sorted(hours)
@@ -57,7 +54,7 @@ class RollupMaintenance:
     ) -> None:
         """Compute an hour from its readings. Earlier hours that are neither rolled up nor marked are marked first.
 
-        Where readings of the hour were removed for their age, its rollup stays as it is.
+        Where readings of the hour were removed for their age, only minutes that had none before are added to its rollups.
 
         Args:
             source: Name of the source.
@@ -75,18 +72,26 @@ class RollupMaintenance:
     def retain(self, source: str, before_us: int) -> int:
         """Remove some of the readings before a moment, and leave the rollups of their minutes and hours.
 
+        Readings stay that no rollup holds yet, and those after them.
+
         Returns:
             How many; 0 when none is left.
         """
 
         def step(connection: Connection) -> int:
-            if (settings(connection, source).raw_from_us or -EVER_US) < before_us:
-                self._database.upsert(connection, speed_source, [{"source": source, "raw_from_us": before_us}])
-            removed = remove_oldest(connection, source, TimeRange(to_us=before_us))
-            if removed:
-                r = speed_rollup.c
-                old = (r.source == source, r.width_s == seconds(SECOND_US), r.at_us <= removed[-1].at_us)
-                connection.execute(delete(speed_rollup).where(*old))
+            until_us = min(before_us, first_unrolled(connection, source, before_us))
+            removed = remove_oldest(connection, source, TimeRange(to_us=until_us))
+            if not removed:
+                return 0
+            last_us = removed[-1].at_us
+            end_us = last_us - last_us % HOUR_US + HOUR_US
+            if is_marked(connection, source, end_us):
+                raise RowsLocked("readings have arrived among those to remove")
+            if (settings(connection, source).raw_from_us or -EVER_US) < end_us:
+                self._database.upsert(connection, speed_source, [{"source": source, "raw_from_us": end_us}])
+            r = speed_rollup.c
+            old = (r.source == source, r.width_s == seconds(SECOND_US), r.at_us <= last_us)
+            connection.execute(delete(speed_rollup).where(*old))
             return len(removed)
 
         return self._database.change(step)
@@ -106,11 +111,17 @@ def _dirty_hours(connection: Connection, now_us: ColumnElement[int], grace_us: i
 
 
 def _compute(connection: Connection, source: str, hour_us: int) -> tuple[list[int], list[Computed] | None]:
-    """Return earlier hours without a mark, and the rollups of this one; None where its readings were removed."""
+    """Return earlier hours without a mark, and the rollups of this one; None where they stay as they are."""
     missing = unmarked_hours(connection, source, hour_us)
-    if not has_readings(connection, source, hour_us):
-        return missing, None
     fine, minutes = seconds_and_minutes(connection, source, hour_of(hour_us))
+    if not has_readings(connection, source, hour_us):
+        # In a minute that has a rollup, a reading cannot be told from those that were removed.
+        kept = minutes_kept(connection, source, hour_of(hour_us))
+        held = {each.at_us for each in kept}
+        late = [each for each in minutes if each.at_us not in held]
+        if not (kept and late):
+            return missing, None
+        fine, minutes = [], sorted([*kept, *late])
     whole = [reduce(merge, minutes)._replace(at_us=hour_us)] if minutes else []
     widths = ((SECOND_US, fine), (MINUTE_US, minutes), (HOUR_US, whole))
     return missing, [(width_us, each) for width_us, found in widths for each in found]

@@ -100,6 +100,13 @@ def _rolled_up(connection: Connection, *where: ColumnElement[bool]) -> Iterator[
     return (Segment(*row) for row in connection.execute(query))
 
 
+def minutes_kept(connection: Connection, source: str, hour: TimeRange) -> list[Segment]:
+    """Return the stored minutes of an hour."""
+    r = speed_rollup.c
+    inside = (r.source == source, r.at_us >= hour.from_us, r.at_us < hour.to_us)
+    return list(_rolled_up(connection, *inside, r.width_s == seconds(MINUTE_US)))
+
+
 def minutes_of(connection: Connection, source: str, time: TimeRange) -> Iterator[Segment]:
     """Compute the minutes of at most an hour from its readings: the same figures as `segment.of`, in SQL.
 

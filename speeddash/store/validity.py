@@ -50,10 +50,19 @@ def unmarked_hours(connection: Connection, source: str, before_us: int) -> list[
     return [each for each in found if each not in marked]
 
 
-def unrolled_hours(connection: Connection, source: str, before_us: int) -> list[int]:
-    """Return the hours before a moment whose rollup is missing or not valid."""
-    marked = computable_hours(connection, source, TimeRange(to_us=before_us))
-    return [*marked, *unmarked_hours(connection, source, before_us)]
+def first_unrolled(connection: Connection, source: str, before_us: int) -> int:
+    """Return the first hour that has readings which no rollup holds yet; the given moment where there is none before it."""
+    d = speed_dirty.c
+    marked = select(func.min(d.hour_us)).where(d.source == source)
+    found = [connection.execute(marked).scalar(), *unmarked_hours(connection, source, before_us)[:1]]
+    return min([each for each in found if each is not None], default=before_us)
+
+
+def is_marked(connection: Connection, source: str, before_us: int) -> bool:
+    """Whether an hour before a moment is dirty now, also if that was committed after the transaction began."""
+    d = speed_dirty.c
+    mark = select(d.hour_us).where(d.source == source, d.hour_us < before_us).limit(1)
+    return connection.execute(mark.with_for_update(read=True)).first() is not None
 
 
 def has_readings(connection: Connection, source: str, hour_us: int) -> bool:

@@ -307,6 +307,58 @@ def test_old_drive_that_comes_late_is_rolled_up_before_it_is_removed(store):
     assert sum(each.n for each in store.rollups.buckets("car", TimeRange(), HOUR_US)) == 102
 
 
+def test_readings_that_come_while_others_are_removed_are_rolled_up_first(store, monkeypatch):
+    monkeypatch.setattr(maintenance, "STEP_READINGS", 100)
+    keeper = RollupWorker(store, keep_raw_days=30, recheck=lambda *_: None)
+    put(store, *[Reading("car", START + n * SECOND_US, n, 50.0) for n in range(300)])
+    keeper.roll_up(grace_s=-1)
+    late = [Reading("car", START - 100 * HOUR_US + n * SECOND_US, n, 60.0) for n in range(50)]
+    between = iter([None])
+
+    def paused(_began):
+        for _ in between:  # once, after the first step
+            put(store, *late)
+        return False
+
+    monkeypatch.setattr(keeper, "_interrupted", paused)
+    now_us = START + 90 * 24 * HOUR_US
+    keeper.retain(now_us)
+    assert len(store.readings.select(source="car", limit=999)) == 250
+    keeper.roll_up(grace_s=-1)
+    keeper.retain(now_us)
+    assert store.readings.select(source="car", limit=999) == []
+    assert sum(each.n for each in store.rollups.buckets("car", TimeRange(), HOUR_US)) == 350
+
+
+def test_late_readings_of_an_hour_whose_readings_were_removed_are_in_its_rollups(store):
+    keeper = RollupWorker(store, keep_raw_days=0, recheck=lambda *_: None)
+    first = [Reading("car", HOUR + n * SECOND_US, n, 50.0) for n in range(600)]
+    put(store, *first)
+    keeper.roll_up(grace_s=-1)
+    keeper.retain(HOUR + 2 * HOUR_US)
+    assert store.readings.select(source="car", limit=999) == []
+    late = [Reading("car", HOUR + n * SECOND_US, n, 99.0) for n in range(1_800, 2_100)]
+    store.writer._marked.clear()  # as two minutes later
+    put(store, *first, *late)  # the first drive again: it is not counted twice
+    keeper.retain(HOUR + 2 * HOUR_US)
+    assert len(store.readings.select(source="car", limit=999)) == 900, "not before their rollups are there"
+    keeper.roll_up(grace_s=-1)
+    keeper.retain(HOUR + 2 * HOUR_US)
+    assert store.readings.select(source="car", limit=999) == []
+    summary = History(store).summary("car", TimeRange())
+    assert (summary.readings, summary.max_speed) == (900, 99.0)
+    assert len(History(store).trips("car", TimeRange())) == 2
+
+
+def test_source_of_which_nothing_was_removed_can_be_merged(store):
+    put(store, Reading("old", START, 1, 1.0), Reading("new", START + SECOND_US, 1, 1.0))
+    keeper = RollupWorker(store, keep_raw_days=30, recheck=lambda *_: None)
+    keeper.roll_up(grace_s=-1)
+    keeper.retain(START + HOUR_US)
+    store.source_maintenance.merge("old", "new")
+    assert len(store.readings.select(source="new", limit=9)) == 2
+
+
 def test_frame_whose_readings_are_spread_over_years_is_stored(store):
     if store.shown_url.startswith("sqlite"):  # as SQLite comes; Debian allows more
         limit = sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeVar
 
-import gevent
 from gevent import monkey
+from gevent.threadpool import ThreadPool
 from gevent.util import wrap_errors
 from sqlalchemy import ColumnElement, Connection, Engine, NullPool, TableClause, create_engine, event, literal_column
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
 
-from speeddash.errors import ReadingsRefused, StoreError, StoreMisconfigured, StoreUnavailable
+from speeddash.errors import ReadingsRefused, SpeedDashError, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
 from speeddash.store import migrations
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
@@ -103,6 +103,8 @@ PRAGMAS: Final = (
     "wal_autocheckpoint = 16384",
     "cache_size = -32768",
 )
+#: Statements that are executed at once; others wait.
+MAX_THREADS: Final = 10
 #: Pause between two tries of a pragma on a locked file.
 PRAGMA_RETRY_S: Final = 0.005
 BUSY_CODES: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
@@ -112,7 +114,8 @@ DATA_CODES: Final = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3
 class SQLite(WritableDatabase):
     """One file in WAL mode, synced at every commit.
 
-    A commit waits for the disk inside C code, which would block the event loop; under gevent it runs in the hub's thread pool.
+    A commit waits for the disk inside C code, which would block the event loop; under gevent it runs in a thread. Each connection pool has
+    its own threads, so that requests which read for long hold up no commit, and no look-up of a name in gevent's own threads.
     """
 
     _driver_errors = (sqlite3.Error, OverflowError)
@@ -128,8 +131,15 @@ class SQLite(WritableDatabase):
         }
         super().__init__(url)
         self.path = Path(url.database or "").resolve()
+        self._threads: ThreadPool | None = None
         self._opened: sqlite3.Connection | None = None
         self._inode = 0
+
+    def with_own_connections(self) -> Self:
+        """See `Database.with_own_connections`; it also has its own threads."""
+        other = super().with_own_connections()
+        other._threads = None
+        return other
 
     def _new_engine(self) -> Engine:
         # NullPool: opening a file is cheap, and a pool's locks would be shared between threads and greenlets.
@@ -224,9 +234,11 @@ class SQLite(WritableDatabase):
     def call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """See `Database.call`."""
         if monkey.is_module_patched("threading"):
+            if self._threads is None:
+                self._threads = ThreadPool(MAX_THREADS)
             # Returned, not raised: the pool prints a traceback of an error that is raised in it.
-            outcome = gevent.get_hub().threadpool.apply(wrap_errors((StoreError,), operation), args, kwargs)
-            if isinstance(outcome, StoreError):
+            outcome = self._threads.apply(wrap_errors((SpeedDashError,), operation), args, kwargs)
+            if isinstance(outcome, SpeedDashError):
                 raise outcome
             result: T = outcome
             return result

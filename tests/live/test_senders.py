@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
@@ -244,6 +245,21 @@ def test_half_a_character_in_a_bad_frame_costs_its_neighbours_nothing(server):
         assert socket.receive_text() == b'{"speed": 1}'
         assert json.loads(socket.receive_text())["error"]["code"] == "bad_source"
         assert socket.receive_text() == b'{"speed": 2}'
+
+
+def test_echo_does_not_wait_for_a_dozen_long_answers_of_sqlite(run, tmp_path):
+    server = run(f"sqlite:///{tmp_path}/speed.db")
+    for at in range(0, 200_000, 10_000):
+        part = [{"timestamp": 1_700_000_000 + n / 100, "seq": n, "speed": 50} for n in range(at, at + 10_000)]
+        requests.post(f"{server.url}/api/v1/readings?source=lab", json=part, timeout=60).raise_for_status()
+    address = f"{server.url}/api/v1/trips?source=lab"
+    with ThreadPoolExecutor(12) as readers, server.connect("/ws") as socket:
+        answers = [readers.submit(requests.get, address, timeout=120) for _ in range(12)]
+        for _ in range(100):  # longer than all of them take to be asked
+            socket.send('{"speed": 1}')
+            socket.recv(60)
+        assert not any(each.done() for each in answers)
+    assert all(each.result().ok for each in answers)
 
 
 def test_sqlite_file_that_is_removed_gets_no_more_receipts_until_there_is_one_again(run, tmp_path):

@@ -53,6 +53,7 @@ class Limits:
         self._store = store
         self._lock = lock
         self._deliver = deliver
+        self._checked_at_us = EVER_US
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -77,6 +78,9 @@ class Limits:
             StoreError: The last error of a source; the others were checked, and this one is again in the next round.
         """
         failed: StoreError | None = None
+        if now_us < self._checked_at_us:  # the first round, or a clock that was ahead
+            self._store.events.check_again(now_us + MINUTE_US, now_us - GAP_US)
+        self._checked_at_us = now_us
         pending = self._store.events.sources_to_check(now_us + MINUTE_US, now_us - GAP_US)
         while pending and not self._stopping.is_set():
             unfinished = []

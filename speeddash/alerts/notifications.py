@@ -20,6 +20,8 @@ FIRST_RETRY_S: Final = 5.0
 MAX_RETRY_S: Final = 3_600.0
 #: With back-off these tries take about 5 hours. Older news is none.
 MAX_TRIES: Final = 14
+#: Where some addresses have accepted it: they do not wait for the end of the event, or its next one, because of an address that is wrong.
+MAX_TRIES_OF_SOME: Final = 4
 #: Events notified in one round.
 MAX_NOTICES: Final = 20
 
@@ -46,14 +48,27 @@ class Notifications:
         except ImportError:
             raise SettingsError(SETTING, "needs the package apprise: pip install 'speeddash[notify]'") from None
         self.min_us = round(min_s * 1e6)
-        self._services: Any = apprise.Apprise()
+        self._services: list[Any] = []
         for number, url in enumerate(urls, 1):
-            if not self._services.add(url):
+            service = apprise.Apprise()
+            if not service.add(url):
                 raise SettingsError(SETTING, f"entry {number} is no address that Apprise knows")
+            self._services.append(service)
 
-    def send(self, title: str, body: str) -> bool:
-        """Notify every address; whether all have accepted it."""
-        return bool(self._services.notify(title=title, body=body))
+    def __len__(self) -> int:
+        return len(self._services)
+
+    def send(self, title: str, body: str, accepted: set[int]) -> None:
+        """Notify every address that has not accepted it yet.
+
+        Args:
+            title: In a line.
+            body: In a sentence.
+            accepted: Numbers of the addresses that have accepted it; new ones are added.
+        """
+        for number, service in enumerate(self._services):
+            if number not in accepted and service.notify(title=title, body=body):
+                accepted.add(number)
 
 
 class Notifier:
@@ -73,6 +88,8 @@ class Notifier:
         self._store = store
         self._lock = lock
         self._notifications = notifications
+        # By source, start and notice of an event. After a restart they are notified again, as after a crash.
+        self._accepted: dict[tuple[str, int, int], set[int]] = {}
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -94,9 +111,18 @@ class Notifier:
     def _try(self, event: Event, now_us: int) -> None:
         settings = self._store.sources.settings(event.source)
         tries = event.notice_tries + 1
-        if self._notifications.send(*words(event, settings.display_name or event.source)):
+        key = event.source, event.start_us, event.notice
+        accepted = self._accepted.setdefault(key, set())
+        self._notifications.send(*words(event, settings.display_name or event.source), accepted)
+        missing = len(self._notifications) - len(accepted)
+        if not missing or (accepted and tries >= MAX_TRIES_OF_SOME):
+            if missing:
+                log.warning("a notification was not accepted by %d of %d addresses", missing, len(self._notifications))
+            del self._accepted[key]
             outcome = event._replace(notice=event.notice + 1, notice_tries=0, notice_us=0)
         else:
+            if tries == MAX_TRIES:
+                del self._accepted[key]
             if tries in (1, MAX_TRIES):
                 log.warning("a notification was not accepted; %s", "retrying" if tries == 1 else "giving up")
             retry_s = min(FIRST_RETRY_S * 2**event.notice_tries, MAX_RETRY_S) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter

@@ -115,7 +115,10 @@ def _run(
             delivery.run()
         except RecordingError as wrong:
             failure.append(str(wrong))
-            stopped.set()
+        except Exception:
+            log.exception("sending has failed")
+            failure.append("an error of this program")
+        stopped.set()
 
     sending = threading.Thread(target=deliver, name="delivery", daemon=True)
     sending.start()

@@ -72,8 +72,11 @@ class Bus:
         options = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "retry": retry}
         try:
             self._redis = redis.Redis.from_url(url, **options)
-        except ValueError as wrong:
-            raise SettingsError(SETTING, f"not the URL of a Redis: {wrong}") from None
+        except ValueError:
+            # Without its reason, which may hold part of a password.
+            raise SettingsError(
+                SETTING, "not the URL of a Redis; / # ? and @ in a password are written %2F %23 %3F %40"
+            ) from None
         self._errors = (redis.RedisError, OSError)
         self._channel = f"speeddash:{VERSION}:{hashlib.sha256(secret.encode()).hexdigest()[:16]}"
         self._key = secret.encode()

@@ -31,8 +31,11 @@ class Address:
         try:
             parts = urlsplit(url)
             self._port = parts.port
-        except ValueError as wrong:
-            raise InvalidInput("bad_device", f"{without_password(url)}: {wrong}") from None
+        except ValueError:
+            # Not quoted: a password with an unescaped / would be taken for a host.
+            raise InvalidInput(
+                "bad_device", "the address of a device is no URL; / # ? and @ in a password are written %2F %23 %3F %40"
+            ) from None
         self.scheme = parts.scheme
         self.host = parts.hostname or ""
         self.path = unquote(parts.path)

@@ -84,6 +84,7 @@ class Bridge:
     def _read(self, link: Link) -> None:
         retry_s = FIRST_RETRY_S
         while True:
+            began = time.monotonic()
             try:
                 for observation in link.device.observe():
                     link.trouble = link.device.note
@@ -99,6 +100,10 @@ class Bridge:
             if link.trouble != reason:
                 log.warning("%s: %s; trying again", link.device.name, reason)
             link.trouble = reason
+            if (
+                time.monotonic() - began >= MAX_RETRY_S
+            ):  # it was there, and silent: what comes while nobody listens is lost
+                retry_s = FIRST_RETRY_S
             time.sleep(retry_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             retry_s = min(2 * retry_s, MAX_RETRY_S)
 

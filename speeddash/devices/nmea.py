@@ -42,7 +42,7 @@ class Nmea(Device):
             raise DeviceAway(reason(gone) if isinstance(gone, OSError) else str(gone)) from gone
         receiver, began = Receiver(self._unit), time.monotonic()
         try:
-            for line in lines(stream):
+            for line in lines(stream, has_peer=self._scheme != "nmea+udp"):
                 try:
                     found = receiver.read(line.decode("ascii", "replace").strip())
                 except (ValueError, InvalidInput):  # a damaged sentence, or something else between sentences

@@ -151,8 +151,13 @@ def reason(problem: OSError | EOFError) -> str:
     return str(problem)
 
 
-def lines(stream: Stream) -> Iterator[bytes]:
+def lines(stream: Stream, *, has_peer: bool = True) -> Iterator[bytes]:
     """Yield lines without their ends, for as long as the connection lives; empty ones as signs of life are left out.
+
+    Args:
+        stream: Where they come from.
+        has_peer: Whether it is a connection, which may have been lost without a word. To close one that only listens would lose what comes
+            meanwhile.
 
     Raises:
         DeviceAway: The connection has ended, or nothing came for `MAX_SILENCE_S`.
@@ -170,5 +175,5 @@ def lines(stream: Stream) -> Iterator[bytes]:
             yield from (each for each in whole if each)
             if len(rest) > MAX_LINE_BYTES:
                 rest = b""  # not the text of a device
-        elif time.monotonic() - heard_at >= MAX_SILENCE_S:
+        elif has_peer and time.monotonic() - heard_at >= MAX_SILENCE_S:
             raise DeviceAway(f"it is connected, and nothing comes for {MAX_SILENCE_S:g} s")

@@ -28,7 +28,9 @@ def checked_texts(wanted: Any) -> dict[str, str]:
             raise InvalidInput(f"bad_{name}", f"{name}: expected a text, got {type(text).__name__}")
         if len(text) > TEXT_LENGTHS[name]:
             raise InvalidInput(f"bad_{name}", f"{name}: at most {TEXT_LENGTHS[name]} characters, got {len(text)}")
-        if any(each < " " and each not in "\n\t" for each in text) or (not text.isprintable() and name != "note"):
+        controls = any(each < " " and each not in "\n\t" for each in text)
+        halves = any("\ud800" <= each <= "\udfff" for each in text)  # of a surrogate pair
+        if controls or halves or (not text.isprintable() and name != "note"):
             raise InvalidInput(f"bad_{name}", f"{name}: control characters are not allowed")
     return {name: text.strip() for name, text in wanted.items()}
 

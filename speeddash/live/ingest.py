@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -85,7 +86,9 @@ class Ingest:
         self._writer.start()
         self._acknowledger.start()
 
-    def submit(self, frames: Sequence[Sequence[Reading]], acknowledge: Callable[[WriteRequest], object]) -> None:
+    def submit(
+        self, frames: Sequence[Sequence[Reading]], acknowledge: Callable[[WriteRequest], object]
+    ) -> WriteRequest:
         """Queue frames and return at once.
 
         Args:
@@ -97,9 +100,10 @@ class Ingest:
         if self._stopping.is_set():
             write.error = NotStored("the server stops")
             acknowledge(write)
-            return
-        self._queue.append(write)
-        self._queued.set()
+        else:
+            self._queue.append(write)
+            self._queued.set()
+        return write
 
     def commit(self, frames: Sequence[Sequence[Reading]], timeout_s: float | None = None) -> dict[int, ReadingsRefused]:
         """Store frames, and return when they are durable.
@@ -115,10 +119,12 @@ class Ingest:
             NotStored: The time is over or the server stops; the outcome is unknown.
         """
         done: queue.SimpleQueue[WriteRequest] = queue.SimpleQueue()
-        self.submit(frames, done.put)
+        waiting = self.submit(frames, done.put)
         try:
             write = done.get(timeout=timeout_s)
         except queue.Empty:
+            with suppress(ValueError):  # already in a transaction
+                self._queue.remove(waiting)  # its sender sends it again: memory must not grow with every try
             reason = f": {self.problem}" if self.problem else ""
             raise NotStored(f"not committed within {timeout_s:g} s{reason}") from None
         if write.error:

@@ -20,6 +20,7 @@ import flask_sock
 import gevent
 from flask import request
 from simple_websocket import ConnectionClosed
+from wsproto.frame_protocol import CloseReason
 
 from speeddash.auth.access import Permission, allow
 from speeddash.errors import InvalidInput
@@ -132,6 +133,10 @@ class Pulls:
             self._socket.send_bytes(answer(self._pull.number, self.watcher.missed, taken))
         self.queue()
 
+    def fail(self) -> None:
+        """Close the connection, whose pull would never be answered."""
+        self._socket.close(CloseReason.INTERNAL_ERROR, "the server failed")
+
 
 class Schedule:
     """The order in which watchers are answered: each event-loop turn spends `SLICE_S` on them, so that no echo waits for a thousand."""
@@ -180,10 +185,12 @@ class Schedule:
         now = time.monotonic()
         ends = now + SLICE_S
         while self._ready and now < ends:
+            pulls = self._ready.popleft()
             try:
-                self._ready.popleft().answer(now)
+                pulls.answer(now)
             except Exception:  # the others are answered all the same
                 log.exception("a watcher could not be answered")
+                pulls.fail()
             now = time.monotonic()
         if self._ready:
             self._next_turn.start(self._run)

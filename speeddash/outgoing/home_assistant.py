@@ -10,6 +10,7 @@ import logging
 import re
 import threading
 import time
+import zlib
 from contextlib import suppress
 from typing import Any, Final
 
@@ -93,6 +94,8 @@ class HomeAssistant:
 
     def _describe(self, source: str) -> None:
         name = re.sub(r"[^A-Za-z0-9_-]", "_", source)
+        if name != source:  # car.1 and car:1 are two sources
+            name += f"_{zlib.crc32(source.encode()):08x}"
         topic = self._topic(source)
         sensor = {
             "name": "Speed",

@@ -39,7 +39,7 @@ def speed_of(value: Any, kmh_in_unit: float) -> float | None:
         return None
     try:
         speed = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidInput("bad_speed", f"speed must be a number, got {str(value)[:40]!r}") from None
     return speed * kmh_in_unit if math.isfinite(speed) and speed >= 0 else None
 

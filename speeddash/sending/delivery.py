@@ -11,9 +11,10 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import CloseCode
 from websockets.sync.client import ClientConnection, connect
 
-from speeddash.errors import RecordingError
+from speeddash.errors import OutboxError, RecordingError
 
 FRAME_READINGS: Final = 100
 #: Together about 60 KB, which a socket buffers while the peer does not read.
@@ -36,7 +37,10 @@ class Outgoing(NamedTuple):
 
 
 class Supply(Protocol):
-    """Where the readings come from, in the order in which they are sent. Called from the thread of `Delivery.run` alone."""
+    """Where the readings come from, in the order in which they are sent. Called from the thread of `Delivery.run` alone.
+
+    A method may raise `OutboxError`: it has changed nothing, and is tried again.
+    """
 
     @property
     def ended(self) -> bool:
@@ -123,15 +127,18 @@ class Delivery:
                     self._exchange(socket)
             except InvalidURI as wrong:
                 raise RecordingError(f"{self._url}: {wrong}") from wrong
-            except (OSError, ConnectionClosed, InvalidHandshake) as gone:
+            except (OSError, ConnectionClosed, InvalidHandshake, OutboxError) as gone:
                 self._take_back()
+                if isinstance(gone, ConnectionClosed) and gone.rcvd and gone.rcvd.code == CloseCode.MESSAGE_TOO_BIG:
+                    self._frame_readings = max(1, self._frame_readings // 2)
                 if self.echoed > before:
                     retry_s, away_since = FIRST_RETRY_S, None
                 away_since = away_since or time.monotonic()
                 refused = isinstance(gone, InvalidStatus) and gone.response.status_code < 500
-                self.trouble = (
-                    f"{self._url}: {_words(gone)}" if refused else f"{self._url} cannot be reached: {_words(gone)}"
-                )
+                if isinstance(gone, OutboxError):
+                    self.trouble = str(gone)
+                else:
+                    self.trouble = f"{self._url}{'' if refused else ' cannot be reached'}: {_words(gone)}"
                 if self._patience_s is not None and (
                     refused or (self._must_begin and not self.sent) or time.monotonic() - away_since > self._patience_s
                 ):
@@ -201,20 +208,21 @@ class Delivery:
         """Process the answer to the oldest frame."""
         text, readings = self._in_flight[0] if self._in_flight else ("", [])
         if answer == text:
+            self._supply.echoed(readings)  # first: where it fails they are sent again
             self._in_flight.popleft()
             self.echoed += len(readings)
-            self._supply.echoed(readings)
             return
         error: dict[str, Any] | None = json.loads(answer).get("error") if answer.startswith('{"error"') else None
         if error is None:
             return  # a reading that POST /send pushes to this connection is no answer
-        self._in_flight.popleft()
         at = error.get("index", 0 if len(readings) == 1 else None)
         if at is None:
             # The error names no reading: from now on they are sent one by one.
             self._frame_readings = 1
         else:
-            self._supply.rejected(readings.pop(at), error["message"])
+            self._supply.rejected(readings[at], error["message"])
+            del readings[at]
+        self._in_flight.popleft()
         self._again.extendleft(reversed(readings))
 
     def _take_back(self) -> None:

@@ -3,7 +3,8 @@
 import fcntl
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -99,18 +100,23 @@ class Outbox:
             OutboxError: The disk is full, for example; none of them was written.
         """
         with self._lock:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
+            with self._transaction():
                 added = sum([self._add(each) for each in entries])
                 self._connection.execute(
                     "DELETE FROM message WHERE number <= (SELECT MAX(number) FROM message) - ?", (MAX_REMEMBERED,)
                 )
-                self._connection.execute("COMMIT")
-            except sqlite3.Error as problem:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise OutboxError(f"{self.path}: {problem}") from problem
             self._waiting += added
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as problem:
+            with suppress(sqlite3.Error):  # a full disk may have ended the transaction already
+                self._connection.execute("ROLLBACK")
+            raise OutboxError(f"{self.path}: {problem}") from problem
 
     def _add(self, entry: Entry) -> bool:
         if entry.message is not None:
@@ -122,10 +128,17 @@ class Outbox:
         return bool(self._connection.execute(insert, entry.reading).rowcount)
 
     def take(self, limit: int) -> list[Outgoing]:
-        """Return the next readings, oldest first."""
+        """Return the next readings, oldest first.
+
+        Raises:
+            OutboxError: They cannot be read.
+        """
         query = "SELECT number, source, at_us, seq, speed FROM waiting WHERE number > ? ORDER BY number LIMIT ?"
         with self._lock:
-            rows = self._connection.execute(query, (self._taken, limit)).fetchall()
+            try:
+                rows = self._connection.execute(query, (self._taken, limit)).fetchall()
+            except sqlite3.Error as problem:
+                raise OutboxError(f"{self.path}: {problem}") from problem
         if rows:
             self._taken = rows[-1][0]
         return [
@@ -138,26 +151,34 @@ class Outbox:
         return None
 
     def echoed(self, readings: Sequence[Outgoing]) -> None:
-        """Forget readings that are stored."""
+        """Forget readings that are stored.
+
+        Raises:
+            OutboxError: They are still there, to be sent again.
+        """
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany("DELETE FROM waiting WHERE number = ?", [(each.number,) for each in readings])
-            self._connection.execute("COMMIT")
+            with self._transaction():
+                numbers = [(each.number,) for each in readings]
+                self._connection.executemany("DELETE FROM waiting WHERE number = ?", numbers)
             self._waiting -= len(readings)
 
     def rejected(self, reading: Outgoing, why: str) -> None:
-        """Put a reading aside that the server does not take."""
+        """Put a reading aside that the server does not take.
+
+        Raises:
+            OutboxError: It is still there, to be sent again.
+        """
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute(
-                "INSERT INTO rejected (source, at_us, seq, speed, why) SELECT source, at_us, seq, speed, ? FROM waiting WHERE number = ?",
-                (why, reading.number),
-            )
-            self._connection.execute("DELETE FROM waiting WHERE number = ?", (reading.number,))
-            self._connection.execute(
-                "DELETE FROM rejected WHERE number <= (SELECT MAX(number) FROM rejected) - ?", (MAX_REJECTED,)
-            )
-            self._connection.execute("COMMIT")
+            with self._transaction():
+                self._connection.execute(
+                    "INSERT INTO rejected (source, at_us, seq, speed, why)"
+                    " SELECT source, at_us, seq, speed, ? FROM waiting WHERE number = ?",
+                    (why, reading.number),
+                )
+                self._connection.execute("DELETE FROM waiting WHERE number = ?", (reading.number,))
+                self._connection.execute(
+                    "DELETE FROM rejected WHERE number <= (SELECT MAX(number) FROM rejected) - ?", (MAX_REJECTED,)
+                )
             self._waiting -= 1
         self.rejected_count += 1
         self.last_rejection = why

@@ -101,6 +101,10 @@ class Events:
         """
         return self._database.ask(_sources_to_check, latest_us, silent_us)
 
+    def check_again(self, latest_us: int, from_us: int) -> None:
+        """Let the sources that were checked beyond a moment, because a clock was ahead, be checked again from another moment on."""
+        self._database.change(_check_again, latest_us, from_us)
+
     def undelivered(self, now_us: int, limit: int) -> list[Event]:
         """Return ended events whose delivery is due."""
         return self._database.ask(_undelivered, now_us, limit)
@@ -196,6 +200,11 @@ def _undelivered(connection: Connection, now_us: int, limit: int) -> list[Event]
     e = speed_event.c
     due = (e.tell == 1, e.ongoing == 0, e.try_us <= now_us)
     return _events(connection, select(speed_event).where(*due).order_by(e.try_us).limit(limit))
+
+
+def _check_again(connection: Connection, latest_us: int, from_us: int) -> None:
+    s = speed_source.c
+    connection.execute(update(speed_source).where(s.checked_us > latest_us).values(checked_us=from_us))
 
 
 def _claim_delivery(connection: Connection, event: Event, until_us: int) -> bool:

@@ -55,7 +55,7 @@ def hosts_of(url: str) -> tuple[str, list[Host]]:
     match = re.fullmatch(r"(\w[\w+]*://(?:[^/?]*@)?)([^/?]*)(.*)", url, re.DOTALL)
     if match is None or "," not in match[2]:
         return url, []
-    head, texts, rest = match.groups()
+    head, texts, tail = match.groups()
     hosts = []
     for text in texts.split(","):
         try:
@@ -64,10 +64,12 @@ def hosts_of(url: str) -> tuple[str, list[Host]]:
         except ValueError:
             hosts.append(Host("", 0))
         if not all(hosts[-1]):
-            raise SettingsError(SETTING, f"{text!r} is not a host, or a host and its port, such as db2:3306")
+            # With an @ behind it, it is part of a password with an unescaped / in it.
+            shown = f"host {len(hosts)}" if "@" in tail else repr(text)
+            raise SettingsError(SETTING, f"{shown} is not a host, or a host and its port, such as db2:3306")
     if len(set(hosts)) < len(hosts):
         raise SettingsError(SETTING, f"a host is named twice: {', '.join(map(str, hosts))}")
-    return f"{head}{texts.split(',')[0]}{rest}", hosts
+    return f"{head}{texts.split(',')[0]}{tail}", hosts
 
 
 class Member(NamedTuple):

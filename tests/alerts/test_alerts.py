@@ -14,7 +14,7 @@ from speeddash.reading import Reading
 from speeddash.timerange import HOUR_US, SECOND_US, TimeRange
 from tests.history.test_history import START, put
 from tests.history.test_trips import drive
-from tests.running import wait_for
+from tests.running import free_port, wait_for
 
 EVER = 2**60
 NOW = START + 3 * HOUR_US
@@ -460,6 +460,29 @@ def test_notification_that_is_not_accepted_is_tried_again_later(store, hook, cap
     assert len(hook.got) == 2
     assert "a notification was not accepted; retrying" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_address_that_is_wrong_costs_the_others_nothing(store, hook, caplog):
+    dead = f"json://127.0.0.1:{free_port()}/secret"
+    alerts = Alerts(store, None, notifications=Notifications([dead, hook.url.replace("http://", "json://")], 0.0))
+    alerts.limits.set_limit("car", 100.0, START)
+    put(store, *drive([50, 110, 50]))
+    alerts.limits.check(START + 3 * SECOND_US)
+    for minute in range(1, 20):
+        alerts.notifier.notify(START + minute * 60 * SECOND_US)
+    assert [each["title"] for each in hook.got] == ["car is above 100 km/h", "car is below 100 km/h again"]
+    assert "a notification was not accepted by 1 of 2 addresses" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_events_are_found_after_a_clock_that_was_ahead(store):
+    alerts = Alerts(store, None)
+    alerts.limits.set_limit("car", 50.0, START)
+    put(store, Reading("car", START + HOUR_US, 1, 10.0))
+    alerts.limits.check(START + HOUR_US)
+    put(store, *drive([40, 60, 70, 10]))
+    alerts.limits.check(START + 4 * SECOND_US)
+    assert events(store) == seconds((1, 2, 70))
 
 
 def test_address_that_apprise_does_not_know_is_refused_without_being_shown():

@@ -17,6 +17,15 @@ def trips(server, source):
     return get(server, "/api/v1/trips", source=source).json()["trips"]
 
 
+def test_half_a_character_in_a_note_is_refused(server):
+    ride(server, "halved", [0, 10, 20, 0])
+    address = f"{server.url}/api/v1/trips?source=halved&start=2026-03-01T08:00:02Z"
+    answer = requests.patch(
+        address, data='{"note": "\\ud800"}', headers={"Content-Type": "application/json"}, timeout=5
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_note")
+
+
 def test_trip_gets_a_name_a_note_and_a_tag(server):
     ride(server, "noted", [0, 10, 20, 0])
     ride(server, "noted", [0, 10, 20, 0], start="2026-03-01T10:00:00Z")

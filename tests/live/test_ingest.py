@@ -48,6 +48,19 @@ def test_commit_returns_when_the_readings_are_stored(ingest, store):
     assert [each.seq for each in store.readings.select(limit=10)] == [1, 2, 3]
 
 
+def test_request_that_waited_too_long_is_not_kept(ingest, store):
+    gate = Gate(store)
+    with ThreadPoolExecutor(2) as callers:
+        first = callers.submit(ingest.commit, [[reading(0)]])
+        assert gate.reached.wait(5)
+        with pytest.raises(NotStored):
+            ingest.commit([[reading(1)]], 0.1)
+        assert ingest.depth() == 0
+        gate.open.set()
+        assert first.result(5) == {}
+    assert [each.seq for each in store.readings.select(limit=10)] == [0]
+
+
 def test_what_queues_during_a_commit_is_one_batch(ingest, store):
     gate = Gate(store)
     with ThreadPoolExecutor(21) as callers:

@@ -118,6 +118,10 @@ class Asked:
 
     def __init__(self, answer):
         self.answer = answer
+        self.failed = False
+
+    def fail(self):
+        self.failed = True
 
 
 def test_watcher_that_cannot_be_answered_stops_no_other(caplog):
@@ -126,13 +130,15 @@ def test_watcher_that_cannot_be_answered_stops_no_other(caplog):
     def fail(now):
         raise RuntimeError("no answer")
 
-    schedule.add(Asked(fail), 0.0)
+    broken = Asked(fail)
+    schedule.add(broken, 0.0)
     schedule.add(Asked(answered.append), 0.0)
     schedule.add(Asked(answered.append), time.monotonic() + 0.05)
     with gevent.Timeout(60):
         while len(answered) < 2:
             gevent.sleep(0.01)
     assert "no answer" in caplog.text
+    assert broken.failed, "it gets another connection, in the place of an answer that never comes"
 
 
 @pytest.mark.parametrize(

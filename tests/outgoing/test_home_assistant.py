@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zlib
 
 import pytest
 
@@ -62,7 +63,9 @@ def send(server, source, speed):
         socket.recv(10)
 
 
-CONFIG = "homeassistant/sensor/speeddash_van_7/speed/config"
+#: van:7, van.7 and van_7 are three sources.
+NAME = f"speeddash_van_7_{zlib.crc32(b'van:7'):08x}"
+CONFIG = f"homeassistant/sensor/{NAME}/speed/config"
 
 
 def test_sensor_is_discovered_shows_the_speed_and_is_unavailable_when_nobody_publishes(
@@ -78,8 +81,8 @@ def test_sensor_is_discovered_shows_the_speed_and_is_unavailable_when_nobody_pub
     assert sensor["state_class"] == "measurement"
     assert sensor["unit_of_measurement"] == "km/h"
     assert sensor["state_topic"] == "speeddash/van:7/speed"
-    assert sensor["unique_id"] == "speeddash_van_7_speed"
-    assert sensor["device"] == {"identifiers": ["speeddash_van_7"], "name": "van:7", "manufacturer": "SpeedDash"}
+    assert sensor["unique_id"] == f"{NAME}_speed"
+    assert sensor["device"] == {"identifiers": [NAME], "name": "van:7", "manufacturer": "SpeedDash"}
     assert [each["topic"] for each in sensor["availability"]] == ["speeddash/status", "speeddash/van:7/available"]
 
     # The descriptions are kept by the broker: Home Assistant may start later.

@@ -170,6 +170,12 @@ def test_invalid_host_is_named_without_the_password(hosts):
     assert any(part in str(problem.value) for part in hosts.split(","))
 
 
+def test_password_with_a_slash_is_not_shown_as_a_host():
+    with pytest.raises(SettingsError, match="host 1 is not a host") as problem:
+        open_store("mysql://user:sec,ret/s@db1/speed")
+    assert "sec" not in str(problem.value).removeprefix("SPEEDDASH_DATABASE_URL")
+
+
 def test_group_needs_more_than_half_of_its_members():
     def group(*states):
         roles = ["PRIMARY"] + ["SECONDARY"] * (len(states) - 1)

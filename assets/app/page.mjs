@@ -255,6 +255,7 @@ export class Page {
         this.view = {...before, ...changes};
         if (!this.isFixed || !wasFixed) {
             this.fresh = 0;
+            this.painter.ends.clear();
         }
         if (this.place === '/' && this.opened) {
             const far = ['mode', 'from', 'to'].some((name) => before[name] !== this.view[name]) || before.sources.join() !== this.view.sources.join();
@@ -394,7 +395,10 @@ export class Page {
 
     // The server did not answer. request: the body of what Dash asked.
     undone(request) {
-        this.wasUndone ||= request.includes('.n_clicks"');
+        if (request.includes('.n_clicks"')) {
+            this.wasUndone = true;
+            this.screen.unsay();
+        }
         this.placeMissed ||= request.includes('"place-wanted.data"');
         this.showState();
     }

@@ -1,6 +1,7 @@
 """File formats: recordings of readings, read and written. Each format has one file, which reads and writes it."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -137,8 +138,10 @@ def write_readings(
 
 
 def source_of(name: str) -> str:
-    """Return the source of a recording that names none: the file's name, with other characters replaced."""
-    return re.sub(r"[^A-Za-z0-9._:-]", "-", PurePath(name).stem)[:64] or "drive"
+    """Return the source of a recording that names none: the file's name without its ending and accents, with - for other characters."""
+    plain = unicodedata.normalize("NFKD", PurePath(name).stem)
+    text = "".join(each for each in plain if not unicodedata.combining(each))
+    return re.sub(r"[^A-Za-z0-9._:-]+", "-", text).strip("-.")[:64] or "drive"
 
 
 def _format_of_content(first: bytes) -> str:

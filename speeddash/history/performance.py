@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any, Final, NamedTuple
 
 from speeddash.reading import rfc3339
-from speeddash.segment import GAP_US
+from speeddash.segment import GAP_US, JUMP_KMH_PER_US, JUMP_MARGIN_KMH
 
 QUARTER_MILE_KM: Final = 0.402336
 #: A start is counted from a speed up to this, km/h: a receiver seldom reports exactly 0.
@@ -43,13 +43,23 @@ class Acceleration(NamedTuple):
         return {"start": rfc3339(rest.pop("start_us")), **rest}
 
 
+def plausible(points: Sequence[Point]) -> list[Point]:
+    """Return readings without implausible jumps, which no vehicle makes (`segment`)."""
+    jumps = {
+        at
+        for at, (a, b) in enumerate(pairwise(points), 1)
+        if b.at_us - a.at_us < GAP_US and b.speed > a.speed + JUMP_MARGIN_KMH + JUMP_KMH_PER_US * (b.at_us - a.at_us)
+    }
+    return [each for at, each in enumerate(points) if at not in jumps]
+
+
 def time_at_speeds(points: Sequence[Point], width_kmh: float) -> list[float]:
     """Return the seconds spent in each band of speed of a width, from 0 up, without standing.
 
-    The time between two readings less than 300 s apart counts for their mean speed.
+    The time between two readings less than 300 s apart counts for their mean speed. Implausible jumps are left out.
     """
     bands: list[float] = []
-    for a, b in pairwise(points):
+    for a, b in pairwise(plausible(points)):
         mean = (a.speed + b.speed) / 2
         if b.at_us - a.at_us >= GAP_US or mean <= 0:
             continue
@@ -63,12 +73,13 @@ def best_accelerations(points: Sequence[Point], pairs: Sequence[tuple[float, flo
     """Return the best times from one speed to another, and of the quarter mile from standing; those that never happened are left out.
 
     A time ends where a straight line between two readings crosses the speed. A time that is shorter than two intervals between readings
-    is left out: such readings cannot measure it.
+    is left out: such readings cannot measure it. So are implausible jumps.
 
     Args:
         points: Readings of one trip in the order of time.
         pairs: Speeds from and to, km/h. From 0, a time begins at the last standing reading.
     """
+    points = plausible(points)
     steps = [b.at_us - a.at_us for a, b in pairwise(points)]
     if not steps:
         return []

@@ -1,7 +1,5 @@
 """The import dialog: what was chosen, how it is to be read, and what became of it. `assets/app/data/upload.mjs` sends the files."""
 
-import re
-import unicodedata
 from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -9,7 +7,7 @@ from urllib.parse import urlencode
 from dash import Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
-from speeddash.formats import FORMAT_OF_ENDING, FORMATS
+from speeddash.formats import FORMAT_OF_ENDING, FORMATS, source_of
 from speeddash.page.controls import aria, button, table
 from speeddash.page.place import Callbacks
 from speeddash.page.reader import Reader
@@ -72,13 +70,6 @@ class ImportDialog:
         ]
 
 
-def suggested_source(name: str) -> str:
-    """Return a source's name from a file's: without its ending and accents, with - for other characters."""
-    plain = unicodedata.normalize("NFKD", PurePath(name).stem)
-    text = "".join(each for each in plain if not unicodedata.combining(each))
-    return re.sub(r"[^A-Za-z0-9._:-]+", "-", text).strip("-.")[:64] or "import"
-
-
 def outcome_text(answer: dict[str, Any], reader: Reader) -> str:
     """Return what became of a file, in words."""
 
@@ -98,7 +89,7 @@ def outcome_text(answer: dict[str, Any], reader: Reader) -> str:
 
 def _fields(files: list[dict[str, Any]]) -> list[Component]:
     one = files[0] if len(files) == 1 else None
-    name = suggested_source(one["name"]) if one else ""
+    name = source_of(one["name"]) if one else ""
     suggested = ENDINGS.get(PurePath(one["name"]).suffix.lower(), "") if one else ""
     return [
         html.Div(

@@ -76,6 +76,11 @@ class Reader(NamedTuple):
         """Return a speed with its unit."""
         return NONE if kmh is None else f"{self.speed(kmh, digits)}{THIN}{self.symbol}"
 
+    def limit(self, kmh: float | None) -> str:
+        """Return a limit with its unit, with a decimal where it has one."""
+        whole = kmh is None or abs(self.speed_value(kmh) - round(self.speed_value(kmh))) < 0.05
+        return self.speed_with_unit(kmh, 0 if whole else 1)
+
     def distance_value(self, km: float) -> float:
         """Return a distance in the reader's unit."""
         return km / distance_unit(self.unit)[1]

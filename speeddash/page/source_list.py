@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from heapq import nlargest
 from typing import Any, Final, NamedTuple
@@ -30,6 +31,7 @@ class ListedSource(NamedTuple):
 
     span: Span
     settings: SourceSettings
+    ambiguous: bool = False  # another source has the same name for people
 
     @property
     def source(self) -> str:
@@ -38,14 +40,14 @@ class ListedSource(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its name for people."""
-        return shown_name(self.source, self.settings.display_name)
+        """Its name for people, with its own behind it where another one has the same."""
+        return self.both_names if self.ambiguous else shown_name(self.source, self.settings.display_name)
 
     @property
     def both_names(self) -> str:
         """Its name for people, and behind it its own where that is another one."""
-        own = shown_name(self.source)
-        return own if self.name == own else f"{self.name} ({own})"
+        own, name = shown_name(self.source), shown_name(self.source, self.settings.display_name)
+        return own if name == own else f"{name} ({own})"
 
     @property
     def simulated(self) -> bool:
@@ -87,7 +89,9 @@ class SourceList:
                 self._lock.release()
         # Always: a limit that was just set counts at once, and few sources have settings.
         settings = self._store.sources.all_settings()
-        self._listed = [ListedSource(span, settings.get(span.source, SourceSettings())) for span in self._spans]
+        listed = [ListedSource(span, settings.get(span.source, SourceSettings())) for span in self._spans]
+        known = Counter(each.name for each in listed)
+        self._listed = [each._replace(ambiguous=known[each.name] > 1) for each in listed]
         return self._listed
 
     def forget(self) -> None:

@@ -36,11 +36,11 @@ class RangeText(NamedTuple):
 PRESETS: Final = {
     "Today": RangeText("now/d", "now"),
     "Yesterday": RangeText("now-1d/d", "now/d"),
-    "7 d": RangeText("now-7d", "now"),
-    "30 d": RangeText("now-30d", "now"),
+    "7 d": RangeText("now-6d/d", "now"),
+    "30 d": RangeText("now-29d/d", "now"),
     "This month": RangeText("now/M", "now"),
     "Last month": RangeText("now-1M/M", "now/M"),
-    "12 months": RangeText("now-12M", "now"),
+    "12 months": RangeText("now-12M/d", "now"),
 }
 
 

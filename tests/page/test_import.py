@@ -7,7 +7,7 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from speeddash.page.importing import suggested_source
+from speeddash.formats import source_of
 from tests.page.visit import Visit
 
 DROP = """([files, folder]) => {
@@ -120,9 +120,9 @@ def test_file_that_cannot_be_imported_is_explained(context, page_server):
         ("2007-05-21.csv", "2007-05-21"),
         ("Meine Fahrt (3).gpx", "Meine-Fahrt-3"),
         ("Straße nach Orléans.NMEA", "Stra-e-nach-Orleans"),
-        ("..csv", "import"),
+        ("..csv", "drive"),
         ("x" * 80 + ".csv", "x" * 64),
     ],
 )
 def test_name_of_a_source_comes_from_the_files(file, source):
-    assert suggested_source(file) == source
+    assert source_of(file) == source

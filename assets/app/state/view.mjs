@@ -76,6 +76,8 @@ export const parse = (search, remembered, units, now) => {
         wrong(Number.isNaN(from) ? 'from' : 'to', 'a time, such as 2026-01-31T12:00:00Z');
     } else if (from !== null && from >= (to ?? now)) {
         wrong('from', 'before to');
+    } else if (view.drive) {
+        // Driving is now, whatever range the link has.
     } else if (from !== null) {
         [view.from, view.to] = [from, to ?? now];
     } else if (to !== null) {

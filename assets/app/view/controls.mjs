@@ -18,7 +18,7 @@ export class Controls {
             'show-latest': () => page.showLatest(),
             'export-png': () => savePicture(page.screen.shown),
             fullscreen: () => this.fullScreen(),
-            driving: () => page.look({drive: true}),
+            driving: () => page.look({drive: true, from: null, to: null}),
             'leave-driving': () => page.look({drive: false, mirror: false}),
             mirror: () => page.look({mirror: !page.view.mirror}),
             'show-table': () => this.table(),
@@ -46,7 +46,7 @@ export class Controls {
             ArrowLeft: this.actions.earlier,
             ArrowRight: this.actions.later,
             l: this.actions['go-live'],
-            d: () => page.look({drive: !page.view.drive, mirror: false}),
+            d: () => this.actions[page.view.drive ? 'leave-driving' : 'driving'](),
             m: this.actions.mirror,
         };
         this.keys = {
@@ -61,6 +61,7 @@ export class Controls {
     listen() {
         document.addEventListener('click', (event) => this.clicked(event));
         document.addEventListener('keydown', (event) => this.keyDown(event));
+        document.addEventListener('input', () => this.page.screen.unsay());
         this.upload.listen();
         window.addEventListener('afterprint', () => this.trips('normal'));
     }

@@ -12,11 +12,11 @@ export const savePicture = ({series, unit, range, look}) => {
     const [from, to] = range.map((end) => local(end).slice(0, 19).replace('T', ' '));
     const width = Math.max(800, graph.clientWidth);
     const all = series.map(({name}) => name).join(', ') || 'no source';
-    const most = Math.floor(width / TITLE_PX) - 70; // what stands beside them
+    const most = Math.floor(width / TITLE_PX) - 20; // what stands beside them
     const names = all.length > most ? `${all.slice(0, most)}…` : all;
     const {timeZone} = Intl.DateTimeFormat().resolvedOptions();
-    const text = `Speed of ${names} in ${unit.symbol}, ${from} to ${to} (${timeZone})`.replaceAll('<', '&lt;');
-    const margin = {l: 72, r: 32, t: series.length > 1 ? 88 : 56, b: 56};
+    const text = `Speed of ${names.replaceAll('<', '&lt;')} in ${unit.symbol}<br>${from} to ${to} (${timeZone})`;
+    const margin = {l: 72, r: 32, t: series.length > 1 ? 108 : 76, b: 56};
     const title = {text, font: {size: 15}, x: 0.5};
     window.Plotly.downloadImage({data, layout: {...layout, title, margin, paper_bgcolor: look.card}}, {
         format: 'png', scale: 2, width, height: Math.max(400, graph.clientHeight),

@@ -159,6 +159,13 @@ export class Screen {
         this.announce([alarm, text.replace(/ in \d+ s$/, ''), notice].filter(Boolean).join('. '), now);
     }
 
+    // What was saved is not what stands in the fields any more.
+    unsay() {
+        for (const id of ['trip-saved', 'source-word'].filter((each) => document.getElementById(each)?.textContent)) {
+            window.dash_clientside.set_props(id, {children: ''});
+        }
+    }
+
     // fresh: readings that came while the range was fixed.
     fixed(fixed, fresh) {
         this.set('pause', {hidden: fixed});

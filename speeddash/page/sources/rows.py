@@ -11,7 +11,7 @@ COLUMNS: Final = (
     {"field": "first", "headerName": "First reading", "minWidth": 205, "flex": 2, "valueFormatter": {"function": "params.data.first_text"}},
     {"field": "last", "headerName": "Last reading", "minWidth": 205, "flex": 2, "valueFormatter": {"function": "params.data.last_text"}},
     {
-        "field": "limit", "headerName": "Limit", "minWidth": 80, "flex": 1, "type": "rightAligned",
+        "field": "limit", "headerName": "Limit", "minWidth": 112, "flex": 1, "type": "rightAligned",
         "valueFormatter": {"function": "params.data.limit_text"},
     },
 )  # fmt: skip
@@ -30,7 +30,7 @@ def rows_of(listed: list[ListedSource], reader: Reader, now_us: int) -> list[dic
             "last": each.span.last_us,
             "last_text": reader.moment(each.span.last_us),
             "limit": each.settings.limit_kmh,
-            "limit_text": reader.speed_with_unit(each.settings.limit_kmh, 0),
+            "limit_text": reader.limit(each.settings.limit_kmh),
         }
         for each in listed
     ]

@@ -61,7 +61,7 @@ def one_trip(
         html.Div(
             className="toolbar",
             children=[
-                html.H2([listed.note.name or reader.moment(trip.start_us)]),
+                html.H2(heading(listed.note.name, trip.start_us, reader), id="trip-heading"),
                 *(_step(key, name, view) for key, name in zip(neighbours, ("Previous", "Next"), strict=True)),
                 dcc.Link("Open in Live", href=live_address(listed), className="download"),
             ],
@@ -131,6 +131,11 @@ def several_trips(
     ]
 
 
+def heading(name: str, start_us: int, reader: Reader) -> str:
+    """Return what a trip is called: its name, or else its beginning."""
+    return name or reader.moment(start_us)
+
+
 def live_address(listed: Listed) -> str:
     """Return the address of a trip on the live place, with a little before and after."""
     trip = listed.trip
@@ -153,7 +158,9 @@ def _note_form(listed: Listed, *, may_change: bool) -> Component:
     return html.Div(
         className="note-form",
         children=[
-            dcc.Store(id="trip-key", data=str(listed.key)),
+            dcc.Store(
+                id="trip-shown", data={"key": str(listed.key), **{name: getattr(listed.note, name) for name in texts}}
+            ),
             *[
                 html.Label(
                     className=f"field {name}",
@@ -166,6 +173,9 @@ def _note_form(listed: Listed, *, may_change: bool) -> Component:
                             maxLength=TEXT_LENGTHS[name],
                             list="trip-tags" if name == "tag" else None,
                             placeholder="business, private" if name == "tag" else "",
+                            # What was typed and not saved is there again when the trip is chosen again.
+                            persistence=str(listed.key),
+                            persistence_type="session",
                         ),
                     ],
                 )

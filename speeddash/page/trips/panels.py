@@ -18,7 +18,7 @@ from speeddash.page.reader import Reader
 from speeddash.page.source_list import SourceList
 from speeddash.page.trips import place
 from speeddash.page.trips.changes import changed_query, clicked_day, picked_range, selected_keys, selection
-from speeddash.page.trips.detail import one_trip, several_trips
+from speeddash.page.trips.detail import heading, one_trip, several_trips
 from speeddash.page.trips.figures import days_figure
 from speeddash.page.trips.rows import column_definitions, figures_of_all, rows_of
 from speeddash.page.trips.search import TripsSearch, shown_time, tagged
@@ -29,10 +29,6 @@ from speeddash.reading import parse_time, rfc3339
 from speeddash.store import Store
 
 PATH: Final = "/trips"
-#: Interval between two looks at the database, while history is being prepared, and for a range that ends now. A new look discards the
-#: answer to the one before, so it is longer than an answer takes.
-PREPARING_MS: Final = 5_000
-REFRESH_MS: Final = 60_000
 
 
 class TripsPlace:
@@ -127,13 +123,16 @@ class TripsPlace:
         callbacks.change(
             self.save,
             Output("trip-saved", "children"),
+            Output("trip-heading", "children"),
+            Output("trip-shown", "data"),
             Output("trips-changed", "data"),
             Input("trip-save", "n_clicks"),
-            State("trip-key", "data"),
+            State("trip-shown", "data"),
             State("trip-name", "value"),
             State("trip-tag", "value"),
             State("trip-note", "value"),
             State("trips-changed", "data"),
+            State("reader", "data"),
         )
 
     def address(
@@ -212,27 +211,27 @@ class TripsPlace:
         try:
             found = tagged(self._search.find(view, self._sources.latest(), reader), view.tag)
         except (InvalidInput, StoreError) as problem:
-            return nothing_listed(f"Trips cannot be read: {problem}")
+            return place.nothing_listed(f"Trips cannot be read: {problem}")
         if found.hours_left > MAX_HOURS_AT_ONCE:
             word = (
                 f"History is being prepared: {reader.number(found.hours_left)} hours of recordings are still to be summed. "
                 "Trips appear when all are done, so that no figure is wrong."
             )
-            return nothing_listed(word, prepared=False)
+            return place.nothing_listed(word, prepared=False)
         first, last = reader.local(found.time.from_us).date(), reader.local(found.time.to_us - 1).date()
         days, names = by_period((each.trip for each in found.listed), "day", reader.zone), self._sources.names()
         return (
             rows_of(found.listed, reader, names),
             selection(view, {each.key for each in found.listed}),
-            column_definitions(reader, several=len(found.sources) > 1),
+            column_definitions(reader, several=len(found.sources) > 1, noted=[each.note for each in found.listed]),
             list_word(found, view, reader, names),
             paper_word(found, first, last, reader, names),
             figures(figures_of_all(found.listed, reader)) if days else [],
             days_figure(days, first, last, reader) if days else place.EMPTY,
             totals_table(totals(found, view, (last - first).days, reader), view, reader),
-            events_table(self._search.events(found), reader, names),
+            events_table(self._search.events(found), reader, names if len(found.sources) > 1 else None),
             view.range.end != "now",
-            REFRESH_MS,
+            place.REFRESH_MS,
             key,
         )
 
@@ -258,20 +257,29 @@ class TripsPlace:
         return several_trips(curves, view, reader, names)
 
     def save(
-        self, clicks: int | None, key: str, name: str | None, tag: str | None, note: str | None, changes: int
-    ) -> tuple[Any, Any]:
-        """Store what a person wrote about a trip."""
+        self,
+        clicks: int | None,
+        shown: dict[str, str],
+        name: str | None,
+        tag: str | None,
+        note: str | None,
+        changes: int,
+        told: dict[str, Any] | None,
+    ) -> tuple[Any, ...]:
+        """Store what a person changed of a trip's texts; the others may have been changed elsewhere."""
         if not clicks:
             raise PreventUpdate
-        source, start = TripKey.of(key)
+        source, start = TripKey.of(shown["key"])
+        wanted = {"name": name or "", "tag": tag or "", "note": note or ""}
+        changed = {each: text for each, text in wanted.items() if text.strip() != shown[each]}
         try:
-            texts = checked_texts({"name": name or "", "tag": tag or "", "note": note or ""})
-            written = self._history.write_note(source, parse_time(start), texts)
+            start_us = parse_time(start)
+            if changed and self._history.write_note(source, start_us, checked_texts(changed)) is None:
+                return "Not saved: that trip is not stored any more.", no_update, no_update, no_update
         except (InvalidInput, StoreError) as problem:
-            return f"Not saved: {problem}", no_update
-        if written is None:
-            return "Not saved: that trip is not stored any more.", no_update
-        return "Saved", changes + 1
+            return f"Not saved: {problem}", no_update, no_update, no_update
+        shown |= {each: text.strip() for each, text in changed.items()}
+        return "Saved", heading(shown["name"], start_us, Reader.of(told)), shown, changes + 1
 
     def _csv(self, view: TripsView, reader: Reader) -> str:
         """Return the address of the trips as CSV."""
@@ -283,13 +291,3 @@ class TripsPlace:
         range_of_time = [("from", rfc3339(time.from_us)), ("to", rfc3339(time.to_us))]
         tag = [("tag", view.tag)] if view.tag else []
         return f"/api/v1/trips.csv?{urlencode([*sources, *range_of_time, *tag, ('unit', reader.unit)])}"
-
-
-def nothing_listed(word: str, *, prepared: bool = True) -> tuple[Any, ...]:
-    """Return what `TripsPlace.rows` returns where no trip can be listed.
-
-    Args:
-        word: Why.
-        prepared: False while history is being prepared: it is looked at again soon.
-    """
-    return ([], no_update, no_update, word, "", [], place.EMPTY, [], [], prepared, PREPARING_MS, None)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import dash_ag_grid as dag
-from dash import dcc, html
+from dash import dcc, html, no_update
 from dash.development.base_component import Component
 
 from speeddash.errors import InvalidInput
@@ -27,6 +27,10 @@ GRID_OPTIONS: Final = {
     "localeText": {"noRowsToShow": "No trips"},
 }
 RANGES: Final = {name: name for name in PRESETS}
+#: Interval between two looks at the database, while history is being prepared, and for a range that ends now. A new look discards the
+#: answer to the one before, so it is longer than an answer takes.
+PREPARING_MS: Final = 5_000
+REFRESH_MS: Final = 60_000
 BY: Final = {"auto": "Automatic", "day": "Day", "week": "Week", "month": "Month", "tag": "Tag"}
 
 
@@ -47,7 +51,7 @@ def layout(view: TripsView, options: list[dict[str, Any]], csv: str, reader: Rea
             dcc.Store(id="trips-shown"),
             dcc.Store(id="trips-changed", data=0),
             dcc.Store(id="trips-picked"),
-            dcc.Interval(id="trips-poll", interval=5000, disabled=True),
+            dcc.Interval(id="trips-poll", interval=PREPARING_MS, disabled=True),
             html.H1("Trips", className="unseen"),
             _toolbar(view, options, csv, reader),
             html.P("Looking for trips", id="trips-word", className="word", role="status"),
@@ -127,7 +131,7 @@ def _list(view: TripsView, reader: Reader) -> list[Component]:
         dag.AgGrid(
             id="trips-grid",
             rowData=[],
-            columnDefs=column_definitions(reader, several=len(view.sources) > 1),
+            columnDefs=column_definitions(reader, several=len(view.sources) > 1, noted=()),
             defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True},
             getRowId="params.data.key",
             dashGridOptions=GRID_OPTIONS,
@@ -156,3 +160,13 @@ def _totals(view: TripsView) -> list[Component]:
         ),
         html.Div(id="trips-totals"),
     ]
+
+
+def nothing_listed(word: str, *, prepared: bool = True) -> tuple[Any, ...]:
+    """Return what the callback of the list returns where no trip can be listed.
+
+    Args:
+        word: Why.
+        prepared: False while history is being prepared: it is looked at again soon.
+    """
+    return ([], no_update, no_update, word, "", [], EMPTY, [], [], prepared, PREPARING_MS, None)

@@ -27,24 +27,25 @@ class Listed(NamedTuple):
 COLUMNS: Final = (
     ("start", "Trip", False),
     ("source", "Source", False),
+    ("name", "Name", False),
+    ("tag", "Tag", False),
     ("distance", "Distance", True),
     ("duration", "Duration", True),
     ("max", "Max.", True),
     ("mean", "Mean", True),
     ("stops", "Stops", True),
-    ("name", "Name", False),
-    ("tag", "Tag", False),
 )
 
 
-def column_definitions(reader: Reader, *, several: bool) -> list[dict[str, Any]]:
-    """Return the columns of the grid; the source only where there are several."""
+def column_definitions(reader: Reader, *, several: bool, noted: Sequence[TripNote]) -> list[dict[str, Any]]:
+    """Return the columns of the grid: the source only where there are several, names and tags only where a trip has one."""
+    shown = {"source": several, "name": any(each.name for each in noted), "tag": any(each.tag for each in noted)}
     units = {"distance": reader.distance_symbol, "max": reader.symbol, "mean": reader.symbol}
     return [
         {
             "field": field,
             "headerName": f"{title} {units[field]}" if field in units else title,
-            "hide": field == "source" and not several,
+            "hide": not shown.get(field, True),
             "sortingOrder": ["desc", "asc"] if numeric or field == "start" else ["asc", "desc"],
             **({"initialSort": "desc"} if field == "start" else {}),
             **({"type": "rightAligned"} if numeric else {}),
@@ -125,4 +126,5 @@ def figures_of_one(trip: Trip, reader: Reader) -> list[tuple[str, str]]:
         ("Moving mean", reader.speed_with_unit(trip.mean_moving_speed)),
         ("Stops", reader.number(trip.stops)),
         ("Readings", reader.number(trip.readings)),
-    ]
+        ("Implausible jumps, left out", reader.number(trip.jumps)),
+    ][: None if trip.jumps else -1]

@@ -98,14 +98,14 @@ def _key(total: Total, view: TripsView) -> Any:
     return dcc.Link(total.key, href=f"/trips{format_view(view._replace(tag=total.key))}") if total.key else "(no tag)"
 
 
-def events_table(events: Sequence[Incident], reader: Reader, names: Mapping[str, str]) -> list[Component]:
-    """Return what was above the limit, and implausible jumps, the latest first."""
+def events_table(events: Sequence[Incident], reader: Reader, names: Mapping[str, str] | None) -> list[Component]:
+    """Return what was above the limit, and implausible jumps, the latest first. `names` are those of sources; None where there is one."""
     if not events:
         return [html.H2("Above the limit"), html.P("Never in this range, or no limit is set.", className="quiet")]
     rows = [
         (
             f"{reader.day(each.start_us)} {reader.local(each.start_us):%H:%M:%S}",
-            shown_name(each.source, names.get(each.source)),
+            *([] if names is None else [shown_name(each.source, names.get(each.source))]),
             _what(each),
             reader.speed_with_unit(each.peak),
             reader.speed_with_unit(each.limit_kmh),
@@ -113,7 +113,11 @@ def events_table(events: Sequence[Incident], reader: Reader, names: Mapping[str,
         for each in events[:MAX_EVENTS]
     ]
     more = [html.P(f"The latest {MAX_EVENTS} of {len(events)}.", className="quiet")] if len(events) > MAX_EVENTS else []
-    return [html.H2("Above the limit"), table(("From", "Source", "For", "Peak", "Limit"), rows), *more]
+    return [
+        html.H2("Above the limit"),
+        table(("From", *(["Source"] if names is not None else []), "For", "Peak", "Limit"), rows),
+        *more,
+    ]
 
 
 def _what(event: Incident) -> str:

@@ -8,7 +8,7 @@ from speeddash.page.when import RangeText
 
 By = Literal["auto", "day", "week", "month", "tag"]
 Axis = Literal["time", "distance"]
-DEFAULT_RANGE: Final = RangeText("now-30d", "now")
+DEFAULT_RANGE: Final = RangeText("now-29d/d", "now")
 #: Trips that are compared with each other.
 MAX_COMPARED: Final = 8
 

@@ -86,7 +86,7 @@ const fleetListed = told((tiles) => page.fleet.listed(tiles));
 
 const zoomed = ready((relayout) => {
     if (relayout?.['xaxis.range[0]']) {
-        page.fix([relayout['xaxis.range[0]'], relayout['xaxis.range[1]']].map(instant));
+        page.fix([relayout['xaxis.range[0]'], relayout['xaxis.range[1]']].map((end) => instant(end, page.screen.shown.range)));
     } else if (relayout?.['xaxis.autorange'] || relayout?.['xaxis.range']) {
         page.follow();
     }
@@ -94,7 +94,11 @@ const zoomed = ready((relayout) => {
 
 const dayClicked = ready((click) => click && controls.days(...click.points[0].customdata));
 
-const picked = ready((first, last) => controls.days(first, last));
+const picked = ready((first, last) => {
+    page.screen.chosen('day-first', first);
+    page.screen.chosen('day-last', last);
+    controls.days(first, last);
+});
 
 const watched = ready((sources) => {
     if (page.screen.chosen('watched', sources) && page.view.mode === 'watch') {

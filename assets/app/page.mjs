@@ -2,6 +2,7 @@
 
 import {BluetoothSession} from './data/bluetoothsession.mjs';
 import {GpsSession} from './data/gpssession.mjs';
+import {keep} from './data/kept.mjs';
 import {Sender, ownId} from './data/sender.mjs';
 import {Totals} from './data/totals.mjs';
 import {Tracks} from './data/tracks.mjs';
@@ -235,7 +236,8 @@ export class Page {
 
     // km/h or null: what the link brings, else what the server stores for the source.
     limitOf(source) {
-        return this.view.limit ?? this.listedSource(source)?.limit_kmh ?? null;
+        const listed = this.fleet.tiles.get(source)?.data ?? this.listedSource(source);
+        return (this.place === '/' ? this.view.limit : null) ?? listed?.limit_kmh ?? null;
     }
 
     get link() {
@@ -262,7 +264,7 @@ export class Page {
             const moved = this.query !== window.location.search;
             window.history[far && step && moved ? 'pushState' : 'replaceState'](window.history.state, '', window.location.pathname + this.query);
         }
-        localStorage.setItem('speeddash.view', JSON.stringify(View.remembered(this.view)));
+        keep('speeddash.view', View.remembered(this.view));
         this.show();
     }
 

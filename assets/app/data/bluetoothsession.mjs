@@ -58,6 +58,10 @@ export class BluetoothSession {
         const {device} = this;
         try {
             const server = await device.gatt.connect();
+            if (!this.active) { // left meanwhile
+                device.gatt.disconnect();
+                return;
+            }
             await this.listen(server);
             this.problem = null;
             this.retryMs = FIRST_RETRY_MS;

@@ -2,6 +2,8 @@
 
 import * as Gps from '../state/gps.mjs';
 
+const DISORDER_MS = 5_000;
+
 export class GpsSession {
     // measured: takes a speed (km/h) and when it was (epoch ms); changed: called when there is news of any kind.
     constructor({measured, changed}) {
@@ -35,10 +37,11 @@ export class GpsSession {
     }
 
     located(fix) {
-        if (this.before && fix.at <= this.before.at) {
+        const back = this.before ? this.before.at - fix.at : -1;
+        if (back >= 0 && back < DISORDER_MS) {
             return;
         }
-        const speed = Gps.speed(this.before, fix);
+        const speed = Gps.speed(back < 0 ? this.before : null, fix); // a clock that was set back begins anew
         this.before = fix;
         this.problem = null;
         if (speed !== null) {
@@ -55,6 +58,9 @@ export class GpsSession {
         navigator.wakeLock.request('screen').then(
             (lock) => {
                 this.lock = lock;
+                if (this.watch === null) { // left meanwhile
+                    lock.release();
+                }
             },
             (refused) => console.info('the screen may turn off', refused), // a nearly empty battery, for example
         );

@@ -2,6 +2,9 @@
 
 import * as Link from '../state/link.mjs';
 import * as Outbox from '../state/outbox.mjs';
+import {keep} from './kept.mjs';
+
+const KEPT = 'speeddash.outbox.'; // and the identity of a tab
 
 export class Sender {
     // open: opens a socket at a URL, null closes it; transmit: sends a text; stored: takes readings that have their receipt.
@@ -26,10 +29,23 @@ export class Sender {
     // Takes an identity, and what it has not delivered from an earlier visit. No two tabs of a browser have the same one.
     async claim(wanted) {
         this.id = await claimed(wanted);
-        const kept = localStorage.getItem(`speeddash.outbox.${this.id}`);
+        const kept = localStorage.getItem(KEPT + this.id);
         this.outbox = Outbox.create(kept && JSON.parse(kept));
+        for (const key of Object.keys(localStorage).filter((each) => each.startsWith(KEPT) && each !== KEPT + this.id)) {
+            await alone(key.slice(KEPT.length), () => this.inherit(key));
+        }
         if (this.outbox.waiting.length) {
             this.connect();
+        }
+    }
+
+    // Takes what a tab that is gone has not delivered: nobody else would. Each reading has its source, and is stored once however often it is sent.
+    inherit(key) {
+        const {waiting = []} = JSON.parse(localStorage.getItem(key) ?? '{}');
+        this.outbox = {...this.outbox, waiting: [...waiting, ...this.outbox.waiting]};
+        this.remember();
+        if (!this.overflow) {
+            localStorage.removeItem(key);
         }
     }
 
@@ -124,14 +140,12 @@ export class Sender {
     }
 
     remember() {
-        try {
-            localStorage.setItem(`speeddash.outbox.${this.id}`, JSON.stringify(Outbox.kept(this.outbox)));
-            this.overflow = false;
-        } catch {
-            this.overflow = true; // said on the page: what waits is in this tab's memory alone
-        }
+        this.overflow = !keep(KEPT + this.id, Outbox.kept(this.outbox)); // said on the page: what waits is in this tab's memory alone
     }
 };
+
+// Acts if no other tab of this browser holds a name, as far as the browser can tell.
+const alone = (name, act) => navigator.locks?.request(`speeddash.${name}`, {ifAvailable: true}, (lock) => lock && act()) ?? act();
 
 // A name that no other tab of this browser holds: the wanted one, or with a number behind it; held until this tab goes.
 const claimed = async (wanted) => {
@@ -158,6 +172,10 @@ const claimed = async (wanted) => {
 // The identity of this browser.
 export const ownId = () => {
     const browser = localStorage.getItem('speeddash.browser') ?? Math.random().toString(36).slice(2, 6);
-    localStorage.setItem('speeddash.browser', browser);
+    try {
+        localStorage.setItem('speeddash.browser', browser);
+    } catch {
+        // Another name at the next visit.
+    }
     return `page-${browser}`;
 };

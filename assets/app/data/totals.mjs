@@ -41,7 +41,7 @@ export class Totals {
         const key = JSON.stringify(fixed ? [from, to] : to - from);
         const held = this.bySource.get(track.source);
         // A reading that came late belongs into what the server told.
-        const rest = track.base?.stale ? LATE_REFRESH_MS : fixed ? Infinity : REFRESH_MS;
+        const rest = track.base?.stale ? LATE_REFRESH_MS : fixed && !held?.failed ? Infinity : REFRESH_MS;
         if (held?.key !== key || (!held.loading && Date.now() - held.askedAt > rest)) {
             this.load(track, [from, to], fixed, key, held?.key === key ? held.figures : undefined);
         }
@@ -54,7 +54,7 @@ export class Totals {
 
     async load({source}, [from, to], fixed, key, before) {
         const until = fixed ? to : Math.min(to, Date.now());
-        const entry = {key, askedAt: Date.now(), loading: true, until: this.bySource.get(source)?.until, figures: before};
+        const entry = {key, askedAt: Date.now(), loading: true, until: this.bySource.get(source)?.until, figures: before, failed: false};
         this.bySource.set(source, entry);
         try {
             const found = await ask('summary', {source, from: iso(from), to: iso(until)});
@@ -64,6 +64,7 @@ export class Totals {
                 movingMs: 1000 * found.moving_s, exact: true,
             } : null;
         } catch {
+            entry.failed = true; // and is asked for again
             // What cannot be read stays as it was, about right; the chart says why history is missing.
         }
         Object.assign(entry, {loading: false, askedAt: Date.now()});

@@ -32,10 +32,12 @@ export class Tracks {
     // Takes readings {source, timestamp, seq, speed} that came just now. Returns how many were new to the page.
     arrived(readings, now) {
         let added = 0;
-        for (const [source, news] of Map.groupBy(readings, (reading) => reading.source)) {
+        const bySource = new Map(readings.map(({source}) => [source, []])); // Map.groupBy is too new for many phones
+        readings.forEach((reading) => bySource.get(reading.source).push(Track.held(reading)));
+        for (const [source, news] of bySource) {
             const track = this.of(source);
-            added += Track.add(track, news.map(Track.held));
-            track.arrived = {when: now, lag: now - Track.newest(track).at};
+            added += Track.add(track, news);
+            track.arrived = {when: now, lag: now - Track.newest(track).at, last: news.at(-1)};
         }
         if (added) {
             this.came();

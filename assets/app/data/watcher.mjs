@@ -3,6 +3,8 @@
 
 import * as Link from '../state/link.mjs';
 
+const MAX_QUERY = 7_000; // of the 8,192 bytes that a request line may have
+
 export class Watcher {
     // open: opens a socket at a query, null closes it; transmit: sends a text; arrived: takes readings; missed: called with the
     // sources when some readings may have gone by unseen; intervalMs: returns the shortest time between two answers.
@@ -33,7 +35,8 @@ export class Watcher {
 
     connect() {
         this.link = Link.retry(this.link);
-        const query = new URLSearchParams(this.sources.map((source) => ['source', source]));
+        const named = new URLSearchParams(this.sources.map((source) => ['source', source]));
+        const query = String(named).length < MAX_QUERY ? named : new URLSearchParams(); // all sources, of which those that are shown count
         query.set('try', String(this.link.attempt));
         this.open(query);
     }
@@ -67,10 +70,10 @@ export class Watcher {
         if (error) {
             throw new Error(error.message); // this page sends nothing but pulls
         }
+        this.pull(); // first: whatever fails here, the next answer comes
         this.arrived(source.map((name, n) => ({source: name, timestamp: timestamp[n], seq: seq[n], speed: speed[n]})));
         if (dropped) {
             this.missed(this.sources);
         }
-        this.pull();
     }
 }

@@ -9,6 +9,7 @@
 
 import * as Buckets from './buckets.mjs';
 
+export const AHEAD_MS = 60_000; // a time further ahead of this clock is wrong
 const HELD = 120_000; // two minutes of a thousand a second, over a day of one: 24 bytes each
 const KEPT = 90_000; // when more came, the oldest go until so many are left
 const MAX_ANSWER = 10_000; // readings in one answer of /api/v1/readings
@@ -20,7 +21,7 @@ export const create = (source) => ({
     speed: [],
     since: Infinity,
     base: null,
-    arrived: null, // when a reading last came live, and how far its clock was behind: {when, lag}
+    arrived: null, // when a reading last came live, and how far its clock was behind: {when, lag, last}
 });
 
 // Epoch ms of RFC 3339 text, to the microsecond; the same double whichever way the time came.
@@ -73,7 +74,11 @@ export const add = (track, news) => {
     return added;
 };
 
-export const newest = ({at, speed}) => (at.length ? {at: at.at(-1), speed: speed.at(-1)} : null);
+// The last reading up to a time, or null.
+export const newest = (track, until = Infinity) => {
+    const n = place(track, {at: until, seq: Infinity}) - 1;
+    return n < 0 ? null : {at: track.at[n], speed: track.speed[n]};
+};
 
 // Whether [from, to] can be shown as finely as a bucket of `width` ms from what is here.
 export const covers = (track, from, to, width) => {

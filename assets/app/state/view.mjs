@@ -6,13 +6,14 @@
 // from and to (epoch ms) stand still; without them the view follows, `window` wide. limit is km/h where the link brings its own,
 // else null: then that counts which the server keeps for the source.
 
+import {AHEAD_MS} from './track.mjs';
+
 export const WINDOWS = {'1m': 60_000, '5m': 300_000, '15m': 900_000, '1h': 3_600_000, '24h': 86_400_000};
 const MODES = ['simulate', 'gps', 'bluetooth', 'watch'];
 export const THEMES = ['light', 'dark', 'system'];
 const SOURCE = /^[A-Za-z0-9._:-]{1,64}$/;
 const RELATIVE = /^now(?:([+-])(\d{1,5})([mhdwMy]))?(?:\/([dwMy]))?$/;
 const DAY = /^\d{4}-\d\d-\d\d$/;
-const MAX_AHEAD_MS = 60_000;
 const NAMES = {'km/h': 'kmh', 'm/s': 'mps', ms: 'mps', knots: 'kn'};
 
 export const start = () => ({
@@ -65,7 +66,7 @@ export const parse = (search, remembered, units, now) => {
         view[name] = query.get(name) === '1';
     }
     if (query.has('limit')) {
-        const limit = Number(query.get('limit'));
+        const limit = Number.isFinite(Number(query.get('limit'))) ? Number(query.get('limit')) : NaN;
         view.limit = limit > 0 ? limit * units[view.unit].kmh : null;
         if (!(limit >= 0)) {
             wrong('limit', 'a speed');
@@ -117,7 +118,7 @@ const instant = (text, isEnd) => {
         return day.setDate(day.getDate() + (isEnd ? 1 : 0));
     }
     if (/^\d{11,}$/.test(text)) {
-        return Number(text);
+        return new Date(Number(text)).getTime(); // NaN where no calendar reaches
     }
     const date = /^\d{4}-\d\d-\d\d \d/.test(text) ? text.replace(' ', 'T') : text;
     return new Date(date.replace(' ', '+')).getTime(); // a + that was not escaped arrives as a space
@@ -156,7 +157,7 @@ export const range = (view, now, newest) => {
     }
     const width = WINDOWS[view.window];
     let end = now;
-    if (newest && (newest.lag > width || (newest.at > now && newest.at - now < MAX_AHEAD_MS))) {
+    if (newest && (newest.lag > width || (newest.at > now && newest.at - now < AHEAD_MS))) {
         end = newest.at;
     }
     return [end - width, end];

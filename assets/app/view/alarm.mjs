@@ -3,6 +3,8 @@
 //   settings: {sound, notify, shortcuts: 'on' | 'off', hold: seconds above the limit before it counts, silence: minutes, or '0' for never};
 //   all texts, remembered by the browser.
 
+import {keep} from '../data/kept.mjs';
+import {AHEAD_MS} from '../state/track.mjs';
 import * as Units from '../state/units.mjs';
 
 const BEEP_MS = 2_000;
@@ -12,7 +14,7 @@ export class Alarm {
     constructor(page) {
         this.page = page;
         this.settings = {...DEFAULTS, ...JSON.parse(localStorage.getItem('speeddash.alarm') ?? '{}')};
-        this.bySource = new Map(); // source: {speed, since (above the limit, epoch ms, or null), cameAt, told, silent}
+        this.bySource = new Map(); // source: {speed, since (above the limit, epoch ms, or null), at, cameAt, told, silent}
         this.beepedAt = 0;
         this.audio = null;
         this.words = ''; // what is wrong now, in words
@@ -25,7 +27,7 @@ export class Alarm {
 
     set(changes) {
         this.settings = {...this.settings, ...changes};
-        localStorage.setItem('speeddash.alarm', JSON.stringify(this.settings));
+        keep('speeddash.alarm', this.settings);
         if (changes.sound === 'on') {
             this.beep(); // a browser lets a page sound only after a click: this is one
         }
@@ -37,12 +39,16 @@ export class Alarm {
 
     arrived(readings) {
         const now = Date.now();
-        for (const {source, speed} of readings) {
+        for (const {source, speed, timestamp} of readings) {
             const limit = this.page.limitOf(source);
             const held = this.bySource.get(source);
+            const at = Date.parse(timestamp);
+            if (at < held?.at && held.at < now + AHEAD_MS) {
+                continue; // it came late: it says nothing about now
+            }
             const over = limit !== null && speed > limit;
             const since = over ? held?.since ?? now : null;
-            this.bySource.set(source, {speed, limit, since, cameAt: now, told: over && (held?.told ?? false), silent: false});
+            this.bySource.set(source, {speed, limit, since, at, cameAt: now, told: over && (held?.told ?? false), silent: false});
         }
         this.tick(now);
     }
@@ -77,8 +83,18 @@ export class Alarm {
     // A notification of the browser, only while nobody looks.
     tell(text) {
         if (this.settings.notify === 'on' && document.hidden && window.Notification?.permission === 'granted') {
-            new Notification('SpeedDash', {body: text, tag: text.split(' ')[0]});
+            const shown = {body: text, tag: text.split(' ')[0]};
+            try {
+                new Notification('SpeedDash', shown);
+            } catch { // Chrome on Android lets only a service worker notify
+                navigator.serviceWorker?.ready.then((worker) => worker.showNotification('SpeedDash', shown));
+            }
         }
+    }
+
+    // Whether the browser waits for a click before it lets the page sound.
+    get isMute() {
+        return this.settings.sound === 'on' && this.audio?.state === 'suspended';
     }
 
     beep() {

@@ -7,12 +7,23 @@ import * as Buckets from '../state/buckets.mjs';
 import * as Units from '../state/units.mjs';
 
 const LINE_PX = 2;
+const SHORT_MS = 36 * 3_600_000;
 
-// Plotly draws a date without zone as it stands: the reader's own clock.
-export const local = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, -1);
+const offset = (ms) => new Date(ms).getTimezoneOffset() * 60_000;
 
-// Epoch ms of an end of a range as Plotly gives it, on the reader's own clock.
-export const instant = (end) => (typeof end === 'number' ? end : new Date(end.replace(' ', 'T')).getTime());
+// Plotly draws a date without zone as it stands: the reader's own clock. since: the moment whose clock counts on where the reader's is changed.
+export const local = (ms, since = ms) => new Date(ms - offset(since)).toISOString().slice(0, -1);
+
+// The beginning of a range that is short enough for that: an hour that comes twice in autumn would fold its line. Else nothing: longer ones
+// have their days where the reader has them.
+const begin = ([from, to]) => (to - from < SHORT_MS ? from : undefined);
+
+// Epoch ms of an end of an axis as Plotly gives it. shown: the range that the axis had.
+export const instant = (end, shown) => {
+    const since = begin(shown);
+    const clock = typeof end === 'number' ? '' : end.replace(' ', 'T');
+    return clock ? (since === undefined ? new Date(clock).getTime() : Date.parse(`${clock}Z`) + offset(since)) : end;
+};
 
 const middle = ({width}, {at}) => at + width / 2;
 
@@ -28,7 +39,7 @@ const broken = (parts) => parts.flatMap((part, n) => (n ? [[part[0][0], null, nu
 const trace = (triples, look) => ({
     type: 'scatter',
     mode: 'lines',
-    x: triples.map(([at]) => local(at)),
+    x: triples.map(([at]) => at),
     y: triples.map(([, speed]) => speed),
     ...look,
 });
@@ -90,16 +101,18 @@ export const figure = (shown) => {
     const {look, unit, series, range, top, narrow} = shown;
     const {layout} = look.figure;
     const of = (kmh) => Units.value(kmh, unit);
+    const since = begin(range);
+    const clock = (ms) => local(ms, since);
     const several = series.length > 1;
     const limits = series.filter(({limit}) => limit !== null);
     const brief = (name) => (narrow && name.length > 12 ? `${name.slice(0, 11)}…` : name).replaceAll('<', '&lt;');
     return {
-        data: series.flatMap((each) => traces(shown, each)),
+        data: series.flatMap((each) => traces(shown, each)).map((each) => ({...each, x: each.x.map(clock)})),
         layout: {
             ...layout,
             showlegend: several,
             margin: {...layout.margin, t: several ? 36 : layout.margin.t},
-            xaxis: {...layout.xaxis, range: range.map(local), autorange: false, ...(narrow && {nticks: 3, ticklabeloverflow: 'hide past div'})},
+            xaxis: {...layout.xaxis, range: range.map(clock), autorange: false, ...(narrow && {nticks: 3, ticklabeloverflow: 'hide past div'})},
             yaxis: {...layout.yaxis, range: [0, top], ticksuffix: ` ${unit.symbol}`},
             shapes: limits.map(({limit}) => ({
                 type: 'line', xref: 'paper', x0: 0, x1: 1, y0: of(limit), y1: of(limit), layer: 'below',

@@ -4,6 +4,7 @@ import {savePicture} from './exports.mjs';
 import * as View from '../state/view.mjs';
 
 const PAPER_MS = 500; // a thousand rows
+const DRAWN_MS = 2_000; // charts that come from the server
 
 export class Controls {
     constructor(page, upload) {
@@ -63,12 +64,16 @@ export class Controls {
         document.addEventListener('keydown', (event) => this.keyDown(event));
         document.addEventListener('input', () => this.page.screen.unsay());
         this.upload.listen();
-        window.addEventListener('afterprint', () => this.trips('normal'));
+        window.addEventListener('afterprint', () => {
+            this.trips('normal');
+            this.page.show();
+        });
     }
 
     // Not by callbacks: buttons of places come and go, and full screen and sensors are given to a click alone.
     clicked({target}) {
         this.page.wasUndone = false;
+        this.page.alarm.audio?.resume();
         const choice = target.closest('.choice [data-value]');
         if (choice) {
             this.choices[choice.parentElement.id](choice.dataset.value);
@@ -119,8 +124,10 @@ export class Controls {
 
     // On the screen the list of trips has the rows that are seen, on paper all of them; it makes them soon, not at once.
     print() {
+        const {page} = this;
         this.trips('print');
-        setTimeout(() => window.print(), PAPER_MS);
+        page.screen.reader(page.view.unit, false); // paper is light; the server draws the charts for it
+        setTimeout(() => window.print(), page.dark ? DRAWN_MS : PAPER_MS);
     }
 
     trips(layout) {

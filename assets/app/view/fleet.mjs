@@ -3,6 +3,7 @@
 //   A tile's data is {source, name, last_ms, speed (km/h or null), limit_kmh, today}.
 
 import {turn} from './dial.mjs';
+import {AHEAD_MS} from '../state/track.mjs';
 import * as Units from '../state/units.mjs';
 
 const LIVE_MS = 10_000;
@@ -11,7 +12,7 @@ export class Fleet {
     constructor(page) {
         this.page = page;
         this.shown = false;
-        this.tiles = new Map(); // source: {data, parts}
+        this.tiles = new Map(); // source: {data, parts, cameAt (epoch ms, 0 for never)}
     }
 
     get sources() {
@@ -36,11 +37,13 @@ export class Fleet {
         this.tiles = new Map(tiles.map((data) => {
             const old = held.get(data.source);
             const newer = old && old.data.last_ms > data.last_ms ? {last_ms: old.data.last_ms, speed: old.data.speed} : {};
-            return [data.source, {data: {...data, ...newer}, parts: old?.parts ?? this.make(data)}];
+            return [data.source, {data: {...data, ...newer}, parts: old?.parts ?? this.make(data), cameAt: old?.cameAt ?? 0}];
         }));
         const items = [...this.tiles.values()].map(({parts}) => parts.item);
         if (items.length !== list.children.length || items.some((item, n) => list.children[n] !== item)) {
+            const focused = /** @type {HTMLElement} */ (document.activeElement);
             list.replaceChildren(...items);
+            focused.focus(); // where it was in one of them
         }
         if (this.sources.join() !== before) {
             this.page.watcher.watch(this.sources);
@@ -60,10 +63,11 @@ export class Fleet {
     arrived(readings) {
         for (const {source, timestamp, speed} of readings) {
             const tile = this.tiles.get(source);
-            const at = Date.parse(timestamp);
-            if (tile && at >= tile.data.last_ms) {
+            const [at, now] = [Date.parse(timestamp), Date.now()];
+            if (tile && (at >= tile.data.last_ms || tile.data.last_ms > now + AHEAD_MS)) {
+                tile.cameAt = now;
                 Object.assign(tile.data, {last_ms: at, speed});
-                this.show(tile, Date.now());
+                this.show(tile, now);
             }
         }
     }
@@ -81,13 +85,14 @@ export class Fleet {
     show(tile, now) {
         const {data, parts} = tile;
         const {unit} = this.page;
-        const live = now - data.last_ms < LIVE_MS && this.page.link.phase === 'live' && !this.page.frozen;
+        const seen = Math.max(tile.cameAt, Math.min(data.last_ms, now));
+        const live = (now - tile.cameAt < LIVE_MS || Math.abs(now - data.last_ms) < LIVE_MS) && this.page.link.phase === 'live' && !this.page.frozen;
         const over = live && data.limit_kmh !== null && data.speed > data.limit_kmh;
         const end = this.page.painter.end(data.source, Math.max(data.speed ?? 0, data.limit_kmh ?? 0));
         turn(parts.dial, {speed: live ? data.speed : null, limit: data.limit_kmh, end, unit, stale: !live, over});
         const texts = {
             name: data.name, digits: data.speed === null ? '–' : Units.value(data.speed, unit).toFixed(0), unit: unit.symbol,
-            state: live ? (over ? `above ${Units.text(data.limit_kmh, unit, 0)}` : 'live') : `silent for ${Units.age(now - data.last_ms)}`,
+            state: live ? (over ? `above ${Units.text(data.limit_kmh, unit, 0)}` : 'live') : `silent for ${Units.age(now - seen)}`,
             today: `${data.today} today`,
         };
         for (const [part, text] of Object.entries(texts)) {

@@ -131,17 +131,24 @@ export class Painter {
         });
     }
 
-    // The latest reading that is known of a source: what came last, or the end of what is shown.
+    // The latest reading that is known of a source: the newest of now, what came last, or the end of what is shown. A time that is far ahead
+    // of this clock does not hide those that follow.
     latest(source, points) {
-        const held = Track.newest(this.page.tracks.of(source));
+        const track = this.page.tracks.of(source);
+        const now = Date.now();
+        const held = Track.newest(track, now + Track.AHEAD_MS);
+        if (held && (now - held.at < SILENT_MS || !track.arrived)) {
+            return held;
+        }
         const shown = points?.buckets.at(-1);
-        return held ?? (shown ? {at: shown.lastAt, speed: shown.last} : null);
+        return track.arrived?.last ?? held ?? Track.newest(track) ?? (shown ? {at: shown.lastAt, speed: shown.last} : null);
     }
 
     // When a source was last heard of; 0 where that is not known. reading: its latest.
     seen(source, reading) {
         const {page} = this;
-        return Math.max(page.tracks.of(source).arrived?.when ?? 0, reading?.at ?? 0, page.listedSource(source)?.last_ms ?? 0);
+        const times = [page.tracks.of(source).arrived?.when, reading?.at, page.listedSource(source)?.last_ms];
+        return Math.max(0, ...times.filter((at) => at < Date.now() + Track.AHEAD_MS));
     }
 
     get silentMs() {

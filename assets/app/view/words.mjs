@@ -25,7 +25,7 @@ export const empty = ({view: {mode}, isFixed, shownSources: sources, listed, tra
 };
 
 // What a person should know beyond the state of the connection, as one line; empty when all is well.
-export const notice = ({problems, deviceProblem, storage, signedOut, wasUndone, scriptMissed, notDurable, group, sender: {refused, overflow, outbox}}) =>
+export const notice = ({problems, deviceProblem, storage, signedOut, wasUndone, scriptMissed, notDurable, group, alarm, sender: {refused, overflow, outbox}}) =>
     [
         ...problems,
         deviceProblem,
@@ -36,6 +36,7 @@ export const notice = ({problems, deviceProblem, storage, signedOut, wasUndone, 
         notDurable && `The database’s settings do not make a commit durable: an echo is no receipt (${notDurable}).`,
         group && group.online < group.servers && `${group.online} of ${group.servers} database servers are online.`,
         refused && `${refused.count} refused: ${refused.why}`,
+        alarm.isMute && 'Click once to let the page sound.',
         overflow && `This browser’s memory is full: ${outbox.waiting.length} readings wait in this tab alone. Leave it open.`,
     ].filter(Boolean).join(' · ');
 

@@ -19,11 +19,11 @@ from pydantic import SecretStr
 
 from speeddash.app import SpeedDash, create_app
 from speeddash.cli.console import log_to_console
+from speeddash.command_line import hide_password
 from speeddash.errors import SettingsError, StoreMisconfigured
-from speeddash.network.address import ip_of, parts_of
+from speeddash.network.address import ip_of
 from speeddash.network.http import Server
 from speeddash.settings import Settings
-from speeddash.store.primary import hosts_of
 from speeddash.supervisor import bound, inherited, supervise
 
 #: How long the start waits for the database before it serves without it.
@@ -39,7 +39,6 @@ OTHER_FILES = 400
 GC_THRESHOLDS = (20_000, 20, 20)
 #: Wildcard addresses, and what a browser on this machine opens instead.
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-DATABASE_SETTING = "SPEEDDASH_DATABASE_URL"
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ def main(
     """Serve SpeedDash: the page, the WebSocket and the REST interface, on one port."""
     log_to_console()
     try:
-        _hide_password(database_url)
+        hide_password(database_url)
         settings = Settings.load(host=host, port=None if worker else port, database_url=database_url, workers=workers)
         log_to_console(settings.log_format)
         made = None
@@ -159,16 +158,6 @@ def _stop_with(parent: int, stopping: Event) -> None:
     while os.getppid() == parent:
         gevent.sleep(PARENT_CHECK_S)
     stopping.set()
-
-
-def _hide_password(database_url: str | None) -> None:
-    """Restart with the password in the environment: every user of the machine can read a command line."""
-    parts = parts_of(hosts_of(database_url or "")[0])
-    if database_url and parts and parts.password:
-        os.environ[DATABASE_SETTING] = database_url
-        at = next(at for at, word in enumerate(sys.orig_argv) if word.startswith("--database-url"))
-        rest = at + (1 if "=" in sys.orig_argv[at] else 2)
-        os.execv(sys.executable, [*sys.orig_argv[:at], *sys.orig_argv[rest:]])  # noqa: S606 - the same command
 
 
 def _is_loopback(host: str) -> bool:

@@ -129,11 +129,13 @@ class Settings(BaseSettings):
     max_readings_per_s: float | None = Field(
         None,
         gt=0,
+        allow_inf_nan=False,
         description="Readings a second on one socket, with bursts of one second; a socket that sends more is closed with 1013",
     )
     max_address_readings_per_s: float | None = Field(
         None,
         gt=0,
+        allow_inf_nan=False,
         description="Readings a second from one client network over sockets and HTTP together, with bursts of one second; more are "
         "answered 429 or closed with 1013, and imports are read no faster",
     )
@@ -191,6 +193,7 @@ class Settings(BaseSettings):
                 parts.scheme not in {"http", "https"}
                 or each != f"{parts.scheme}://{parts.netloc}"
                 or not parts.hostname
+                or not _has_valid_port(each)
             ):
                 raise ValueError(f"{each!r} is not an origin, such as https://speed.example.com")
         return origins
@@ -209,6 +212,7 @@ class Settings(BaseSettings):
                 parts.scheme not in {"http", "https"}
                 or not parts.hostname
                 or url.rstrip("/") != f"{parts.scheme}://{parts.netloc}"
+                or not _has_valid_port(url)
             ):
                 raise ValueError("must be an address such as http://10.0.0.1:8765")
         return url and url.rstrip("/")
@@ -221,11 +225,7 @@ class Settings(BaseSettings):
         parts = urlsplit(url.get_secret_value())
         if parts.scheme not in {"http", "https"}:
             raise ValueError("must begin with http:// or https://")
-        try:
-            complete = bool(parts.hostname) and parts.port != 0
-        except ValueError:  # a port that is none
-            complete = False
-        if not complete:
+        if not (parts.hostname and _has_valid_port(url.get_secret_value())):
             raise ValueError("must be an address such as https://example.org/speeds")
         return url
 
@@ -291,3 +291,10 @@ def _token(token: str) -> SecretStr:
     if len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable() or " " in token or "," in token:
         raise ValueError(f"a token must be {MIN_TOKEN} or more characters of ASCII without spaces and commas")
     return SecretStr(token)
+
+
+def _has_valid_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False

@@ -131,6 +131,8 @@ def bound(host: str, port: int, *, reuse: bool = False) -> socket.socket:
     listener = socket.socket(*found[:3])
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if reuse:
+        if port:
+            bound(host, port).close()  # another server that shares its port would let this one share it too
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind(found[4])
     return listener

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "speeddash"
 ROWS = [
     "errors", "units", "files", "reading", "timerange", "settings", "problem", "segment", "formats", "phones", "sending", "devices", "outgoing", "store", "network", "auth", "live",
-    "cluster", "history", "alerts", "readiness", "metrics", "api", "page", "app", "cli", "supervisor", "server", "serve", "__main__",
+    "cluster", "history", "alerts", "command_line", "readiness", "metrics", "api", "page", "app", "cli", "supervisor", "server", "serve", "__main__",
 ]  # fmt: skip
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from speeddash.api.parameters import SourceOnly
+from speeddash.api.readings import body
 from speeddash.auth.access import Access, Permission, allow, current_role
 from speeddash.errors import InvalidInput
 from speeddash.live.ingest import Ingest
@@ -77,8 +78,8 @@ class PhonesApi:
 
     def owntracks(self, query: SourceOnly) -> Response:
         """OwnTracks in HTTP mode. The source is `source`, else the names of the user and the device in the app's settings."""
-        body = request.get_data()
-        report = read_owntracks(_json(body)) if body.strip() else None
+        text = body()
+        report = read_owntracks(_json(text)) if text.strip() else None
         user, device = request.headers.get("X-Limit-U"), request.headers.get("X-Limit-D")
         named = source_from("-".join(filter(None, (user, device))))
         self._store([report] if report else [], query.source, named or "owntracks")
@@ -86,7 +87,7 @@ class PhonesApi:
 
     def overland(self, query: SourceOnly) -> Response:
         """Overland. The source is `source`, else the device id in the app's settings."""
-        reports, invalid = read_overland(_json(request.get_data()))
+        reports, invalid = read_overland(_json(body()))
         if invalid:
             log.warning("Overland has sent %d invalid locations, which are left out", invalid)
         self._store(reports, query.source, "overland")
@@ -95,8 +96,9 @@ class PhonesApi:
     def osmand(self, query: OsmAndQuery) -> Response:
         """Traccar Client and others that speak OsmAnd's protocol. The source is `source`, else the app's device id."""
         if request.mimetype == "application/json":
-            report = read_osmand_json(_json(request.get_data()))
+            report = read_osmand_json(_json(body()))
         else:
+            query = _with_form(query)
             report = read_osmand(_members(query), query.unit)
         self._store([report] if report else [], query.source, "osmand")
         return Response(status=200)
@@ -139,6 +141,16 @@ def _json(body: bytes) -> Any:
         return decode(body.decode())
     except UnicodeDecodeError as invalid:
         raise InvalidInput("not_json", f"not JSON: the body is not UTF-8: {invalid.reason}") from None
+
+
+def _with_form(query: OsmAndQuery) -> OsmAndQuery:
+    """Return what the query says, and where it does not the form."""
+    given = {name: request.form[name] for name in ("unit", "source") if name in request.form}
+    try:
+        form = OsmAndQuery.model_validate(given)
+    except ValidationError:
+        raise InvalidInput("bad_form", f"the form is not valid: {given}") from None
+    return query.model_copy(update={"unit": query.unit or form.unit, "source": query.source or form.source})
 
 
 def _members(query: OsmAndQuery) -> dict[str, str]:

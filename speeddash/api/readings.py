@@ -160,9 +160,20 @@ def json_text() -> str:
     if request.mimetype != "application/json":
         raise InvalidInput("not_json_type", "send Content-Type: application/json")
     try:
-        return request.get_data().decode()
+        return body().decode()
     except UnicodeDecodeError as invalid:
         raise InvalidInput("not_json", f"not JSON: the body is not UTF-8: {invalid.reason}") from None
+
+
+def body() -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        RequestEntityTooLarge: It is larger than the server allows; of one that comes in chunks that is known at its end.
+    """
+    data = request.get_data()
+    request.stream.read(1)
+    return data
 
 
 def _now_us() -> int:

@@ -159,7 +159,7 @@ def _wants_page() -> bool:
 def _local(address: str) -> str:
     """An address of this server; anything else becomes the page's."""
     parts = parts_of(address)
-    elsewhere = parts is None or parts.scheme or parts.netloc or "\\" in address
+    elsewhere = parts is None or parts.scheme or parts.netloc or address.startswith("//") or "\\" in address
     return address if address.startswith("/") and address.isprintable() and not elsewhere else "/"
 
 

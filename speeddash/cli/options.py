@@ -2,12 +2,22 @@
 
 import click
 
+from speeddash.command_line import hide_password
 from speeddash.errors import SettingsError
 from speeddash.formats import FORMATS
 from speeddash.settings import Settings
 from speeddash.units import KMH_IN
 
-database_option = click.option("--database-url", help="Instead of SPEEDDASH_DATABASE_URL.")
+
+def _without_password(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+    try:
+        hide_password(url)
+    except SettingsError as wrong:
+        raise click.UsageError(str(wrong)) from None
+    return url
+
+
+database_option = click.option("--database-url", callback=_without_password, help="Instead of SPEEDDASH_DATABASE_URL.")
 format_option = click.option(
     "--format",
     "file_format",

@@ -38,7 +38,7 @@ def _socket(_context: click.Context, _option: click.Parameter, url: str) -> str:
     """Check the address of a WebSocket."""
     try:
         parse_uri(url)
-    except InvalidURI as wrong:
+    except (InvalidURI, ValueError) as wrong:  # a port that is none
         raise click.BadParameter(str(wrong)) from None
     return url
 

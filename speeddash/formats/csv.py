@@ -171,6 +171,8 @@ def _header(name: str, lines: Lines, unit: str | None) -> tuple[Columns, str]:
         delimiter = max(",;\t", key=header.count)
         try:
             return _columns(name, lines.number, next(csv.reader([header], delimiter=delimiter), []), unit), delimiter
+        except csv.Error as wrong:
+            raise RecordingError(f"{name}:{lines.number}: {wrong}") from None
         except RecordingError as wrong:
             problem = problem or wrong
             if "unit" in str(wrong):

@@ -61,6 +61,7 @@ def read_fit(name: str, pieces: Iterable[bytes]) -> Iterator[Row | BadLine]:
     except (fitdecode.FitError, EOFError) as broken:
         raise RecordingError(f"{name}: the FIT file is damaged after {number} records: {broken}") from broken
     except (
+        AssertionError,
         ValueError,
         TypeError,
         KeyError,

@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple
 from speeddash.reading import rfc3339
 from speeddash.segment import GAP_US, JUMP_KMH_PER_US, JUMP_MARGIN_KMH
 
+#: A speed above all of them counts for the last one.
+MAX_BANDS: Final = 1_000
 QUARTER_MILE_KM: Final = 0.402336
 #: A start is counted from a speed up to this, km/h: a receiver seldom reports exactly 0.
 STANDING_KMH: Final = 1.0
@@ -63,7 +65,7 @@ def time_at_speeds(points: Sequence[Point], width_kmh: float) -> list[float]:
         mean = (a.speed + b.speed) / 2
         if b.at_us - a.at_us >= GAP_US or mean <= 0:
             continue
-        band = int(mean // width_kmh)
+        band = min(int(mean // width_kmh), MAX_BANDS - 1)
         bands += [0.0] * (band + 1 - len(bands))
         bands[band] += (b.at_us - a.at_us) / 1e6
     return bands
@@ -86,7 +88,7 @@ def best_accelerations(points: Sequence[Point], pairs: Sequence[tuple[float, flo
     error_s = median(steps) / 1e6
     found = [_best(points, from_kmh, to_kmh, error_s) for from_kmh, to_kmh in pairs]
     found.append(_quarter_mile(points, error_s))
-    return [each for each in found if each is not None and each.seconds >= 2 * error_s]
+    return [each for each in found if each is not None]
 
 
 def _best(points: Sequence[Point], from_kmh: float, to_kmh: float, error_s: float) -> Acceleration | None:
@@ -103,7 +105,7 @@ def _best(points: Sequence[Point], from_kmh: float, to_kmh: float, error_s: floa
             begin_us = None
         if begin_us is not None and a.speed < to_kmh <= b.speed:
             seconds = (_crossing(a, b, to_kmh) - begin_us) / 1e6
-            if best is None or seconds < best.seconds:
+            if seconds >= 2 * error_s and (best is None or seconds < best.seconds):
                 best = Acceleration(from_kmh, to_kmh, seconds, error_s, int(begin_us))
             begin_us = None
     return best
@@ -125,7 +127,7 @@ def _quarter_mile(points: Sequence[Point], error_s: float) -> Acceleration | Non
         if km + step_km >= QUARTER_MILE_KM:
             end_us = a.at_us + (b.at_us - a.at_us) * (QUARTER_MILE_KM - km) / step_km
             seconds = (end_us - begin_us) / 1e6
-            if best is None or seconds < best.seconds:
+            if seconds >= 2 * error_s and (best is None or seconds < best.seconds):
                 best = Acceleration(0.0, None, seconds, error_s, begin_us)
             begin_us = None
         km += step_km

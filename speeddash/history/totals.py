@@ -65,7 +65,11 @@ def by_tag(trips: Iterable[tuple[Trip, TripNote | None]]) -> list[Total]:
 
 def day_of(at_us: int, zone: tzinfo) -> date:
     """Return the local day of a moment."""
-    return (datetime.fromtimestamp(at_us // 1_000_000, UTC)).astimezone(zone).date()
+    moment = datetime.fromtimestamp(at_us // 1_000_000, UTC)
+    try:
+        return moment.astimezone(zone).date()
+    except OverflowError:  # the last hours of the year 9999
+        return moment.date()
 
 
 def first_day(day: date, period: Period) -> date:

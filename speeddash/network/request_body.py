@@ -100,5 +100,5 @@ class ConnectionReader(io.RawIOBase):
 
     def _pause(self) -> None:
         self._runs.take(1)
-        gevent.sleep(self._runs.wait_s())
+        gevent.sleep(max(self._runs.wait_s(), PAUSE_S))  # without a time the loop would not look at its sockets
         self._run_until = time.monotonic() + RUN_S

@@ -125,7 +125,7 @@ class Delivery:
                 with connect(self._url, compression=None, max_size=None, additional_headers=self._headers) as socket:
                     self.trouble = None
                     self._exchange(socket)
-            except InvalidURI as wrong:
+            except (InvalidURI, ValueError) as wrong:  # a port that is none
                 raise RecordingError(f"{self._url}: {wrong}") from wrong
             except (OSError, ConnectionClosed, InvalidHandshake, OutboxError) as gone:
                 self._take_back()

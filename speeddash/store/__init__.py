@@ -61,6 +61,8 @@ def _sqlite_url(url: URL) -> URL:
 def _mysql_url(url: URL) -> URL:
     if not url.host and "unix_socket" not in url.query:
         raise SettingsError(SETTING, "mysql needs a host: mysql://USER:PASSWORD@HOST:3306/DATABASE")
+    if {"password", "passwd"} & url.query.keys():  # it would be shown
+        raise SettingsError(SETTING, "write the password before the host: mysql://USER:PASSWORD@HOST:3306/DATABASE")
     if not url.database:
         raise SettingsError(SETTING, "mysql needs the name of a database: mysql://USER:PASSWORD@HOST:3306/DATABASE")
     if url.port is not None and not 0 < url.port < 65536:

@@ -338,6 +338,23 @@ def test_unknown_parameter_is_named(server):
     assert "poinst" in answer.json()["detail"]
 
 
+def test_body_in_chunks_above_the_limit_is_413(server):
+    def chunks():
+        yield b'[{"speed": 1}]'
+        for _ in range(9):
+            yield b" " * 131_072
+        yield b"garbage"
+
+    answer = requests.post(
+        f"{server.url}/api/v1/readings?source=chunks",
+        data=chunks(),
+        headers={"Content-Type": "application/json"},
+        timeout=30,
+    )
+    assert_problem(answer, 413)
+    assert server.readings("chunks") == []
+
+
 def test_source_is_not_removed_with_a_range_that_would_be_ignored(server):
     ride(server, "whole", [10, 20, 30])
     answer = requests.delete(f"{server.url}/api/v1/sources/whole", params={"from": "2026-05-01T00:00:00Z"}, timeout=5)

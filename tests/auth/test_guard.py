@@ -328,6 +328,7 @@ def test_source_token_does_not_sign_in(guarded):
     [
         "https://evil.example/",
         "//evil.example",
+        "////evil.example",
         "/\\evil.example",
         "javascript:alert(1)",
         "/\r\nX-Evil: 1",

@@ -27,8 +27,8 @@ fi
 root=${TEST_MYSQL_ROOT:-.mysql-test}
 if [ ! -x "$root/usr/sbin/mysqld" ]; then
   # From the mirror that this machine uses for its own packages.
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep '/debian/*$' | head -n 1)
-  rm -rf "$root"
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep '/debian/*$' | head -n 1 || true)
+  [ -n "${TEST_MYSQL_ROOT:-}" ] || rm -rf "$root"  # what an interrupted run has left
   debootstrap --variant=minbase --include=mysql-server-core,mysql-client-core sid "$root" ${mirror:+"$mirror"} >/dev/null
 fi
 export TEST_MYSQL_ROOT="$PWD/$root" PATH="$PATH:/usr/sbin"

@@ -104,6 +104,17 @@ def test_several_workers_on_sqlite_are_refused_in_one_line(tmp_path):
     ]
 
 
+def test_workers_do_not_share_the_port_of_another_server(run, mariadb):
+    server = run(mariadb.create("first"), SPEEDDASH_WORKERS="2")
+    command = [sys.executable, "run.py", "--workers", "2", "--port", str(server.port)]
+    done = subprocess.run(
+        [*command, "--database-url", mariadb.create("second")],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "address already in use" in done.stderr
+
+
 def test_connection_made_at_one_worker_is_sent_to_through_any(run, mariadb):
     server = run(mariadb.create("speed"), SPEEDDASH_WORKERS="3")
     wait_for(lambda: len(node_urls(mariadb)) == 3)

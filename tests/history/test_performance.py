@@ -31,6 +31,21 @@ def test_readings_too_far_apart_measure_no_acceleration():
     assert best_accelerations([], [(0, 100)]) == []
 
 
+def test_implausible_jump_is_no_acceleration_and_hides_none():
+    points = run(lambda s: 10 * s, 30)
+    spike = [each._replace(speed=300.0) if at == 3 else each for at, each in enumerate(points)]
+    [found, _] = best_accelerations(spike, [(0, 100)])
+    assert found.seconds == pytest.approx(10, abs=found.error_s)
+    standing = [Point(n * 1_000_000, 300.0 if n == 5 else 0.0) for n in range(10)]
+    assert best_accelerations(standing, [(0, 50)]) == []
+    assert sum(time_at_speeds(standing, 10)) == 0
+
+
+def test_speeds_above_all_bands_are_in_the_last_one():
+    bands = time_at_speeds([Point(0, 3e7), Point(1_000_000, 3e7)], 1)
+    assert (len(bands), bands[-1]) == (1_000, 1)
+
+
 def test_time_at_speeds_leaves_out_standing_and_gaps():
     points = [Point(0, 0), Point(1_000_000, 0), Point(2_000_000, 10), Point(3_000_000, 30), Point(400_000_000, 30)]
     assert time_at_speeds(points, 10) == [1, 0, 1]

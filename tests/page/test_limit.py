@@ -1,5 +1,8 @@
 """The limit that the server stores, what is above it, and what cannot be true."""
 
+import json
+import time
+
 import requests
 from playwright.sync_api import expect
 
@@ -124,6 +127,26 @@ def test_violation_is_heard_and_notified_while_nobody_looks(own_context, page_se
         visit.wait_until("() => document.title === '⚠ siren 93 km/h, limit 60 km/h · Trips – SpeedDash'")
         visit.wait_until("() => window.shown.length === 2")
     assert visit.problems == []
+
+
+def test_late_reading_and_one_of_the_future_change_nothing_of_now(context, page_server):
+    with page_server.connect("/ws?source=mixed") as socket:
+
+        def send(speed, seconds):
+            reading = {"speed": speed, "timestamp": time.time() + seconds, "seq": round(1000 * time.time())}
+            socket.send(json.dumps(reading))
+            socket.recv(10)
+
+        send(10, 0)
+        requests.patch(f"{page_server.url}/api/v1/sources/mixed", json={"limit_kmh": 40}, timeout=5).raise_for_status()
+        visit = Visit(context, page_server, "?mode=watch&source=mixed")
+        send(11, 0)
+        expect(visit.page.locator("#speed-now")).to_have_text("11")
+        send(120, -3600)
+        send(222, 7 * 86_400)
+        send(12, 0)
+        expect(visit.page.locator("#speed-now")).to_have_text("12")
+        assert visit.page.title() == "SpeedDash"
 
 
 def test_jump_is_drawn_and_listed_and_left_out_of_the_maximum(context, page_server):

@@ -1,5 +1,6 @@
 """The page as a sender, in a real browser, against a real server and database: what it draws is stored, once."""
 
+import json
 import re
 import struct
 import time
@@ -271,6 +272,17 @@ def test_place_that_was_left_while_the_server_was_away_does_not_stay(stranded):
     expect(trips).to_have_count(0, timeout=30_000)
     stranded.page.click("#place-trips")
     expect(trips).to_be_visible()
+
+
+def test_readings_of_a_tab_that_is_gone_are_sent_by_the_next_one(run, tmp_path, context):
+    server = run(f"sqlite:///{tmp_path}/speed.db")
+    left = {"source": "page-gone", "timestamp": "2026-11-27T12:00:00.000Z", "seq": 7, "speed": 33.5}
+    kept = json.dumps({"nextSeq": 8, "waiting": [left]})
+    context.add_init_script(f"localStorage.setItem('speeddash.outbox.page-gone', {json.dumps(kept)})")
+    visit = Visit(context, server)
+    wait_for(lambda: server.readings("page-gone"), 30)
+    assert server.readings("page-gone")[0]["speed"] == 33.5
+    visit.wait_until("() => document.querySelector('#waiting').textContent === '0 waiting'")
 
 
 def test_page_of_which_a_part_did_not_come_is_loaded_again_when_the_server_is_back(run, tmp_path, context):

@@ -6,12 +6,12 @@ from speeddash.page.reader import Reader
 from speeddash.page.source_list import ListedSource, state_of
 
 COLUMNS: Final = (
-    {"field": "name", "headerName": "Source", "minWidth": 160, "flex": 3},
-    {"field": "state", "headerName": "State", "minWidth": 150, "flex": 2, "valueFormatter": {"function": "params.data.state_text"}},
-    {"field": "first", "headerName": "First reading", "minWidth": 205, "flex": 2, "valueFormatter": {"function": "params.data.first_text"}},
-    {"field": "last", "headerName": "Last reading", "minWidth": 205, "flex": 2, "valueFormatter": {"function": "params.data.last_text"}},
+    {"field": "name", "headerName": "Source", "minWidth": 145, "flex": 3},
+    {"field": "state", "headerName": "State", "minWidth": 132, "flex": 2, "valueFormatter": {"function": "params.data.state_text"}},
+    {"field": "first", "headerName": "First reading", "minWidth": 182, "flex": 2, "valueFormatter": {"function": "params.data.first_text"}},
+    {"field": "last", "headerName": "Last reading", "minWidth": 182, "flex": 2, "valueFormatter": {"function": "params.data.last_text"}},
     {
-        "field": "limit", "headerName": "Limit", "minWidth": 112, "flex": 1, "type": "rightAligned",
+        "field": "limit", "headerName": "Limit", "minWidth": 106, "flex": 1, "type": "rightAligned",
         "valueFormatter": {"function": "params.data.limit_text"},
     },
 )  # fmt: skip

@@ -27,11 +27,11 @@ class Listed(NamedTuple):
 COLUMNS: Final = (
     ("start", "Trip", False),
     ("source", "Source", False),
-    ("name", "Name", False),
-    ("tag", "Tag", False),
     ("distance", "Distance", True),
     ("duration", "Duration", True),
     ("max", "Max.", True),
+    ("name", "Name", False),
+    ("tag", "Tag", False),
     ("mean", "Mean", True),
     ("stops", "Stops", True),
 )
@@ -64,11 +64,11 @@ WIDTHS: Final[dict[str, dict[str, Any]]] = {
     "start": {"minWidth": 245, "flex": 3},
     "source": {"minWidth": 110, "flex": 2},
     "distance": {"minWidth": 118, "flex": 1},
-    "duration": {"minWidth": 108, "flex": 1},
-    "max": {"minWidth": 96, "flex": 1},
+    "duration": {"minWidth": 104, "flex": 1},
+    "max": {"minWidth": 92, "flex": 1},
     "mean": {"minWidth": 101, "flex": 1},
     "stops": {"minWidth": 72, "flex": 1},
-    "name": {"minWidth": 100, "flex": 2},
+    "name": {"minWidth": 96, "flex": 2},
     "tag": {"minWidth": 84, "flex": 1},
 }
 

@@ -16,7 +16,7 @@ export const savePicture = ({series, unit, range, look}) => {
     const names = all.length > most ? `${all.slice(0, most)}…` : all;
     const {timeZone} = Intl.DateTimeFormat().resolvedOptions();
     const text = `Speed of ${names.replaceAll('<', '&lt;')} in ${unit.symbol}<br>${from} to ${to} (${timeZone})`;
-    const margin = {l: 72, r: 32, t: series.length > 1 ? 108 : 76, b: 56};
+    const margin = {l: 72, r: 32, t: series.length > 1 ? 128 : 84, b: 56};
     const title = {text, font: {size: 15}, x: 0.5};
     window.Plotly.downloadImage({data, layout: {...layout, title, margin, paper_bgcolor: look.card}}, {
         format: 'png', scale: 2, width, height: Math.max(400, graph.clientHeight),

@@ -274,23 +274,23 @@ def test_place_that_was_left_while_the_server_was_away_does_not_stay(stranded):
     expect(trips).to_be_visible()
 
 
-def test_readings_of_a_tab_that_is_gone_are_sent_by_the_next_one(run, tmp_path, context):
+def test_readings_of_a_tab_that_is_gone_are_sent_by_the_next_one(run, tmp_path, own_context):
     server = run(f"sqlite:///{tmp_path}/speed.db")
     left = {"source": "page-gone", "timestamp": "2026-11-27T12:00:00.000Z", "seq": 7, "speed": 33.5}
     kept = json.dumps({"nextSeq": 8, "waiting": [left]})
-    context.add_init_script(f"localStorage.setItem('speeddash.outbox.page-gone', {json.dumps(kept)})")
-    visit = Visit(context, server)
+    own_context.add_init_script(f"localStorage.setItem('speeddash.outbox.page-gone', {json.dumps(kept)})")
+    visit = Visit(own_context, server)
     wait_for(lambda: server.readings("page-gone"), 30)
     assert server.readings("page-gone")[0]["speed"] == 33.5
     visit.wait_until("() => document.querySelector('#waiting').textContent === '0 waiting'")
 
 
-def test_page_of_which_a_part_did_not_come_is_loaded_again_when_the_server_is_back(run, tmp_path, context):
-    context.route("**/async-graph*", lambda route: route.abort())
-    visit = Visit(context, run(f"sqlite:///{tmp_path}/speed.db"))
+def test_page_of_which_a_part_did_not_come_is_loaded_again_when_the_server_is_back(run, tmp_path, own_context):
+    own_context.route("**/async-graph*", lambda route: route.abort())
+    visit = Visit(own_context, run(f"sqlite:///{tmp_path}/speed.db"))
     notice = visit.page.locator("#notice")
     expect(notice).to_contain_text("A part of the page could not be loaded. Reload the page.")
-    context.unroute_all()
+    own_context.unroute_all()
     visit.server.stop(9)
     visit.wait_until_waiting(1)
     visit.server.start()

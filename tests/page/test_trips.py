@@ -225,10 +225,14 @@ def test_sources_are_called_by_their_names_for_people(open_page, commuter, page_
     drive(page_server, "other-car", [40.0] * 120, until_ms=NOON, step_ms=10_000)
     address = f"{page_server.url}/api/v1/sources/other-car"
     requests.patch(address, json={"display_name": "The red one"}, timeout=5).raise_for_status()
-    page = open_page("/sources").page
-    expect(page.locator("#sources-grid")).to_contain_text("The red one", timeout=30_000)  # the list is read every 10 s
     page = open_page("/trips?source=other-car&source=commuter&from=2026-06-01&to=2026-06-01").page
-    expect(page.locator(ROWS, has_text="The red one")).to_have_count(1)
+
+    def named():  # the list of sources is read every 10 s
+        page.reload()
+        expect(page.locator(ROWS).first).to_be_visible()
+        return page.locator(ROWS, has_text="The red one").count() == 1
+
+    wait_for(named, 30)
     page.locator(ROWS, has_text="The red one").locator("[col-id=start]").click()
     expect(page.locator("#trips-detail")).to_contain_text("The red one, ")
     visit = open_page("/?source=other-car&source=commuter&from=2026-06-01&to=2026-06-02")

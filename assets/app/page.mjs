@@ -260,7 +260,7 @@ export class Page {
             this.painter.ends.clear();
         }
         if (this.place === '/' && this.opened) {
-            const far = ['mode', 'from', 'to'].some((name) => before[name] !== this.view[name]) || before.sources.join() !== this.view.sources.join();
+            const far = ['mode', 'from', 'to', 'drive'].some((name) => before[name] !== this.view[name]) || before.sources.join() !== this.view.sources.join();
             const moved = this.query !== window.location.search;
             window.history[far && step && moved ? 'pushState' : 'replaceState'](window.history.state, '', window.location.pathname + this.query);
         }

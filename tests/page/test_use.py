@@ -123,7 +123,19 @@ def test_driving_mode_is_near_the_dial_and_dark(browser, page_server):
     visit.page.tap("#driving")
     ground = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert sum(int(part) for part in ground.strip("rgb()").split(",")) < 200
+    visit.page.go_back()
+    expect(visit.page.locator("#leave-driving")).to_be_hidden()
+    expect(visit.page.locator("#driving")).to_be_visible()
     context.close()
+
+
+def test_driving_mode_is_live_also_where_a_link_has_a_range(context, page_server):
+    with page_server.connect("/ws?source=driven") as socket:
+        socket.send('{"speed": 63}')
+        socket.recv(10)
+    visit = Visit(context, page_server, "?mode=watch&source=driven&from=now-1h&to=now&drive=1", status=None)
+    expect(visit.page.locator("#speed-now")).to_have_text("63")
+    expect(visit.page.locator("#speed-now")).to_be_visible()
 
 
 def test_paper_shows_the_chart_and_no_controls(context, page_server):

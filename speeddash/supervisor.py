@@ -30,6 +30,8 @@ STOP_S: Final = 4.0
 POLL_S: Final = 0.05
 #: Exit code of a worker whose settings or database are wrong: another one would end in the same way.
 WRONG: Final = 2
+#: Workers look for their supervisor once a second, and need up to 2 s to end.
+ORPHANS_S: Final = 5.0
 
 
 class Worker:
@@ -132,10 +134,28 @@ def bound(host: str, port: int, *, reuse: bool = False) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if reuse:
         if port:
-            bound(host, port).close()  # another server that shares its port would let this one share it too
+            _await_free(host, port)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind(found[4])
     return listener
+
+
+def _await_free(host: str, port: int) -> None:
+    """Wait until nobody has a port: another server that shares its own would let this one share it too.
+
+    Raises:
+        OSError: Somebody has it for longer than workers take to end whose supervisor was killed.
+    """
+    deadline = time.monotonic() + ORPHANS_S
+    while True:
+        try:
+            bound(host, port).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_S)
+        else:
+            return
 
 
 def _own(host: str, port: int) -> socket.socket:

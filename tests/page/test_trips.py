@@ -221,6 +221,38 @@ def test_bar_is_a_day_wide():
     assert figure["layout"]["xaxis"]["tickvals"] == ["2026-05-01"]
 
 
+def test_note_takes_back_nothing_that_somebody_else_wrote(open_page, page_server):
+    drive(page_server, "shared-van", [40.0] * 60, until_ms=NOON, step_ms=1_000)
+    address = f"{page_server.url}/api/v1/trips?source=shared-van"
+    (trip,) = requests.get(address, timeout=5).json()["trips"]
+    link = f"/trips?source=shared-van&from=2026-06-01&to=2026-06-01&trip=shared-van@{trip['start']}"
+    one, other = open_page(link).page, open_page(link).page
+    expect(other.locator("#trip-note")).to_be_visible()
+    one.fill("#trip-name", "Commute")
+    one.fill("#trip-tag", "business")
+    one.click("#trip-save")
+    expect(one.locator("#trip-saved")).to_have_text("Saved")
+    expect(one.locator("#trip-heading")).to_have_text("Commute")
+    other.fill("#trip-note", "rain")
+    other.click("#trip-save")
+    expect(other.locator("#trip-saved")).to_have_text("Saved")
+    (trip,) = requests.get(address, timeout=5).json()["trips"]
+    assert (trip["name"], trip["tag"], trip["note"]) == ("Commute", "business", "rain")
+    other.type("#trip-note", " and wind")
+    expect(other.locator("#trip-saved")).to_have_text("")
+
+
+def test_text_that_was_typed_and_not_saved_is_there_again(open_page, page_server):
+    drive(page_server, "draft-van", [40.0] * 60, until_ms=NOON, step_ms=1_000)
+    page = open_page("/trips?source=draft-van&from=2026-06-01&to=2026-06-01").page
+    row(page, 0).locator("[col-id=start]").click()
+    page.fill("#trip-note", "icy road")
+    page.click("#place-sources")
+    expect(page.locator("#sources-place")).to_be_visible()
+    page.go_back()
+    expect(page.locator("#trip-note")).to_have_value("icy road")
+
+
 def test_sources_are_called_by_their_names_for_people(open_page, commuter, page_server):
     drive(page_server, "other-car", [40.0] * 120, until_ms=NOON, step_ms=10_000)
     address = f"{page_server.url}/api/v1/sources/other-car"

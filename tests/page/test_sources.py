@@ -107,7 +107,8 @@ def test_source_gets_a_name_for_people_and_a_limit(open_page, page_server):
 
 
 def test_source_is_renamed_and_deleted_and_the_list_follows(open_page, page_server):
-    drive(page_server, "wrong-name", [50.0] * 20, until_ms=time.time() * 1000)  # the first row: a list draws what is in sight
+    # Of now, so that it is the first row: the list draws only what is in sight.
+    drive(page_server, "wrong-name", [50.0] * 20, until_ms=time.time() * 1000)
     page = open_page("/sources?source=wrong-name").page
     page.click("text=Rename, merge or delete")
     page.fill("#source-new-name", "no spaces")

@@ -166,8 +166,9 @@ class TripsPlace:
                 raise PreventUpdate from None  # the list says what is wrong with the range
         elif trigger == "trips-grid":
             chosen = selected_keys(selected)
-            if set(chosen) == set(view.chosen):
-                raise PreventUpdate  # what the address says, in the order of the list
+            # What the address says, in the order of the list; or the list has none of it, and nobody took it back.
+            if set(chosen) == set(view.chosen) or not (chosen or self._search.lists_chosen(view, reader)):
+                raise PreventUpdate
             changed = view._replace(chosen=chosen)
         elif trigger == "trips-by":
             changed = view._replace(by=by)

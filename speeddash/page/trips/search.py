@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from speeddash.errors import InvalidInput, StoreError
 from speeddash.history.history import MAX_HOURS_AT_ONCE, History
 from speeddash.history.performance import Point
 from speeddash.page.reader import Reader
@@ -107,6 +108,15 @@ class TripsSearch:
         for trip, note in self._history.noted_trips(key.source, TimeRange(at_us, at_us + 1), 1):
             return Listed(key.source, trip, note or TripNote(trip.start_us))
         return None
+
+    def lists_chosen(self, view: TripsView, reader: Reader) -> bool:
+        """Return whether the list of a view can have one of its chosen trips: it is stored, and in the range."""
+        try:
+            time_range = shown_time(view, reader)
+            found = [listed.trip for listed in map(self.one, view.chosen) if listed]
+        except (InvalidInput, StoreError):
+            return False
+        return any(each.start_us < time_range.to_us and each.end_us >= time_range.from_us for each in found)
 
     def neighbours(self, listed: Listed) -> tuple[TripKey | None, TripKey | None]:
         """Return the previous and the next trip of the same source within 60 days."""

@@ -292,7 +292,7 @@ def test_page_of_which_a_part_did_not_come_is_loaded_again_when_the_server_is_ba
     expect(notice).to_contain_text("A part of the page could not be loaded. Reload the page.")
     own_context.unroute_all()
     visit.server.stop(9)
-    visit.wait_until_waiting(1)
+    visit.wait_until_waiting(5)  # the page, which asks once a second, has found it away
     visit.server.start()
     visit.wait_until_drawn(3)
     expect(notice).to_be_hidden()

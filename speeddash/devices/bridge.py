@@ -100,9 +100,8 @@ class Bridge:
             if link.trouble != reason:
                 log.warning("%s: %s; trying again", link.device.name, reason)
             link.trouble = reason
-            if (
-                time.monotonic() - began >= MAX_RETRY_S
-            ):  # it was there, and silent: what comes while nobody listens is lost
+            # It was there, and silent: what comes while nobody listens is lost.
+            if time.monotonic() - began >= MAX_RETRY_S:
                 retry_s = FIRST_RETRY_S
             time.sleep(retry_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             retry_s = min(2 * retry_s, MAX_RETRY_S)

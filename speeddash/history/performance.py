@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any, Final, NamedTuple
 
 from speeddash.reading import rfc3339
-from speeddash.segment import GAP_US, JUMP_KMH_PER_US, JUMP_MARGIN_KMH
+from speeddash.segment import GAP_US, jumped
 
 #: A speed above all of them counts for the last one.
 MAX_BANDS: Final = 1_000
@@ -46,13 +46,8 @@ class Acceleration(NamedTuple):
 
 
 def plausible(points: Sequence[Point]) -> list[Point]:
-    """Return readings without implausible jumps, which no vehicle makes (`segment`)."""
-    jumps = {
-        at
-        for at, (a, b) in enumerate(pairwise(points), 1)
-        if b.at_us - a.at_us < GAP_US and b.speed > a.speed + JUMP_MARGIN_KMH + JUMP_KMH_PER_US * (b.at_us - a.at_us)
-    }
-    return [each for at, each in enumerate(points) if at not in jumps]
+    """Return readings without implausible jumps."""
+    return [*points[:1], *(b for a, b in pairwise(points) if not jumped(b.at_us - a.at_us, a.speed, b.speed))]
 
 
 def time_at_speeds(points: Sequence[Point], width_kmh: float) -> list[float]:

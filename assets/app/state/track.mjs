@@ -21,7 +21,7 @@ export const create = (source) => ({
     speed: [],
     since: Infinity,
     base: null,
-    arrived: null, // when a reading last came live, and how far its clock was behind: {when, lag, last}
+    arrived: null, // when readings last came live, how far their clock was behind, and the last of them: {when, lag, last}
 });
 
 // Epoch ms of RFC 3339 text, to the microsecond; the same double whichever way the time came.

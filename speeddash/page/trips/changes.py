@@ -1,6 +1,5 @@
 """What controls of the trips place ask for."""
 
-from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -19,14 +18,9 @@ def picked_range(first: str | None, last: str | None, shown: RangeText, reader: 
     return RangeText(first or last or "", last or first or "")
 
 
-def selection(view: TripsView, keys: Collection[TripKey] | None = None) -> dict[str, list[str]]:
-    """Return the selection of the grid. It comes with the rows: of a row that it has not, the grid reports that it is not selected.
-
-    Args:
-        view: What is chosen.
-        keys: Trips that the grid has; None where they are known to be among them.
-    """
-    return {"ids": [str(each) for each in view.chosen if keys is None or each in keys]}
+def selection(view: TripsView) -> dict[str, list[str]]:
+    """Return the selection of the grid. It comes with the rows: of a row that it has not, the grid reports that it is not selected."""
+    return {"ids": [str(each) for each in view.chosen]}
 
 
 def selected_keys(selected: Any) -> tuple[TripKey, ...]:

@@ -56,6 +56,7 @@ def one_trip(
     width = BANDS[reader.unit]
     kmh = KMH_IN[reader.unit]
     bands = time_at_speeds(points, width * kmh)
+    jumps = [("Implausible jumps, left out", reader.number(trip.jumps))] if trip.jumps else []
     pairs = [(kmh * begin, kmh * end) for begin, end in ACCELERATIONS[reader.unit]]
     return [
         html.Div(
@@ -71,7 +72,7 @@ def one_trip(
             className="quiet",
         ),
         dcc.Graph(id="trip-graph", figure=trip_figure(points, limit_kmh, reader), config=GRAPH_CONFIG, responsive=True),
-        html.Dl(className="figures wide", children=figures(figures_of_one(trip, reader))),
+        html.Dl(className="figures wide", children=figures([*figures_of_one(trip, reader), *jumps])),
         _note_form(listed, may_change=may_change),
         html.H3("Time at each speed"),
         dcc.Graph(

@@ -223,7 +223,7 @@ class TripsPlace:
         days, names = by_period((each.trip for each in found.listed), "day", reader.zone), self._sources.names()
         return (
             rows_of(found.listed, reader, names),
-            selection(view, {each.key for each in found.listed}),
+            selection(view),
             column_definitions(reader, several=len(found.sources) > 1, noted=[each.note for each in found.listed]),
             list_word(found, view, reader, names),
             paper_word(found, first, last, reader, names),

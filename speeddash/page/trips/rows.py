@@ -126,5 +126,4 @@ def figures_of_one(trip: Trip, reader: Reader) -> list[tuple[str, str]]:
         ("Moving mean", reader.speed_with_unit(trip.mean_moving_speed)),
         ("Stops", reader.number(trip.stops)),
         ("Readings", reader.number(trip.readings)),
-        ("Implausible jumps, left out", reader.number(trip.jumps)),
-    ][: None if trip.jumps else -1]
+    ]

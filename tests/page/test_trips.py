@@ -221,6 +221,23 @@ def test_bar_is_a_day_wide():
     assert figure["layout"]["xaxis"]["tickvals"] == ["2026-05-01"]
 
 
+def test_trip_with_a_jump_is_compared_with_one_without(open_page, page_server):
+    plain = [40.0] * 60
+    drive(page_server, "jumpy-van", plain, until_ms=NOON - 3_600_000, step_ms=1_000)
+    drive(page_server, "jumpy-van", [*plain[:30], 300.0, *plain[31:]], until_ms=NOON, step_ms=1_000)
+    starts = [
+        each["start"]
+        for each in requests.get(f"{page_server.url}/api/v1/trips?source=jumpy-van", timeout=5).json()["trips"]
+    ]
+    link = "/trips?source=jumpy-van&from=2026-06-01&to=2026-06-01" + "".join(
+        f"&trip=jumpy-van@{each}" for each in starts[::-1]
+    )
+    page = open_page(link).page
+    expect(page.locator("#trips-detail h2")).to_have_text("2 trips compared")
+    page = open_page(f"{link.split('&trip=')[0]}&trip=jumpy-van@{starts[1]}").page
+    expect(page.locator("#trips-detail")).to_contain_text("Implausible jumps, left out")
+
+
 def test_note_takes_back_nothing_that_somebody_else_wrote(open_page, page_server):
     drive(page_server, "shared-van", [40.0] * 60, until_ms=NOON, step_ms=1_000)
     address = f"{page_server.url}/api/v1/trips?source=shared-van"

@@ -2,11 +2,12 @@
 --
 -- One row a reading. Times are UTC, speeds km/h.
 -- (source, timestamp, seq) is a reading's identity: sent again, it is still one row.
+-- A row without seq gets one below 2^63, as those of senders are: UUID_SHORT begins with the server_id.
 -- ascii_bin, because "Car" and "car" are two sources: under a collation that ignores case their readings would be taken for the same.
 CREATE TABLE IF NOT EXISTS speed_data (
     source    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
     timestamp DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-    seq       BIGINT UNSIGNED NOT NULL DEFAULT (UUID_SHORT()),
+    seq       BIGINT UNSIGNED NOT NULL DEFAULT (UUID_SHORT() & 9223372036854775807),
     speed     DOUBLE NOT NULL,
     PRIMARY KEY (source, timestamp, seq)
 ) ENGINE = InnoDB;

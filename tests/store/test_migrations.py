@@ -22,7 +22,10 @@ def shape(store):
     found = inspect(store.database.engine)
     return {
         table.name: (
-            [(each["name"], str(each["type"]), each["nullable"]) for each in found.get_columns(table.name)],
+            [
+                (each["name"], str(each["type"]), each["nullable"], each["default"])
+                for each in found.get_columns(table.name)
+            ],
             found.get_pk_constraint(table.name)["constrained_columns"],
             sorted((each["name"], each["column_names"]) for each in found.get_indexes(table.name)),
         )

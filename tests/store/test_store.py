@@ -1,6 +1,7 @@
 """One contract, kept by every store."""
 
 import math
+import shutil
 
 import pymysql
 import pytest
@@ -13,7 +14,8 @@ from speeddash.errors import ReadingsRefused, SettingsError, StoreMisconfigured,
 from speeddash.reading import EARLIEST_US, LATEST_US, MAX_SEQ, Reading
 from speeddash.store import Key, open_store
 from speeddash.timerange import TimeRange
-from tests.mariadb import free_port
+from tests.conftest import require
+from tests.mariadb import free_port, private_mariadb
 
 NOON_US = 1_769_860_800_000_000
 readings = st.builds(
@@ -110,6 +112,19 @@ def test_row_typed_by_hand_works_twice_and_is_read(store, database_url):
     found = store.readings.select(source="", time=TimeRange(to_us=NOON_US + 1), limit=10)
     assert [(each.at_us, each.speed) for each in found] == [(NOON_US, 42.5)] * 2
     assert len(store.readings.select(source="", limit=10)) == 3
+
+
+def test_row_typed_by_hand_has_a_number_that_can_be_imported_whatever_the_server_id():
+    require(shutil.which("mariadb-install-db"), "MariaDB")
+    with private_mariadb("--server-id=200") as database:
+        store = open_store(database.create("speed"))
+        store.prepare()
+        with database.connect(database="speed") as connection, connection.cursor() as cursor:
+            cursor.execute("INSERT INTO speed_data (speed) VALUES (1), (2)")
+        numbers = [each.seq for each in store.readings.select(limit=10)]
+        store.close()
+    assert len(set(numbers)) == 2
+    assert all(0 <= each <= MAX_SEQ for each in numbers)
 
 
 def test_snapshot_answers_from_one_state_while_readings_are_stored_and_removed(store):

@@ -5,6 +5,14 @@ import {Page} from './page.mjs';
 import {instant} from './view/chart.mjs';
 import {Controls} from './view/controls.mjs';
 
+// Without site data Dash does not start, and nothing could be kept that is not stored yet.
+try {
+    void window.localStorage;
+} catch {
+    const why = 'SpeedDash keeps what is not stored yet in this browser, which forbids it. Allow site data for this address, and load the page again.';
+    window.addEventListener('load', () => document.body.prepend(why));
+}
+
 let page = null; // once `start` has run
 const early = []; // what to do then with what came before that
 let controls = null;

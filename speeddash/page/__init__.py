@@ -46,6 +46,7 @@ INDEX = """<!DOCTYPE html>
     </head>
     <body>
         {%app_entry%}
+        <noscript>SpeedDash draws with JavaScript, which is off in this browser. Turn it on for this address.</noscript>
         KEYS
         <footer>
             {%config%}

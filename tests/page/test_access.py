@@ -116,6 +116,24 @@ def test_page_is_an_app_that_says_offline_what_waits(own_context, run, tmp_path)
     visit.wait_for_status("Connected")
 
 
+DENIED = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('denied', 'SecurityError'); }})"
+
+
+def test_browser_without_site_data_is_told_what_to_do(own_context, page_server):
+    own_context.add_init_script(DENIED)
+    page = own_context.new_page()
+    page.goto(page_server.url)
+    expect(page.locator("body")).to_contain_text("Allow site data for this address")
+
+
+def test_browser_without_javascript_is_told_what_to_do(browser, page_server):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(page_server.url)
+    expect(page.locator("body")).to_contain_text("SpeedDash draws with JavaScript")
+    context.close()
+
+
 def test_help_is_as_good(context, page_server):
     visit = Visit(context, page_server)
     visit.page.click("#settings summary")

@@ -130,7 +130,7 @@ def test_browser_without_javascript_is_told_what_to_do(browser, page_server):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(page_server.url)
-    expect(page.locator("body")).to_contain_text("SpeedDash draws with JavaScript")
+    assert "SpeedDash draws with JavaScript" in page.inner_text("body")
     context.close()
 
 

@@ -11,7 +11,6 @@ from benchmarks import bulk, servers
 from benchmarks.load import Frames, throughput
 from benchmarks.progress import Progress
 from benchmarks.report import Report, Target
-from speeddash.store import unsorted
 from tests.mariadb import MariaDB
 
 WARM_UP_S = 1.0
@@ -111,7 +110,6 @@ def _speeddash_sqlite(meter: _Meter) -> None:
 
         def rows() -> int:
             with closing(sqlite3.connect(path)) as connection:
-                unsorted.merge(connection)
                 return int(connection.execute("SELECT COUNT(*) FROM speed_data").fetchone()[0])
 
         with servers.speeddash(f"sqlite:///{path}") as (port, pid):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from speeddash.errors import StoreError, StoreMisconfigured
-from speeddash.store import unsorted
 
 READINGS: Final = "SELECT COUNT(*) FROM speed_data"
 #: Errors of a copy whose source was opened and read: they are the target's.
@@ -39,8 +38,6 @@ def copy(source: Path, target: Path) -> int:
         _remove(part)
         with closing(_open(source)) as opened, closing(sqlite3.connect(part)) as copied:
             opened.backup(copied)
-            copied.execute(unsorted.TABLE)  # a database of an earlier version has none
-            unsorted.merge(copied)
             (count,) = copied.execute(READINGS).fetchone()
             # Without it the copy would need files beside it.
             copied.execute("PRAGMA journal_mode = DELETE")

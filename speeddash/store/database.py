@@ -99,7 +99,6 @@ class Database(ABC):
 
         def changed() -> T:
             with self.errors_translated(), self.engine.begin() as connection:
-                self.begin_change(connection)
                 check_fence(connection)
                 return change(connection, *args, **kwargs)
 
@@ -196,10 +195,6 @@ class Database(ABC):
     @abstractmethod
     def begin_snapshot(self, connection: Connection) -> None:
         """Make the following queries of a connection see one state of the database."""
-
-    @abstractmethod
-    def begin_change(self, connection: Connection) -> None:
-        """Do what has to precede the statements of a change, in its transaction."""
 
     @abstractmethod
     def read_limits(self, connection: PoolProxiedConnection) -> None:

@@ -76,7 +76,7 @@ MIGRATIONS: Final = (
         5,
         "numbers below 2^63 for rows without one, on MySQL; instant",
         ["ALTER TABLE speed_data ALTER COLUMN seq SET DEFAULT (UUID_SHORT() & 9223372036854775807)"],
-        [],  # `store.unsorted` came with this version: an earlier program would not find what is in its table
+        [],
     ),
 )
 VERSION: Final = MIGRATIONS[-1].version

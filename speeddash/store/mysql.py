@@ -27,7 +27,7 @@ from speeddash.reading import SHIFT_US, Reading, rfc3339_second
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
 from speeddash.store.fences import session_limits
 from speeddash.store.primary import ANSWER_S, Host, Primary, state_of
-from speeddash.store.writer import SHARED_IDLE_S, SHARED_LOCK_S, Hour, Statement, WritableDatabase, parts_of
+from speeddash.store.writer import SHARED_IDLE_S, SHARED_LOCK_S, Hour, Statement, WritableDatabase
 
 CONNECT_TIMEOUT_S: Final = 5.0
 #: Longest time that a server waits at start for another one that changes the schema.
@@ -44,7 +44,6 @@ HEAD: Final = "INSERT INTO speed_data (source, timestamp, seq, speed) VALUES "
 NOW_US: Final = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
 # Not INSERT IGNORE: it would skip rows with invalid values too, not only rows whose key exists.
 TAIL: Final = " ON DUPLICATE KEY UPDATE source = source"
-MARK: Final = "INSERT INTO speed_dirty (source, hour_us, marked_us) VALUES {} ON DUPLICATE KEY UPDATE marked_us = VALUES(marked_us)"
 
 # Error numbers: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
 OPERATOR_CODES: Final = {
@@ -82,7 +81,7 @@ class MySQL(WritableDatabase):
 
     _driver_errors = (pymysql.MySQLError, OSError, RuntimeError)
     ignore_duplicates = "IGNORE"
-    _rows_per_statement = MIN_PACKET_BYTES // ROW_BYTES - 1
+    rows_per_statement = MIN_PACKET_BYTES // ROW_BYTES - 1
     now_us: ColumnElement[int] = literal_column(NOW_US)
 
     def __init__(self, url: URL, timeout_s: float, hosts: Sequence[Host] = ()) -> None:
@@ -160,9 +159,9 @@ class MySQL(WritableDatabase):
         """See `WritableDatabase.key`."""
         return row.rpartition(",")[0]
 
-    def insert_statements(self, rows: Sequence[str]) -> list[Statement]:
-        """See `WritableDatabase.insert_statements`."""
-        return [(HEAD + ",".join(part) + TAIL, ()) for part in parts_of(rows, self._rows_per_statement)]
+    def insert_statement(self, rows: Sequence[str]) -> Statement:
+        """See `WritableDatabase.insert_statement`."""
+        return HEAD + ",".join(rows) + TAIL, ()
 
     def write(self, connection: "pymysql.Connection[Any]", statements: Sequence[Statement]) -> None:
         """See `WritableDatabase.write`."""
@@ -174,10 +173,14 @@ class MySQL(WritableDatabase):
         if not single:
             connection.commit()
 
-    def mark_statements(self, hours: Sequence[Hour]) -> list[Statement]:
-        """See `WritableDatabase.mark_statements`."""
-        values = [f"({_quoted(source)},{hour_us},{NOW_US})" for source, hour_us in hours]
-        return [(MARK.format(",".join(part)), ()) for part in parts_of(values, self._rows_per_statement)]
+    def mark_statement(self, hours: Sequence[Hour]) -> Statement:
+        """See `WritableDatabase.mark_statement`."""
+        values = ",".join([f"({_quoted(source)},{hour_us},{NOW_US})" for source, hour_us in hours])
+        return (
+            f"INSERT INTO speed_dirty (source, hour_us, marked_us) VALUES {values}"  # noqa: S608 - quoted
+            " ON DUPLICATE KEY UPDATE marked_us = VALUES(marked_us)",
+            (),
+        )
 
     def upsert(self, connection: Connection, table: TableClause, rows: Sequence[Mapping[str, Any]]) -> None:
         """See `Database.upsert`."""
@@ -188,9 +191,6 @@ class MySQL(WritableDatabase):
 
     def begin_snapshot(self, connection: Connection) -> None:
         """Do nothing: with REPEATABLE READ, the default, the first SELECT begins a snapshot."""
-
-    def begin_change(self, connection: Connection) -> None:
-        """Do nothing."""
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()
@@ -216,7 +216,7 @@ class MySQL(WritableDatabase):
         cursor = connection.cursor()
         cursor.execute("SELECT @@max_allowed_packet")  # a connection keeps the value that it began with
         (packet_bytes,) = cursor.fetchone() or (MIN_PACKET_BYTES,)
-        self._rows_per_statement = max(1, packet_bytes // ROW_BYTES - 1)
+        self.rows_per_statement = max(1, packet_bytes // ROW_BYTES - 1)
 
     def limit_waits(self, connection: PoolProxiedConnection) -> None:
         """See `WritableDatabase.limit_waits`."""

@@ -3,8 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, ParamSpec, Self, TypeVar
@@ -19,10 +18,9 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from speeddash.errors import ReadingsRefused, SpeedDashError, StoreError, StoreMisconfigured, StoreUnavailable
 from speeddash.reading import Reading
-from speeddash.store import migrations, unsorted
+from speeddash.store import migrations
 from speeddash.store.database import ROWS_PER_STATEMENT, Durability
-from speeddash.store.unsorted import Unsorted
-from speeddash.store.writer import Hour, Statement, WritableDatabase, parts_of
+from speeddash.store.writer import Hour, Statement, WritableDatabase
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,16 +86,16 @@ CREATE TABLE IF NOT EXISTS speed_lease (
     PRIMARY KEY (name)
 ) STRICT, WITHOUT ROWID
 """,
-    unsorted.TABLE,
     "CREATE INDEX IF NOT EXISTS speed_event_delivery ON speed_event (tell, ongoing, try_us)",
 )
 #: Indexes of columns that a database of an earlier version gets with a migration, which creates them too.
 LATER_INDEXES: Final = ("CREATE INDEX IF NOT EXISTS speed_event_notice ON speed_event (notice, notice_us)",)
-MARK: Final = "INSERT INTO speed_dirty (source, hour_us, marked_us) VALUES {} ON CONFLICT DO UPDATE SET marked_us = excluded.marked_us"
-#: An hour has 2 variables; SQLite takes 32,766 per statement.
-HOURS_PER_STATEMENT: Final = 16_383
-#: A page is written for each source of a batch or merge. With small pages and a checkpoint every 32 MB a commit that writes 50 of them
-#: takes 0.9 ms, with SQLite's defaults (4,096 bytes, 1,000 pages) 1.4 ms. `page_size` applies to a new file only.
+#: A reading has 4 variables; SQLite takes 32,766 per statement.
+READINGS_PER_STATEMENT: Final = 8_191
+#: Cached INSERT statements, one for each number of rows; a large one has hundreds of KB.
+MAX_CACHED_STATEMENTS: Final = 32
+#: A batch writes a page for each of its sources. With small pages and a checkpoint every 32 MB a commit of 50 sources takes 0.9 ms,
+#: with SQLite's defaults (4,096 bytes, 1,000 pages) 1.4 ms. `page_size` applies to a new file only.
 PRAGMAS: Final = (
     "page_size = 2048",
     "journal_mode = WAL",
@@ -122,20 +120,20 @@ class SQLite(WritableDatabase):
 
     _driver_errors = (sqlite3.Error, OverflowError)
     ignore_duplicates = "OR IGNORE"
+    rows_per_statement = READINGS_PER_STATEMENT
     now_us: ColumnElement[int] = literal_column(NOW_US)
 
     def __init__(self, url: URL, timeout_s: float) -> None:
         self._options: dict[str, Any] = {
             "timeout": timeout_s,
             "check_same_thread": False,
-            "cached_statements": unsorted.MAX_CACHED_STATEMENTS,
+            "cached_statements": MAX_CACHED_STATEMENTS,
         }
         super().__init__(url)
         self.path = Path(url.database or "").resolve()
         self._threads: ThreadPool | None = None
         self._opened: sqlite3.Connection | None = None
         self._inode = 0
-        self._unsorted = Unsorted(SCHEMA[0])
 
     def with_own_connections(self) -> Self:
         """See `Database.with_own_connections`; it also has its own threads."""
@@ -160,16 +158,22 @@ class SQLite(WritableDatabase):
         """See `WritableDatabase.key`."""
         return row[:3]
 
-    def insert_statements(self, rows: Sequence[Reading]) -> list[Statement]:
-        """See `WritableDatabase.insert_statements`."""
-        return self._unsorted.statements(rows)
+    def insert_statement(self, rows: Sequence[Reading]) -> Statement:
+        """See `WritableDatabase.insert_statement`."""
+        return _insert(len(rows)), list(chain.from_iterable(rows))
 
     def write(self, connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
         """See `WritableDatabase.write`."""
+        # After each call the thread waits for the interpreter lock, so there are as few as possible. A single statement is a transaction.
         connection.isolation_level = None
         self._check_file(connection)
+        single = len(statements) == 1
         try:
-            self._unsorted.write(connection, statements)
+            if not single:
+                connection.execute("BEGIN IMMEDIATE")
+            for sql, values in statements:
+                connection.execute(sql, values)
+            connection.commit()
         except sqlite3.Error:
             # Without it, a closed connection whose statement failed would hold its lock as long as the error is referenced.
             connection.rollback()
@@ -183,16 +187,17 @@ class SQLite(WritableDatabase):
             inode = 0
         if connection is not self._opened:
             self._opened, self._inode = connection, inode
-            self._unsorted.look(connection)
         elif inode != self._inode:
             raise StoreMisconfigured(f"{self.path}: the file was removed or replaced")
 
-    def mark_statements(self, hours: Sequence[Hour]) -> list[Statement]:
-        """See `WritableDatabase.mark_statements`."""
-        parts = parts_of(hours, HOURS_PER_STATEMENT)
-        return [
-            (MARK.format(",".join([f"(?,?,{NOW_US})"] * len(part))), list(chain.from_iterable(part))) for part in parts
-        ]
+    def mark_statement(self, hours: Sequence[Hour]) -> Statement:
+        """See `WritableDatabase.mark_statement`."""
+        values = ",".join([f"(?,?,{NOW_US})"] * len(hours))
+        return (
+            f"INSERT INTO speed_dirty (source, hour_us, marked_us) VALUES {values}"  # noqa: S608 - question marks alone
+            " ON CONFLICT DO UPDATE SET marked_us = excluded.marked_us",
+            list(chain.from_iterable(hours)),
+        )
 
     def upsert(self, connection: Connection, table: TableClause, rows: Sequence[Mapping[str, Any]]) -> None:
         """See `Database.upsert`."""
@@ -203,14 +208,7 @@ class SQLite(WritableDatabase):
 
     def begin_snapshot(self, connection: Connection) -> None:
         """See `Database.begin_snapshot`."""
-        driver: Any = connection.connection.driver_connection
-        self._unsorted.merge(driver)
         connection.exec_driver_sql("BEGIN")
-
-    def begin_change(self, connection: Connection) -> None:
-        """See `Database.begin_change`; readings that another commit appends meanwhile wait for the end of the change."""
-        for sql, _ in unsorted.MERGE:
-            connection.exec_driver_sql(sql)
 
     def _durability(self, connection: PoolProxiedConnection) -> Durability:
         cursor = connection.cursor()
@@ -220,7 +218,7 @@ class SQLite(WritableDatabase):
         return Durability(synchronous >= 2, f"journal_mode={journal_mode}, synchronous={synchronous}")
 
     def read_limits(self, connection: PoolProxiedConnection) -> None:
-        """Do nothing: the limit is compiled into the library (`unsorted.READINGS_PER_STATEMENT`)."""
+        """Do nothing: the limit is compiled into the library (`READINGS_PER_STATEMENT`)."""
 
     def translate(self, error: BaseException) -> StoreError:
         """See `Database.translate`."""
@@ -232,13 +230,6 @@ class SQLite(WritableDatabase):
         if code in DATA_CODES or isinstance(error, OverflowError):
             return ReadingsRefused(message)
         return StoreMisconfigured(message)
-
-    def close(self) -> None:
-        """See `Database.close`. Other programs find all readings in `speed_data` afterwards."""
-        if self._unsorted.count:
-            with suppress(StoreError):  # they stay where they are
-                self.ask(lambda _: None)
-        super().close()
 
     def call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """See `Database.call`."""
@@ -252,6 +243,12 @@ class SQLite(WritableDatabase):
             result: T = outcome
             return result
         return operation(*args, **kwargs)
+
+
+@lru_cache(maxsize=MAX_CACHED_STATEMENTS)
+def _insert(rows: int) -> str:
+    values = ",".join(["(?,?,?,?)"] * rows)
+    return f"INSERT INTO speed_data (source, timestamp, seq, speed) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608 - question marks alone
 
 
 def _set_pragmas(timeout_s: float, connection: sqlite3.Connection, _record: Any) -> None:

@@ -27,26 +27,34 @@ SHARED_IDLE_S: Final = 8
 SHARED_LOCK_S: Final = 2
 #: Above this number, remembered marks older than `MARK_S` are forgotten.
 MAX_MARKS: Final = 20_000
+#: SQLite takes 32,766 variables per statement.
+MARKS_PER_STATEMENT: Final = 5_000
 
 
 class WritableDatabase(Database):
-    """What the writer needs to know of a database."""
+    """What the writer needs to know of a database.
+
+    Attributes:
+        rows_per_statement: Readings that one INSERT may hold.
+    """
+
+    rows_per_statement: int
 
     @abstractmethod
     def encode(self, readings: Sequence[Reading]) -> Sequence[Any]:
-        """Return readings as rows that `insert_statements` takes."""
+        """Return readings as rows that `insert_statement` takes."""
 
     @abstractmethod
     def key(self, row: Any) -> Any:
         """Return what rows of the same identity have in common. Its order is nearly that of the table."""
 
     @abstractmethod
-    def insert_statements(self, rows: Sequence[Any]) -> list[Statement]:
-        """Return the statements that store rows, except those whose key exists; as few as the database takes."""
+    def insert_statement(self, rows: Sequence[Any]) -> Statement:
+        """Return the statement that stores rows, at most `rows_per_statement`, except those whose key exists."""
 
     @abstractmethod
-    def mark_statements(self, hours: Sequence[Hour]) -> list[Statement]:
-        """Return the statements that mark hours dirty, now; as few as the database takes."""
+    def mark_statement(self, hours: Sequence[Hour]) -> Statement:
+        """Return the statement that marks hours dirty, now."""
 
     def limit_waits(self, connection: PoolProxiedConnection) -> None:
         """Let the database close a connection that is idle for `SHARED_IDLE_S`, and wait no longer than `SHARED_LOCK_S` for a lock."""
@@ -112,9 +120,7 @@ class ReadingWriter:
         try:
             with self._database.errors_translated():
                 connection = self._connect()
-                database = self._database
-                statements = [*database.mark_statements(marks), *database.insert_statements(rows)]
-                database.write(connection.driver_connection, statements)
+                self._database.write(connection.driver_connection, self._statements(rows, marks))
                 self._used_at = time.monotonic()
         except BaseException:
             # The state of that connection is unknown: the next try uses a new one. Rows have keys, so a repetition is safe.
@@ -134,6 +140,15 @@ class ReadingWriter:
         if self._join:
             self._join(new)
         return connection
+
+    def _statements(self, rows: Sequence[Any], marks: Sequence[Hour]) -> list[Statement]:
+        """Return as few statements as the database takes."""
+        database = self._database
+        size = min(MARKS_PER_STATEMENT, database.rows_per_statement)
+        return [
+            *[database.mark_statement(part) for part in parts_of(marks, size)],
+            *[database.insert_statement(part) for part in parts_of(rows, database.rows_per_statement)],
+        ]
 
     def _due_marks(self, hours: Collection[Hour]) -> set[Hour]:
         """Return the hours to mark with readings of these hours: a new hour at once, then all together every `MARK_S`."""

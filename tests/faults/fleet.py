@@ -74,10 +74,8 @@ class Sender(threading.Thread):
         echo_deadline_s: float,
         habits: Habits,
         headers: str = "",
-        sources: int = 1,
     ) -> None:
         super().__init__(name=source, daemon=True)
-        self._sources = sources
         self.source, self._port, self._pace_s, self._step_ms = source, port, pace_s, step_ms
         self._echo_deadline_s, self._habits, self._headers = echo_deadline_s, habits, headers
         self._random = random.Random(source)
@@ -117,12 +115,11 @@ class Sender(threading.Thread):
         rows = []
         for speed in speeds:
             seq = len(self.made)
-            source = self.source if self._sources == 1 else f"{self.source}.{seq % self._sources}"
-            rows.append((source, (self._first_ms + seq * self._step_ms) * 1000, seq, speed))
+            rows.append((self.source, (self._first_ms + seq * self._step_ms) * 1000, seq, speed))
             self.made.append(rows[-1])
         shown = [
-            {"speed": speed, "timestamp": at_us // 1000, "seq": seq, "n\u00e4me": "\u00fc", "source": source}
-            for source, at_us, seq, speed in rows
+            {"speed": speed, "timestamp": at_us // 1000, "seq": seq, "n\u00e4me": "\u00fc"}
+            for _, at_us, seq, speed in rows
         ]
         text = json.dumps(shown[0] if len(shown) == 1 else shown, ensure_ascii=self._random.random() < 0.5)
         self.outbox.append(Frame((" " * self._random.randrange(3) + text).encode(), rows))
@@ -131,8 +128,7 @@ class Sender(threading.Thread):
     def _make_due(self) -> None:
         while self.making.is_set() and time.monotonic() >= self._next_at:
             self._next_at += self._pace_s
-            readings = self._sources * self._random.choice((1, 1, 1, 3))
-            self.put(*[self._random.randrange(200_000) / 1000 for _ in range(readings)])
+            self.put(*[self._random.randrange(200_000) / 1000 for _ in range(self._random.choice((1, 1, 1, 3)))])
 
     def _talk(self) -> None:
         """Until the connection ends, or owes an echo for too long."""
@@ -197,13 +193,10 @@ class Fleet:
         habits: Habits = DEVICE,
         name: str = "fleet",
         token: str = "",
-        sources: int = 1,
     ) -> None:
-        """Make the senders; with several `sources`, each frame of a sender has readings of all of its own."""
         headers = f"Authorization: Bearer {token}\r\n" if token else ""
         self.senders = [
-            Sender(f"{name}-{at}", port, pace_s, step_ms, echo_deadline_s, habits, headers, sources)
-            for at in range(senders)
+            Sender(f"{name}-{at}", port, pace_s, step_ms, echo_deadline_s, habits, headers) for at in range(senders)
         ]
 
     def __enter__(self) -> "Fleet":
@@ -268,7 +261,7 @@ class Fleet:
     def verify(self, database_url: str) -> Account:
         """Ask the database itself what it has of these senders; see `Account`."""
         names = {each.source for each in self.senders}
-        stored = [row for row in stored_rows(database_url) if row[0].partition(".")[0] in names]
+        stored = [row for row in stored_rows(database_url) if row[0] in names]
         made = {row for each in self.senders for row in each.made}
         echoed = [row for each in self.senders for row in each.echoed]
         refused = {row for each in self.senders for row in each.refused}

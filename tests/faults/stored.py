@@ -6,8 +6,6 @@ from contextlib import closing
 import pymysql
 from sqlalchemy.engine import make_url
 
-from speeddash.store import unsorted
-
 QUERY = "SELECT source, {time}, seq, speed FROM speed_data"
 
 
@@ -16,7 +14,6 @@ def stored_rows(database_url: str) -> list[tuple[str, int, int, float]]:
     url = make_url(database_url)
     if url.drivername == "sqlite":
         with closing(sqlite3.connect(url.database)) as connection:
-            unsorted.merge(connection)
             return connection.execute(QUERY.format(time="timestamp")).fetchall()
     with connected(database_url) as connection, connection.cursor() as cursor:
         cursor.execute(QUERY.format(time="TIMESTAMPDIFF(MICROSECOND, '1970-01-01', timestamp)"))

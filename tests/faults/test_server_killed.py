@@ -13,22 +13,16 @@ def test_killed_server_loses_nothing_it_has_echoed(run, database_url, cycles, ch
     end_again_and_again(run, database_url, signal.SIGKILL, cycles, chance, record_property)
 
 
-def test_killed_server_loses_nothing_of_frames_of_many_sources(run, tmp_path, cycles, chance, record_property):
-    """SQLite: the same, where each commit has readings of more sources than it merges at once"""
-    many = {"senders": 3, "sources": 20}
-    end_again_and_again(run, f"sqlite:///{tmp_path}/speed.db", signal.SIGKILL, cycles, chance, record_property, **many)
-
-
 @pytest.mark.long
 def test_restarted_server_loses_nothing_it_has_echoed(run, database_url, cycles, chance, record_property):
     """The server is restarted with SIGTERM at random moments under load"""
     end_again_and_again(run, database_url, signal.SIGTERM, max(1, cycles // 4), chance, record_property)
 
 
-def end_again_and_again(run, database_url, number, cycles, chance, record_property, **options):
+def end_again_and_again(run, database_url, number, cycles, chance, record_property):
     server = run(database_url)
     healed_s = []
-    with Fleet(server.port, **options) as fleet:
+    with Fleet(server.port) as fleet:
         for _ in range(cycles):
             fleet.under_way()
             time.sleep(chance.uniform(0, 0.3))  # the random moment

@@ -20,6 +20,9 @@ let controls = null;
 // Runs a function once the page has started.
 const ready = (act) => (...given) => page && act(...given);
 
+// The same with what Dash reports, unless there is none yet.
+const reported = (act) => ready((given) => given && act(given));
+
 // Runs a function with what the server tells of its own accord: now, or when the page has started.
 const told = (act) => (given) => given && (page ? act(given) : early.push(() => act(given)));
 
@@ -62,31 +65,25 @@ const start = async (looks) => {
 // dcc.Location does not see what the page itself writes into the address: only the address is right.
 const placed = ready(() => page.go(window.location.pathname, window.location.search));
 
-const senderChanged = ready((state) => {
-    if (state) {
-        page.sender.changed(state.readyState);
-        if (state.readyState === WebSocket.OPEN && page.view.mode !== 'watch') {
-            page.tracks.invalidate(page.shownSources);
-        }
-        page.showState();
+const senderChanged = reported(({readyState}) => {
+    page.sender.changed(readyState);
+    if (readyState === WebSocket.OPEN && page.view.mode !== 'watch') {
+        page.tracks.invalidate(page.shownSources);
     }
+    page.showState();
 });
 
-const senderReceived = ready((message) => {
-    if (message) {
-        page.sender.received(message.data);
-        page.showState();
-    }
+const senderReceived = reported(({data}) => {
+    page.sender.received(data);
+    page.showState();
 });
 
-const watcherChanged = ready((state) => {
-    if (state) {
-        page.watcher.changed(state.readyState);
-        page.showState();
-    }
+const watcherChanged = reported(({readyState}) => {
+    page.watcher.changed(readyState);
+    page.showState();
 });
 
-const watcherReceived = ready((message) => message && page.watcher.received(message.data));
+const watcherReceived = reported(({data}) => page.watcher.received(data));
 
 const sourcesListed = told((options) => page.sourcesListed(options));
 
@@ -100,7 +97,7 @@ const zoomed = ready((relayout) => {
     }
 });
 
-const dayClicked = ready((click) => click && controls.days(...click.points[0].customdata));
+const dayClicked = reported((click) => controls.days(...click.points[0].customdata));
 
 const picked = ready((first, last) => {
     page.screen.chosen('day-first', first);
@@ -114,7 +111,6 @@ const watched = ready((sources) => {
     }
 });
 
-window.dash_clientside = window.dash_clientside || {};
-window.dash_clientside.speeddash = {
+(window.dash_clientside ??= {}).speeddash = {
     start, placed, senderChanged, senderReceived, watcherChanged, watcherReceived, sourcesListed, fleetListed, zoomed, dayClicked, picked, watched,
 };

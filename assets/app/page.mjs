@@ -130,7 +130,7 @@ export class Page {
 
     // Shows the live view of an address.
     open(search) {
-        const {view, problems} = View.parse(search, View.remembered(this.view), this.looks.units, Date.now());
+        const {view, problems} = View.parse(search, this.view, this.looks.units, Date.now());
         const {latest, maySend} = this.looks;
         if (!search.includes('mode=') && !view.sources.length && latest !== null && !this.opened) {
             Object.assign(view, {mode: 'watch', sources: [latest]});
@@ -225,18 +225,14 @@ export class Page {
         return sources.length === 1 ? sources[0] : null;
     }
 
-    listedSource(source) {
-        return this.bySource.get(source) ?? null;
-    }
-
     // The name of a source for people.
     nameOf(source) {
-        return this.listedSource(source)?.name ?? (source || '(unnamed)');
+        return this.bySource.get(source)?.name ?? (source || '(unnamed)');
     }
 
     // km/h or null: what the link brings, else what the server stores for the source.
     limitOf(source) {
-        const listed = this.fleet.tiles.get(source)?.data ?? this.listedSource(source);
+        const listed = this.fleet.tiles.get(source)?.data ?? this.bySource.get(source);
         return (this.place === '/' ? this.view.limit : null) ?? listed?.limit_kmh ?? null;
     }
 
@@ -264,7 +260,7 @@ export class Page {
             const moved = this.query !== window.location.search;
             window.history[far && step && moved ? 'pushState' : 'replaceState'](window.history.state, '', window.location.pathname + this.query);
         }
-        keep('speeddash.view', View.remembered(this.view));
+        keep('speeddash.view', JSON.stringify({unit: this.view.unit, theme: this.view.theme})); // what the next visit begins with
         this.show();
     }
 
@@ -289,17 +285,15 @@ export class Page {
 
     // A fixed range needs the list of sources only until its own are in it: their limits are drawn.
     pollSources() {
-        const known = this.shownSources.every((source) => this.listedSource(source));
+        const known = this.shownSources.every((source) => this.bySource.has(source));
         this.screen.set('sources-poll', {disabled: this.signedOut || this.place !== '/' || (this.isFixed && known)});
     }
 
     // [from, to] in epoch ms.
     range(now) {
         const arrivals = this.shownSources.map((source) => this.tracks.of(source)).filter(({arrived: any}) => any);
-        const newest = arrivals
-            .map((track) => ({at: Track.newest(track).at, lag: track.arrived.lag}))
-            .sort((a, b) => b.at - a.at)[0];
-        return View.range(this.view, now, newest ?? null);
+        const newest = arrivals.map((track) => ({at: Track.newest(track).at, lag: track.arrived.lag})).sort((a, b) => b.at - a.at);
+        return View.range(this.view, now, newest[0]);
     }
 
     fix(range) {
@@ -373,7 +367,7 @@ export class Page {
                 this.look({sources: [options[0].value]}, false);
                 return;
             }
-            const gone = this.view.sources.filter((source) => !this.listedSource(source) && this.tracks.of(source).at.length);
+            const gone = this.view.sources.filter((source) => !this.bySource.has(source) && this.tracks.of(source).at.length);
             if (options.length < this.looks.maxListed) {
                 gone.forEach((source) => this.tracks.forget(source)); // somebody deleted or renamed it
             }
@@ -465,6 +459,6 @@ export class Page {
         document.getElementById('status').hidden = idle && !gone && !frozen && this.place !== '/';
         const waiting = sender.outbox?.waiting.length ?? 0;
         this.screen.state(state, view.mode !== 'watch' || waiting ? `${waiting} waiting` : '', Words.notice(this), this.alarm.words, now);
-        this.screen.fixed(this.isFixed, this.fresh);
+        this.screen.text('go-live', this.fresh ? `Resume live, +${this.fresh} new` : 'Resume live');
     }
 }

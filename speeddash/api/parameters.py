@@ -16,6 +16,7 @@ from speeddash.timerange import TimeRange, zone_of
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 10_000
 MAX_ACCELERATION_KMH = 999.0
+Unit = Literal["kmh", "mph", "mps", "kn"]
 #: Stands in a path for the empty name, the source of readings that were stored without one.
 UNNAMED = "~"
 
@@ -64,7 +65,7 @@ def _zone(name: str) -> str:
     return name
 
 
-def _place(text: str) -> tuple[int, str] | None:
+def _event_cursor(text: str) -> tuple[int, str] | None:
     if not text:
         return None
     moment, _, kind = text.rpartition("/")
@@ -189,7 +190,7 @@ class TripsExportQuery(Range):
         list[Source],
         Field(min_length=1, max_length=MAX_SOURCES_TOGETHER, description="May be repeated: one after the other."),
     ]
-    unit: Literal["kmh", "mph", "mps", "kn"] = Field("kmh", description="Unit of the speeds, and so of the distances.")
+    unit: Unit = Field("kmh", description="Unit of the speeds, and so of the distances.")
     tag: str = Field("", description="Only trips with this tag.")
 
 
@@ -230,7 +231,7 @@ class EventsQuery(SourcePage):
 
     cursor: Annotated[
         tuple[int, str] | None,
-        BeforeValidator(_place),
+        BeforeValidator(_event_cursor),
         WithJsonSchema({"type": "string"}),
         Field(description="next_cursor of the previous page."),
     ] = None
@@ -275,9 +276,7 @@ class ExportQuery(Range):
     """The readings of an export."""
 
     source: Annotated[Source | None, Field(description="Only this source; by default all.")] = None
-    unit: Literal["kmh", "mph", "mps", "kn"] = Field(
-        "kmh", description="Unit of the speeds. Only km/h is exact to the bit."
-    )
+    unit: Unit = Field("kmh", description="Unit of the speeds. Only km/h is exact to the bit.")
 
 
 class ImportQuery(SourceOnly):
@@ -287,7 +286,7 @@ class ImportQuery(SourceOnly):
         None, description="By default detected by name or content."
     )
     name: str = Field("upload", max_length=255, description="Name of the file.")
-    unit: Literal["kmh", "mph", "mps", "kn"] | None = Field(
+    unit: Unit | None = Field(
         None, description="By default the unit that the file names, else the default of its format."
     )
     start_us: Moment = Field(

@@ -9,7 +9,7 @@ from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
-from speeddash.api.parameters import SourceOnly
+from speeddash.api.parameters import SourceOnly, Unit
 from speeddash.api.readings import body
 from speeddash.auth.access import Access, Permission, allow, current_role
 from speeddash.errors import InvalidInput
@@ -40,9 +40,7 @@ class OsmAndQuery(SourceOnly):
         None, description="The app's name for its phone, the source of the reading; also `deviceid`."
     )
     speed: str | None = Field(None, description="In the unit of `unit`; -1 is no speed.")
-    unit: Literal["kmh", "mph", "mps", "kn"] | None = Field(
-        None, description="kn for Traccar Client, mps for OsmAnd; needed with `speed`."
-    )
+    unit: Unit | None = Field(None, description="kn for Traccar Client, mps for OsmAnd; needed with `speed`.")
     timestamp: str | None = Field(
         None, description="Epoch seconds or milliseconds, RFC 3339, or `2026-01-31 12:00:00`; by default now."
     )

@@ -130,7 +130,7 @@ def rebuild_rollups(sources: Sequence[str], database_url: str | None) -> None:
     with _open_database(database_url) as (_, store):
         hours = 0
         try:
-            for source, steps in rebuild(store, [_source(each) for each in sources] or None):
+            for source, steps in rebuild(store, [_source(each) for each in sources]):
                 label = source or "(unnamed)"
                 with click.progressbar(steps, label=label, file=sys.stderr, show_pos=True) as bar:
                     hours += sum(1 for _ in bar)

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from speeddash.history.trips import Trip
 from speeddash.store import TripNote
 
 Period = Literal["day", "week", "month"]
-PERIODS: Final[tuple[Period, ...]] = ("day", "week", "month")
 
 
 class Total(NamedTuple):

@@ -211,17 +211,17 @@ class Rebuild:
             yield hour_us
 
 
-def rebuild(store: Store, sources: Sequence[str] | None = None) -> Iterator[tuple[str, Rebuild]]:
+def rebuild(store: Store, sources: Sequence[str] = ()) -> Iterator[tuple[str, Rebuild]]:
     """Yield each source with what computes its hours.
 
     Args:
         store: The store.
-        sources: Only these; None for all sources.
+        sources: Only these; none for all sources.
 
     Raises:
         StoreError: Hours computed before it stay computed.
     """
-    for source in _sources(store) if sources is None else sources:
+    for source in sources or _sources(store):
         yield source, Rebuild(store, source)
 
 

@@ -24,7 +24,7 @@ from speeddash.page.fleet import FleetPlace
 from speeddash.page.importing import ImportDialog
 from speeddash.page.keys import keys_dialog
 from speeddash.page.live import LiveCallbacks
-from speeddash.page.place import Callbacks, Place, Visitor
+from speeddash.page.place import Callbacks, Place, Visitor, may_change
 from speeddash.page.reader import Reader, told_before
 from speeddash.page.script import joined
 from speeddash.page.shell import Shown, shell
@@ -183,7 +183,7 @@ class Page:
 
 def _visitor() -> Visitor:
     role = current_role()
-    return Visitor(role.may(Permission.SEND), role.may(Permission.ADMIN), g.get("signed_in", False))
+    return Visitor(role.may(Permission.SEND), may_change(), g.get("signed_in", False))
 
 
 def _clientside(app: dash.Dash) -> None:

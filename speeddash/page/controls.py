@@ -6,18 +6,15 @@ from typing import Any, Final
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from speeddash.page.figures import GRAPH_CONFIG
+
 #: A field of a day; its year would take six digits without a maximum.
 DAY: Final[dict[str, Any]] = {"type": "date", "max": "9999-12-31"}
 
 
-def data(**attributes: str) -> dict[str, Any]:
-    """Return `data-` attributes; see `aria`. Underscores become hyphens."""
-    return _hyphened("data", **{name.replace("_", "-"): value for name, value in attributes.items()})
-
-
 def aria(**attributes: str) -> dict[str, Any]:
     """Return `aria-` attributes, whose hyphen cannot be part of a keyword argument."""
-    return _hyphened("aria", **attributes)
+    return {f"aria-{name}": value for name, value in attributes.items()}
 
 
 def choice(identity: str, label: str, options: dict[str, str]) -> Component:
@@ -36,8 +33,7 @@ def choice(identity: str, label: str, options: dict[str, str]) -> Component:
         className="choice",
         **aria(label=label),
         children=[
-            html.Button(name, **_hyphened("data", value=value), **aria(pressed="false"))
-            for value, name in options.items()
+            html.Button(name, **{"data-value": value, **aria(pressed="false")}) for value, name in options.items()
         ],
     )
 
@@ -79,11 +75,7 @@ def days(identity: str, first: str | None = None, last: str | None = None) -> Co
         role="group",
         **aria(label="Days"),
         children=[
-            html.Label(
-                className="field",
-                htmlFor=f"{identity}-{end}",
-                children=[html.Span(name), dcc.Input(id=f"{identity}-{end}", value=value, debounce=True, **DAY)],
-            )
+            field(f"{identity}-{end}", name, value=value, **DAY)
             for end, name, value in (("first", "From", first), ("last", "To", last))
         ],
     )
@@ -94,13 +86,30 @@ def button(identity: str, text: str, *, hint: str = "", label: str = "", **optio
     return html.Button(text, id=identity, title=hint or label, **(aria(label=label) if label else {}), **options)
 
 
-def field(identity: str, label: str, **options: Any) -> Component:
-    """Return an input after its label."""
-    return html.Label(
-        className="field",
-        htmlFor=identity,
-        children=[html.Span(label), dcc.Input(id=identity, debounce=True, **options)],
-    )
+def labelled(label: str, control: Any, name: str = "") -> Component:
+    """Return a control after its label; `name` is a class of its own."""
+    return html.Label(className=f"field {name}".strip(), htmlFor=control.id, children=[html.Span(label), control])
+
+
+def field(identity: str, label: str, *, debounce: bool | float = True, name: str = "", **options: Any) -> Component:
+    """Return an input after its label; see `labelled`."""
+    return labelled(label, dcc.Input(id=identity, debounce=debounce, **options), name)
+
+
+def picker(identity: str, options: Sequence[Any], value: Sequence[str], placeholder: str) -> Component:
+    """Return a choice of several sources."""
+    chosen = dcc.Dropdown(id=identity, options=options, value=list(value), multi=True, placeholder=placeholder)
+    return html.Div([html.Label("Sources", htmlFor=identity, className="unseen"), chosen], className="picker")
+
+
+def graph(identity: str, figure: dict[str, Any], **options: Any) -> Component:
+    """Return a chart."""
+    return dcc.Graph(id=identity, figure=figure, **{"config": GRAPH_CONFIG, **options}, responsive=True)
+
+
+def scrolled(label: str, content: Component) -> Component:
+    """Return a region that scrolls within itself; `label` is its accessible name."""
+    return html.Div(content, className="scroll", role="region", tabIndex=0, **aria(label=label))
 
 
 def figures(texts: Sequence[tuple[str, str]]) -> list[Component]:
@@ -130,7 +139,3 @@ def table(
 def figure(identity: str, label: str) -> Component:
     """Return one figure with its name."""
     return html.Div(id=f"{identity}-row", children=[html.Dt(label), html.Dd("–", id=identity)])
-
-
-def _hyphened(prefix: str, **attributes: str) -> dict[str, Any]:
-    return {f"{prefix}-{name}": value for name, value in attributes.items()}

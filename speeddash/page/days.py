@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 from speeddash.errors import StoreError
 from speeddash.history.history import MAX_HOURS_AT_ONCE, History
 from speeddash.history.totals import Period, Total, by_period, first_day
-from speeddash.page.controls import aria
+from speeddash.page.controls import aria, graph
 from speeddash.page.figures import GRAPH_CONFIG, base_layout, colours_of
 from speeddash.page.place import Callbacks
 from speeddash.page.reader import Reader
@@ -92,7 +92,7 @@ class DaysPanel:
         figure = days_figure(list(zip(names, shown["limits"], sums, strict=True)), time, period, reader)
         # A click shows a day already: a second one would lead away from it.
         config = GRAPH_CONFIG | {"doubleClick": False}
-        return [dcc.Graph(id="days-graph", figure=figure, config=config, responsive=True)], final, REFRESH_MS
+        return [graph("days-graph", figure, config=config)], final, REFRESH_MS
 
     def sums(self, sources: Sequence[str], time: TimeRange, period: Period, reader: Reader) -> list[list[Total]] | None:
         """Return the totals of each source, the earliest first; None while history is being prepared.

@@ -11,7 +11,7 @@ from dash.exceptions import PreventUpdate
 
 from speeddash.errors import StoreError
 from speeddash.history.history import History
-from speeddash.page.controls import button, choice_buttons, choices
+from speeddash.page.controls import button, choice_buttons, choices, field, picker
 from speeddash.page.dial import dial
 from speeddash.page.place import Callbacks, Visitor, changed_control
 from speeddash.page.reader import Reader
@@ -93,32 +93,14 @@ class FleetPlace:
                 html.Div(
                     className="toolbar fleet-tools",
                     children=[
-                        html.Div(
-                            className="picker",
-                            children=[
-                                html.Label("Sources", htmlFor="fleet-source", className="unseen"),
-                                dcc.Dropdown(
-                                    id="fleet-source",
-                                    options=self._sources.options_with(view.sources),
-                                    multi=True,
-                                    placeholder="All sources",
-                                    value=list(view.sources),
-                                ),
-                            ],
-                        ),
-                        html.Label(
-                            className="field",
-                            htmlFor="fleet-find",
-                            children=[
-                                html.Span("Find"),
-                                dcc.Input(
-                                    id="fleet-find",
-                                    type="search",
-                                    value=view.find,
-                                    debounce=0.4,
-                                    placeholder="part of a name",
-                                ),
-                            ],
+                        picker("fleet-source", self._sources.options_with(view.sources), view.sources, "All sources"),
+                        field(
+                            "fleet-find",
+                            "Find",
+                            type="search",
+                            value=view.find,
+                            debounce=0.4,
+                            placeholder="part of a name",
                         ),
                         choices("fleet-sort", "Order", SORTS, view.sort),
                         html.Span(className="space"),

@@ -8,7 +8,7 @@ from dash import Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
 from speeddash.formats import FORMAT_OF_ENDING, FORMATS, source_of
-from speeddash.page.controls import aria, button, table
+from speeddash.page.controls import aria, button, field, labelled, scrolled, table
 from speeddash.page.place import Callbacks
 from speeddash.page.reader import Reader
 from speeddash.reading import parse_time
@@ -95,13 +95,14 @@ def _fields(files: list[dict[str, Any]]) -> list[Component]:
         html.Div(
             className="form",
             children=[
-                html.Label(
-                    className="field",
-                    htmlFor="import-name",
-                    children=[
-                        html.Span("Stored as" if one else "Stored as (empty: each under its file’s name)"),
-                        dcc.Input(id="import-name", value=name, maxLength=64, autoComplete="off", spellCheck=False),
-                    ],
+                field(
+                    "import-name",
+                    "Stored as" if one else "Stored as (empty: each under its file’s name)",
+                    value=name,
+                    debounce=False,
+                    maxLength=64,
+                    autoComplete="off",
+                    spellCheck=False,
                 ),
                 _choice(
                     "import-format",
@@ -118,9 +119,7 @@ def _fields(files: list[dict[str, Any]]) -> list[Component]:
 def _choice(identity: str, label: str, options: dict[str, str], selected: str) -> Component:
     """Return a choice of the browser's own: `upload.mjs` reads its value."""
     choices = [html.Option(text, value=value, selected=value == selected) for value, text in options.items()]
-    return html.Label(
-        className="field", htmlFor=identity, children=[html.Span(label), html.Select(choices, id=identity)]
-    )
+    return labelled(label, html.Select(choices, id=identity))
 
 
 def _result(result: dict[str, Any], reader: Reader) -> list[Component]:
@@ -130,16 +129,7 @@ def _result(result: dict[str, Any], reader: Reader) -> list[Component]:
     found: list[Component] = [html.P(f"{result['name']}: {outcome_text(answer, reader)}")]
     if answer.get("bad"):
         lines = table(("Line", "Why"), [(str(each["line"]), each["why"]) for each in answer["bad"][:MAX_BAD]])
-        label = "Lines that could not be read"
-        found.append(
-            html.Div(
-                lines,
-                className="scroll",
-                role="region",
-                tabIndex=0,
-                **aria(label=label),
-            )
-        )
+        found.append(scrolled("Lines that could not be read", lines))
         if answer["bad_count"] > MAX_BAD:
             found.append(html.P(f"The first {MAX_BAD} of {reader.number(answer['bad_count'])}.", className="quiet"))
     if answer.get("first"):

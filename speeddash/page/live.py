@@ -1,22 +1,19 @@
 """The live place: dial, chart and figures of what streams. `assets/app/` draws it; only the limit is changed by a callback."""
 
-import time
 from typing import Any
 
-from dash import Input, Output, State, ctx, dcc, html, no_update
+from dash import Input, Output, State, ctx, dcc, html
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
 from speeddash.alerts.limits import Limits
-from speeddash.errors import InvalidInput, StoreError
 from speeddash.page.chart_table import chart_table
-from speeddash.page.controls import aria, button, choice, days, figure
+from speeddash.page.controls import aria, button, choice, days, field, figure, graph
 from speeddash.page.days import days_box
 from speeddash.page.dial import dial
-from speeddash.page.figures import GRAPH_CONFIG, empty_figure
-from speeddash.page.limit import speed_of
+from speeddash.page.figures import empty_figure
+from speeddash.page.limit import save_limit
 from speeddash.page.place import Callbacks, Visitor
-from speeddash.page.reader import Reader
 from speeddash.page.source_list import SourceList
 
 #: Circumference of a wheel of 700 x 25C in mm, until a person types that of their own.
@@ -76,15 +73,8 @@ class LiveCallbacks:
         """Store or remove the limit of the source that is shown."""
         if not ctx.triggered or not ctx.triggered[0]["value"] or source is None:
             raise PreventUpdate
-        try:
-            limit_kmh = None if ctx.triggered_id == "limit-remove" else speed_of(text, Reader.of(told))
-            self._limits.set_limit(source, limit_kmh, time.time_ns() // 1000)
-        except (InvalidInput, StoreError) as problem:
-            return f"Not saved: {problem}", no_update, no_update
-        self._sources.forget()
-        if limit_kmh is None:
-            return "Limit removed", changes + 1, ""
-        return "Limit saved", changes + 1, no_update
+        typed = None if ctx.triggered_id == "limit-remove" else text or ""
+        return save_limit(self._limits, self._sources, source, typed, told, changes)
 
 
 def _now(visitor: Visitor) -> Component:
@@ -108,30 +98,23 @@ def _now(visitor: Visitor) -> Component:
                     html.Div(
                         id="sensor",
                         className="form",
-                        hidden=True,
                         children=[
                             button("choose-sensor", "Choose sensor", hint="A wheel sensor, a treadmill or a trainer"),
-                            html.Label(
-                                className="field",
-                                htmlFor="wheel",
-                                children=[
-                                    html.Span("Wheel, mm around"),
-                                    dcc.Input(
-                                        id="wheel",
-                                        className="amount",
-                                        type="number",
-                                        min=100,
-                                        max=10_000,
-                                        value=WHEEL_MM,
-                                        persistence=True,
-                                    ),
-                                ],
+                            field(
+                                "wheel",
+                                "Wheel, mm around",
+                                debounce=False,
+                                className="amount",
+                                type="number",
+                                min=100,
+                                max=10_000,
+                                value=WHEEL_MM,
+                                persistence=True,
                             ),
                         ],
                     ),
                     html.Div(
                         id="watching",
-                        hidden=True,
                         children=[
                             html.Label("Watched sources", htmlFor="watched", className="unseen"),
                             dcc.Dropdown(id="watched", options=[], multi=True, placeholder="Choose sources to watch"),
@@ -171,19 +154,14 @@ def _limit(visitor: Visitor) -> Component:
         children=[
             dcc.Store(id="limit-source"),
             dcc.Store(id="limit-saved", data=0),
-            html.Label(
-                className="field",
-                htmlFor="limit",
-                children=[
-                    html.Span("Limit"),
-                    dcc.Input(
-                        id="limit",
-                        className="amount",
-                        inputMode="numeric",
-                        placeholder="none",
-                        disabled=not visitor.may_change,
-                    ),
-                ],
+            field(
+                "limit",
+                "Limit",
+                debounce=False,
+                className="amount",
+                inputMode="numeric",
+                placeholder="none",
+                disabled=not visitor.may_change,
             ),
             button("limit-set", "Set", hidden=not visitor.may_change, label="Set the limit"),
             button("limit-remove", "Remove", hidden=not visitor.may_change, label="Remove the limit"),
@@ -206,13 +184,13 @@ def _chart() -> Component:
                     days("day"),
                     html.Span("", className="space"),
                     button("pause", "Pause", hint="Stop scrolling; readings are still stored (space)"),
-                    button("go-live", "Resume live", hint="Follow the newest reading (l)", hidden=True),
+                    button("go-live", "Resume live", hint="Follow the newest reading (l)"),
                 ],
             ),
             html.Div(
                 className="plot",
                 children=[
-                    dcc.Graph(id="live-graph", figure=empty_figure(), config=GRAPH_CONFIG, responsive=True),
+                    graph("live-graph", empty_figure()),
                     days_box(),
                     html.Div(
                         id="message",

@@ -28,6 +28,11 @@ class Visitor(NamedTuple):
     signed_in: bool = False
 
 
+def may_change() -> bool:
+    """Return whether the visitor of the current request may change what is stored."""
+    return current_role().may(Permission.ADMIN)
+
+
 def changed_control() -> Any:
     """Return the id of the control that a person changed, or None.
 
@@ -86,7 +91,7 @@ class Callbacks:
 
         @wraps(function)
         def checked(*args: Any) -> Any:
-            if not current_role().may(Permission.ADMIN):
+            if not may_change():
                 abort(problem(403, "the token does not allow it", code="not_allowed"))
             return function(*args)
 

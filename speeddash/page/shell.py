@@ -1,7 +1,7 @@
 """The shell of the page: what all places share. Sockets live here, so that a device goes on sending while its user looks at trips."""
 
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -14,6 +14,18 @@ from speeddash.page.live import live
 from speeddash.page.place import Visitor
 from speeddash.page.source_list import MAX_LISTED
 from speeddash.units import SYMBOL
+
+ON_OFF: Final = {"on": "On", "off": "Off"}
+#: Label and options of each setting.
+SETTINGS: Final = {
+    "unit": ("Unit", SYMBOL),
+    "theme": ("Theme", {"light": "Light", "dark": "Dark", "system": "System"}),
+    "shortcuts": ("Keyboard shortcuts", ON_OFF),
+    "sound": ("Sound above the limit", ON_OFF),
+    "notify": ("Notifications", ON_OFF),
+    "hold": ("Above the limit after", {"0": "0 s", "3": "3 s", "10": "10 s"}),
+    "silence": ("Report silence after", {"0": "Never", "1": "1 min", "5": "5 min"}),
+}
 
 
 class Shown(NamedTuple):
@@ -115,39 +127,9 @@ def _header(places: dict[str, str], visitor: Visitor) -> Component:
                     html.Div(
                         className="menu-box",
                         children=[
-                            html.Div(["Unit", choice("unit", "Unit", SYMBOL)]),
-                            html.Div(
-                                [
-                                    "Theme",
-                                    choice("theme", "Theme", {"light": "Light", "dark": "Dark", "system": "System"}),
-                                ]
-                            ),
-                            html.Div(
-                                [
-                                    "Keyboard shortcuts",
-                                    choice("shortcuts", "Keyboard shortcuts", {"on": "On", "off": "Off"}),
-                                ]
-                            ),
-                            html.Div(
-                                [
-                                    "Sound above the limit",
-                                    choice("sound", "Sound above the limit", {"on": "On", "off": "Off"}),
-                                ]
-                            ),
-                            html.Div(["Notifications", choice("notify", "Notifications", {"on": "On", "off": "Off"})]),
-                            html.Div(
-                                [
-                                    "Above the limit after",
-                                    choice("hold", "Above the limit after", {"0": "0 s", "3": "3 s", "10": "10 s"}),
-                                ]
-                            ),
-                            html.Div(
-                                [
-                                    "Report silence after",
-                                    choice(
-                                        "silence", "Report silence after", {"0": "Never", "1": "1 min", "5": "5 min"}
-                                    ),
-                                ]
+                            *(
+                                html.Div([label, choice(name, label, options)])
+                                for name, (label, options) in SETTINGS.items()
                             ),
                             html.Div(
                                 [

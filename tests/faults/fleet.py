@@ -51,7 +51,7 @@ class Habits:
         return backoff_s * chance.uniform(self.shortest_share, 1)
 
 
-#: What a device's program would do, and what the page does (assets/link.js, assets/outbox.js).
+#: What a device's program would do, and what the page does (assets/app/state/link.mjs, assets/app/state/outbox.mjs).
 DEVICE = Habits()
 PAGE = Habits(in_flight=1, first_retry_s=0.5, last_retry_s=15.0, shortest_share=0.5)
 

@@ -13,7 +13,7 @@ export class GpsSession {
     }
 
     start() {
-        this.problem = !window.isSecureContext ? Gps.INSECURE : !navigator.geolocation ? Gps.MISSING : null;
+        this.problem = window.isSecureContext ? null : Gps.INSECURE;
         if (this.problem) {
             return;
         }
@@ -29,9 +29,7 @@ export class GpsSession {
     }
 
     stop() {
-        if (this.watch !== null && this.watch !== undefined) {
-            navigator.geolocation.clearWatch(this.watch);
-        }
+        navigator.geolocation?.clearWatch(this.watch); // of none it does nothing
         this.lock?.release();
         Object.assign(this, {watch: null, before: null, problem: null, lock: null});
     }
@@ -52,17 +50,16 @@ export class GpsSession {
 
     // The screen stays on while this device's GPS sends; a hidden page loses the lock and asks again when it is seen.
     stayAwake() {
-        if (this.watch === null || document.hidden || !navigator.wakeLock) {
-            return;
+        if (this.watch !== null && !document.hidden) {
+            navigator.wakeLock?.request('screen').then(
+                (lock) => {
+                    this.lock = lock;
+                    if (this.watch === null) { // left meanwhile
+                        lock.release();
+                    }
+                },
+                (refused) => console.info('the screen may turn off', refused), // a nearly empty battery, for example
+            );
         }
-        navigator.wakeLock.request('screen').then(
-            (lock) => {
-                this.lock = lock;
-                if (this.watch === null) { // left meanwhile
-                    lock.release();
-                }
-            },
-            (refused) => console.info('the screen may turn off', refused), // a nearly empty battery, for example
-        );
     }
 };

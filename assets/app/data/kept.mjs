@@ -1,9 +1,9 @@
 // What this browser remembers. Its memory may be full, or not there at all.
 
-// Remembers a value as JSON; returns whether that was possible.
-export const keep = (key, value) => {
+// Remembers a text; returns whether that was possible.
+export const keep = (key, text) => {
     try {
-        localStorage.setItem(key, JSON.stringify(value));
+        localStorage.setItem(key, text);
         return true;
     } catch {
         return false;

@@ -10,16 +10,13 @@ export const failure = (status, body) => body?.detail ?? `the server answered ${
 // What the server answers.
 //
 // Throws: Error with the server's own words.
-export const ask = async (what, parameters = {}) => {
+export const ask = async (what, parameters) => {
     const answer = await fetch(address(what, parameters)).catch(() => {
         throw new Error('the server cannot be reached');
     });
     const body = await answer.json().catch(() => null);
-    if (!answer.ok) {
-        throw new Error(failure(answer.status, body));
-    }
-    if (body === null) {
-        throw new Error('the answer of the server broke off');
+    if (!answer.ok || body === null) {
+        throw new Error(answer.ok ? 'the answer of the server broke off' : failure(answer.status, body));
     }
     return body;
 };

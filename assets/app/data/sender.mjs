@@ -1,7 +1,7 @@
 // The page as a sender: what it measured, until each reading has its receipt. Survives a reload, a lost connection, a dead server.
 
 import * as Link from '../state/link.mjs';
-import * as Outbox from '../state/outbox.mjs';
+import {Outbox} from '../state/outbox.mjs';
 import {keep} from './kept.mjs';
 
 const KEPT = 'speeddash.outbox.'; // and the identity of a tab
@@ -30,7 +30,7 @@ export class Sender {
     async claim(wanted) {
         this.id = await claimed(wanted);
         const kept = localStorage.getItem(KEPT + this.id);
-        this.outbox = Outbox.create(kept && JSON.parse(kept));
+        this.outbox = new Outbox(JSON.parse(kept ?? '{}'));
         for (const key of Object.keys(localStorage).filter((each) => each.startsWith(KEPT) && each !== KEPT + this.id)) {
             await alone(key.slice(KEPT.length), () => this.inherit(key));
         }
@@ -42,7 +42,7 @@ export class Sender {
     // Takes what a tab that is gone has not delivered: nobody else would. Each reading has its source, and is stored once however often it is sent.
     inherit(key) {
         const {waiting = []} = JSON.parse(localStorage.getItem(key) ?? '{}');
-        this.outbox = {...this.outbox, waiting: [...waiting, ...this.outbox.waiting]};
+        this.outbox.waiting = [...waiting, ...this.outbox.waiting];
         this.remember();
         if (!this.overflow) {
             localStorage.removeItem(key);
@@ -66,10 +66,10 @@ export class Sender {
     async wake(wanted) {
         const source = wanted === this.id || this.held.has(wanted) ? wanted : await claimed(wanted);
         this.held.add(source);
-        const other = this.outbox.source !== null && this.outbox.source !== source;
-        this.outbox = {...this.outbox, source};
+        const other = this.source !== null && this.source !== source;
+        this.outbox.source = source;
         if (other || this.link.phase === 'resting' || !this.link.attempt) {
-            this.outbox = Outbox.land(this.outbox);
+            this.outbox.land();
             this.connect();
         }
         this.woken();
@@ -79,27 +79,23 @@ export class Sender {
         if (this.source === null) {
             return; // the name is not claimed yet
         }
-        this.outbox = Outbox.add(this.outbox, Number(speedKmh.toFixed(2)), new Date(at));
+        this.outbox.add(Number(speedKmh.toFixed(2)), new Date(at));
         this.send();
         this.remember();
     }
 
     tick(now) {
         if (Link.due(this.link, now) || Link.silent(this.link, this.outbox.inFlight, now)) {
-            this.outbox = Outbox.land(this.outbox);
+            this.outbox.land();
             this.connect();
         }
         this.send();
     }
 
     send() {
-        const before = this.outbox.inFlight;
-        if (this.link.phase !== 'live') {
-            return;
-        }
-        this.outbox = Outbox.fly(this.outbox, Date.now());
-        if (this.outbox.inFlight !== before) {
-            this.transmit(this.outbox.inFlight.text);
+        const text = this.link.phase === 'live' && this.outbox.fly(Date.now());
+        if (text) {
+            this.transmit(text);
         }
     }
 
@@ -108,22 +104,21 @@ export class Sender {
             this.link = Link.opened(this.link);
             this.send();
         } else if (readyState === WebSocket.CLOSED && this.link.phase !== 'resting') {
-            this.outbox = Outbox.land(this.outbox);
+            this.outbox.land();
             this.link = Link.closed(this.link, Date.now(), Math.random);
         }
     }
 
     received(text) {
-        const {outbox, confirmed} = Outbox.confirm(this.outbox, text);
-        this.outbox = outbox;
+        const confirmed = this.outbox.confirm(text);
         if (confirmed.length) {
             this.link = Link.answered(this.link);
             this.stored(confirmed);
         } else {
             const frame = JSON.parse(text);
-            if (frame.error) {
-                this.refuse(frame.error);
-            } else {
+            if (frame.error && this.outbox.reject(frame.error.index)) {
+                this.refused = {count: (this.refused?.count ?? 0) + 1, why: frame.error.message};
+            } else if (!frame.error) {
                 this.stored([frame].flat().filter(({seq}) => seq !== undefined)); // sent to this connection by POST /send
             }
         }
@@ -131,16 +126,9 @@ export class Sender {
         this.remember();
     }
 
-    refuse({index, message}) {
-        const {outbox, refused} = Outbox.refuse(this.outbox, index);
-        this.outbox = outbox;
-        if (refused) {
-            this.refused = {count: (this.refused?.count ?? 0) + 1, why: message};
-        }
-    }
-
     remember() {
-        this.overflow = !keep(KEPT + this.id, Outbox.kept(this.outbox)); // said on the page: what waits is in this tab's memory alone
+        const {nextSeq, waiting} = this.outbox;
+        this.overflow = !keep(KEPT + this.id, JSON.stringify({nextSeq, waiting})); // said on the page: what waits is in this tab's memory alone
     }
 };
 
@@ -172,10 +160,6 @@ const claimed = async (wanted) => {
 // The identity of this browser.
 export const ownId = () => {
     const browser = localStorage.getItem('speeddash.browser') ?? Math.random().toString(36).slice(2, 6);
-    try {
-        localStorage.setItem('speeddash.browser', browser);
-    } catch {
-        // Another name at the next visit.
-    }
+    keep('speeddash.browser', browser); // else another name at the next visit
     return `page-${browser}`;
 };

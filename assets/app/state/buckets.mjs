@@ -1,4 +1,4 @@
-// Readings folded into buckets as the server folds them (speeddash/history.py), and what buckets say. Pure functions.
+// Readings folded into buckets as the server folds them (speeddash/history/series.py), and what buckets say. Pure functions.
 //
 //   A bucket is {at, firstAt, lastAt, n, moving, total, min, max, first, last}: epoch ms and km/h; `at` is a whole multiple of the
 //   width. A reading on its own is a bucket of one. Points are {width (ms; 0 for readings), buckets}.
@@ -16,8 +16,8 @@ const LADDER_MS = [
     ...[1, 2, 3, 4, 6, 8, 12].map((n) => n * HOUR_MS),
 ];
 const GAP_MS = 5_000;
-const TRIP_GAP_MS = 300_000; // design.md: no distance across a gap of 300 s or more
-const JUMP_KMH_A_MS = (3.6 * 15) / 1000; // speeddash/stretch.py: no vehicle gains more than 15 m/s in a second
+const TRIP_GAP_MS = 300_000; // speeddash/segment.py: no distance across a gap of 300 s or more
+const JUMP_KMH_A_MS = (3.6 * 15) / 1000; // speeddash/segment.py: no vehicle gains more than 15 m/s in a second
 const JUMP_MARGIN_KMH = 5;
 
 // The smallest width of the ladder whose buckets cover [from, to) with at most `most`.

@@ -41,8 +41,7 @@ export const problem = (code) =>
         1: 'Location is blocked: allow it for this page in the browser’s site settings, then choose GPS again.',
         2: 'This device cannot tell where it is right now; it goes on trying.',
         3: 'No fix from this device’s GPS yet; under the open sky it takes up to a minute.',
-    })[code] ?? 'This device’s GPS does not answer.';
+    })[code];
 
 export const INSECURE = 'GPS needs HTTPS: browsers tell a page where it is only over https:// or on localhost.';
-export const MISSING = 'This browser has no geolocation.';
 

@@ -3,7 +3,7 @@
 //
 //   at, seq, speed   readings in the order of time, each identity once
 //   since            from here on every stored reading is among them (epoch ms; Infinity until the history was read)
-//   base             what lies before, in buckets (buckets.js): {from, to, width, asked, buckets, stale}, or null
+//   base             what lies before, in buckets (buckets.mjs): {from, to, width, asked, buckets, stale}, or null
 //
 // Times are epoch ms with the microseconds behind the point. Speeds are km/h.
 

@@ -14,7 +14,6 @@ export const THEMES = ['light', 'dark', 'system'];
 const SOURCE = /^[A-Za-z0-9._:-]{1,64}$/;
 const RELATIVE = /^now(?:([+-])(\d{1,5})([mhdwMy]))?(?:\/([dwMy]))?$/;
 const DAY = /^\d{4}-\d\d-\d\d$/;
-const NAMES = {'km/h': 'kmh', 'm/s': 'mps', ms: 'mps', knots: 'kn'};
 
 export const start = () => ({
     mode: 'simulate',
@@ -37,21 +36,17 @@ export const parse = (search, remembered, units, now) => {
     const view = {...start(), unit, theme};
     const problems = [];
     const wrong = (name, expected) => problems.push(`${name}=${query.get(name).slice(0, 40)} is not ${expected}`);
-    const choose = (name, choices, translate = {}) => {
+    const choose = (name, choices) => {
         const given = query.get(name);
-        if (given === null) {
-            return;
-        }
-        const chosen = translate[given] ?? given;
-        if (choices.includes(chosen)) {
-            view[name] = chosen;
-        } else {
+        if (choices.includes(given)) {
+            view[name] = given;
+        } else if (given !== null) {
             wrong(name, `one of ${choices.join(', ')}`);
         }
     };
     choose('mode', MODES);
     choose('window', Object.keys(WINDOWS));
-    choose('unit', Object.keys(units), NAMES);
+    choose('unit', Object.keys(units));
     choose('theme', THEMES);
     view.sources = [...new Set(query.getAll('source').flatMap((names) => names.split(',')))];
     const bad = view.sources.filter((name) => name && !SOURCE.test(name));
@@ -156,13 +151,8 @@ export const range = (view, now, newest) => {
         return [view.from, view.to];
     }
     const width = WINDOWS[view.window];
-    let end = now;
-    if (newest && (newest.lag > width || (newest.at > now && newest.at - now < AHEAD_MS))) {
-        end = newest.at;
-    }
+    const onItsClock = newest && (newest.lag > width || (newest.at > now && newest.at - now < AHEAD_MS));
+    const end = onItsClock ? newest.at : now;
     return [end - width, end];
 };
-
-// What the next visit begins with.
-export const remembered = ({unit, theme}) => ({unit, theme});
 

@@ -27,7 +27,7 @@ export class Alarm {
 
     set(changes) {
         this.settings = {...this.settings, ...changes};
-        keep('speeddash.alarm', this.settings);
+        keep('speeddash.alarm', JSON.stringify(this.settings));
         if (changes.sound === 'on') {
             this.beep(); // a browser lets a page sound only after a click: this is one
         }
@@ -99,10 +99,7 @@ export class Alarm {
 
     beep() {
         this.beepedAt = Date.now();
-        this.audio ??= window.AudioContext ? new AudioContext() : null;
-        if (!this.audio) {
-            return;
-        }
+        this.audio ??= new AudioContext();
         const [tone, volume] = [this.audio.createOscillator(), this.audio.createGain()];
         volume.gain.setValueAtTime(0.2, this.audio.currentTime);
         volume.gain.exponentialRampToValueAtTime(0.001, this.audio.currentTime + 0.4);

@@ -1,7 +1,7 @@
 // From points to a figure, a picture, a file, a table. Pure functions.
 //
 //   What is shown is {look, unit, series: [{source, name (for people), colour, points, limit (km/h or null)}], range: [from, to] in epoch ms, top,
-//   narrow}: look as figures.looks() makes it, points as track.points() makes them, top the upper end of the axis in the unit.
+//   narrow}: look as figures.chart_config() makes it, points as track.points() makes them, top the upper end of the axis in the unit.
 
 import * as Buckets from '../state/buckets.mjs';
 import * as Units from '../state/units.mjs';
@@ -44,8 +44,7 @@ const trace = (triples, look) => ({
     ...look,
 });
 
-const faint = (colour, alpha) =>
-    `rgba(${[1, 3, 5].map((n) => parseInt(colour.slice(n, n + 2), 16)).join(', ')}, ${alpha})`;
+const MUTE = {hoverinfo: 'skip', showlegend: false};
 
 // What a source looks like: its mean as a line, from its lowest to its highest as a band where there is more than one reading
 // to a point, lone readings as dots, and what is above the limit in a colour of its own.
@@ -57,20 +56,13 @@ const traces = ({look, unit, series}, {name, colour, points, limit}) => {
     const lone = parts.filter((part) => part.length === 1).flat();
     const found = [];
     if (points.width) {
-        found.push({
-            ...trace(broken(parts.map((part) => outline(part, of))), {}),
-            // One colour with the stroke of the line, which the readings themselves would have (tests/test_page_pixels.py).
-            fill: 'toself', fillcolor: ink, line: {color: ink, width: LINE_PX}, opacity: 0.25,
-            hoverinfo: 'skip', showlegend: false, name: 'band',
-        });
-    }
-    if (series.length === 1 && !points.width) {
+        // One colour with the stroke of the line, which the readings themselves would have (tests/page/test_pixels.py).
+        const stroke = {color: ink, width: LINE_PX};
+        found.push(trace(broken(parts.map((part) => outline(part, of))), {fill: 'toself', fillcolor: ink, line: stroke, opacity: 0.25, ...MUTE, name: 'band'}));
+    } else if (series.length === 1) {
         // Plotly would fill across the gaps of the line.
         const area = parts.map((part) => [[part[0].at, 0], ...part.map(({at, max}) => [at, of(max)]), [part.at(-1).at, 0]]);
-        found.push({
-            ...trace(broken(area), {}), fill: 'toself', fillcolor: faint(ink, 0.1), line: {width: 0},
-            hoverinfo: 'skip', showlegend: false, name: 'area',
-        });
+        found.push(trace(broken(area), {fill: 'toself', fillcolor: ink, line: {width: 0}, opacity: 0.1, ...MUTE, name: 'area'}));
     }
     found.push(trace(line, {
         name: name.replaceAll('<', '&lt;'), // Plotly takes some HTML
@@ -82,7 +74,7 @@ const traces = ({look, unit, series}, {name, colour, points, limit}) => {
     }));
     if (lone.length) {
         found.push(trace(lone.map((each) => [middle(points, each), of(each.total / each.n)]), {
-            mode: 'markers', marker: {color: ink, size: 5}, hoverinfo: 'skip', showlegend: false, name: 'lone',
+            mode: 'markers', marker: {color: ink, size: 5}, ...MUTE, name: 'lone',
         }));
     }
     if (limit !== null) {
@@ -90,8 +82,7 @@ const traces = ({look, unit, series}, {name, colour, points, limit}) => {
         // Several lines keep their own colours: what is above the limit glows behind them.
         const several = series.length > 1;
         found.splice(several ? 0 : found.length, 0, trace(broken(over), {
-            line: several ? {color: faint(look.above, 0.35), width: 9} : {color: look.above, width: 3},
-            hoverinfo: 'skip', showlegend: false, name: 'above the limit',
+            line: {color: look.above, width: several ? 9 : 3}, opacity: several ? 0.35 : 1, ...MUTE, name: 'above the limit',
         }));
     }
     return found;

@@ -147,7 +147,7 @@ export class Painter {
     // When a source was last heard of; 0 where that is not known. reading: its latest.
     seen(source, reading) {
         const {page} = this;
-        const times = [page.tracks.of(source).arrived?.when, reading?.at, page.listedSource(source)?.last_ms];
+        const times = [page.tracks.of(source).arrived?.when, reading?.at, page.bySource.get(source)?.last_ms];
         return Math.max(0, ...times.filter((at) => at < Date.now() + Track.AHEAD_MS));
     }
 

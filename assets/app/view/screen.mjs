@@ -60,22 +60,10 @@ export class Screen {
 
     // A text that changes all the time goes straight into its element: through Dash each costs a pass over the whole page
     // (measured: 0.2 ms; some ten a second). Nothing else ever changes these elements.
-    text(id, text, className = null) {
-        const before = this.standing.get(id) ?? {};
-        if (before.text !== text || before.className !== className) {
-            this.standing.set(id, {text, className});
-            const element = document.getElementById(id);
-            element.textContent = text;
-            if (className !== null) {
-                element.className = className;
-            }
-        }
-    }
-
-    // Presses the button of a value, and no other of its group.
-    choice(id, value) {
-        for (const button of /** @type {Iterable<HTMLElement>} */ (document.getElementById(id).children)) {
-            button.setAttribute('aria-pressed', String(button.dataset.value === value));
+    text(id, text, className = document.getElementById(id).className) {
+        const element = document.getElementById(id);
+        if (element.textContent !== text || element.className !== className) {
+            Object.assign(element, {textContent: text, className});
         }
     }
 
@@ -91,25 +79,19 @@ export class Screen {
     // The controls as the view has them.
     controls(view, place, settings) {
         const fixed = view.from !== null;
-        this.choice('source', view.mode);
-        this.choice('window', fixed ? null : view.window);
-        this.choice('unit', view.unit);
-        this.choice('theme', view.theme);
-        for (const name of ['shortcuts', 'sound', 'notify', 'hold', 'silence']) {
-            this.choice(name, settings[name]);
+        const pressed = {...settings, source: view.mode, window: fixed ? null : view.window, unit: view.unit, theme: view.theme};
+        for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('.choice [data-value]'))) {
+            button.setAttribute('aria-pressed', String(button.dataset.value === pressed[button.parentElement.id]));
         }
         const days = fixed ? [view.from, view.to - 1].map((end) => local(end).slice(0, 10)) : [null, null];
         this.days = days.join(' ');
         this.set('day-first', {value: days[0] ?? ''});
         this.set('day-last', {value: days[1] ?? ''});
-        this.set('sending', {hidden: view.mode === 'watch'});
-        this.set('watching', {hidden: view.mode !== 'watch'});
-        this.set('sensor', {hidden: view.mode !== 'bluetooth'});
         this.text('sends-as', view.mode === 'simulate' ? 'Made-up speeds, stored as ' : 'Sends as ');
-        this.set('stored-row', {hidden: view.mode === 'watch'});
         this.set('mirror', {'aria-pressed': String(view.mirror)});
         const live = place === '/';
         const page = document.getElementById('page');
+        page.dataset.mode = view.mode;
         for (const [name, on] of Object.entries({kiosk: live && view.kiosk, drive: live && view.drive, mirror: live && view.mirror, fixed: live && fixed})) {
             page.classList.toggle(name, on);
         }
@@ -166,15 +148,9 @@ export class Screen {
         }
     }
 
-    // fresh: readings that came while the range was fixed.
-    fixed(fixed, fresh) {
-        this.set('pause', {hidden: fixed});
-        this.set('go-live', {hidden: !fixed, children: fresh ? `Resume live, +${fresh} new` : 'Resume live'});
-    }
-
     // For ears, at most every ten seconds, and only news.
     announce(words, now) {
-        if (now - this.announcedAt >= 10_000 && this.standing.get('announce')?.text !== words) {
+        if (now - this.announcedAt >= 10_000 && document.getElementById('announce').textContent !== words) {
             this.announcedAt = now;
             this.text('announce', words);
         }

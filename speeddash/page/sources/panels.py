@@ -11,8 +11,8 @@ from dash.exceptions import PreventUpdate
 from speeddash.alerts.limits import Limits
 from speeddash.errors import InvalidInput, SpeedDashError, StoreError
 from speeddash.history.history import MAX_HOURS_AT_ONCE, History
-from speeddash.page.limit import speed_of
-from speeddash.page.place import Callbacks, Visitor
+from speeddash.page.limit import save_limit
+from speeddash.page.place import Callbacks, Visitor, may_change
 from speeddash.page.reader import Reader, shown_name
 from speeddash.page.source_list import ListedSource, SourceList
 from speeddash.page.sources import place
@@ -77,7 +77,6 @@ class SourcesPlace:
             search,
             reader,
             State("address", "pathname"),
-            State("sources-place", "data-may-change"),
         )
         word, changed = Output("source-word", "children"), Output("sources-changed", "data", allow_duplicate=True)
         source, changes = State("source-shown", "data"), State("sources-changed", "data")
@@ -94,8 +93,8 @@ class SourcesPlace:
         callbacks.change(
             self.limit,
             Output("source-word", "children", allow_duplicate=True),
-            Output("source-limit", "value"),
             changed,
+            Output("source-limit", "value"),
             Input("source-limit-set", "n_clicks"),
             Input("source-limit-remove", "n_clicks"),
             source,
@@ -154,7 +153,7 @@ class SourcesPlace:
             raise PreventUpdate
         return place.selection(_chosen(search))
 
-    def detail(self, search: str, told: dict[str, Any] | None, pathname: str, may_change: str) -> Any:
+    def detail(self, search: str, told: dict[str, Any] | None, pathname: str) -> Any:
         """Return what can be known and changed of the chosen source."""
         if pathname != PATH or told is None:
             raise PreventUpdate
@@ -172,7 +171,7 @@ class SourcesPlace:
         except StoreError as problem:
             return html.P(f"The source cannot be read: {problem}", className="problem")
         others = [each for each in self._sources.held() if each.source not in (source, "")]
-        return place.detail(listed, whole.readings if whole else None, others, reader, may_change=may_change == "true")
+        return place.detail(listed, whole.readings if whole else None, others, reader, may_change=may_change())
 
     def describe(self, clicks: int | None, source: str, name: str | None, changes: int) -> tuple[Any, ...]:
         """Store the name that people see."""
@@ -195,17 +194,10 @@ class SourcesPlace:
         changes: int,
     ) -> tuple[Any, ...]:
         """Store or remove the limit of a source."""
-        removing = ctx.triggered_id == "source-limit-remove"
         if not ctx.triggered or not ctx.triggered[0]["value"]:
             raise PreventUpdate
-        reader = Reader.of(told)
-        try:
-            limit_kmh = None if removing else speed_of(text, reader)
-            self._limits.set_limit(source, limit_kmh, time.time_ns() // 1000)
-        except (InvalidInput, StoreError) as problem:
-            return f"Not saved: {problem}", no_update, no_update
-        self._sources.forget()
-        return ("Limit removed" if removing else "Limit saved"), ("" if removing else no_update), changes + 1
+        typed = None if ctx.triggered_id == "source-limit-remove" else text or ""
+        return save_limit(self._limits, self._sources, source, typed, told, changes)
 
     def rename(self, clicks: int | None, source: str, name: str | None, changes: int) -> tuple[Any, ...]:
         """Rename a source with all that is stored of it."""

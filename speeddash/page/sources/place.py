@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 from flask import request
 
 from speeddash.page.connect.ways import socket_of
-from speeddash.page.controls import aria, button, data, figures
+from speeddash.page.controls import aria, button, field, figures
 from speeddash.page.place import Visitor
 from speeddash.page.reader import Reader, shown_name
 from speeddash.page.source_list import ListedSource
@@ -91,7 +91,6 @@ def layout(chosen: str | None, reader: Reader, visitor: Visitor) -> Component:
             ),
             html.Section(className="card connect", **aria(label="Connect a device"), children=_connect_a_device()),
         ],
-        **data(may_change=str(visitor.may_change).lower()),
     )
 
 
@@ -147,14 +146,7 @@ def _forms(listed: ListedSource, others: list[ListedSource], reader: Reader) -> 
     limit = listed.settings.limit_kmh
 
     def text(identity: str, label: str, value: str, **options: Any) -> Component:
-        return html.Label(
-            className="field",
-            htmlFor=identity,
-            children=[
-                html.Span(label),
-                dcc.Input(id=identity, value=value, autoComplete="off", spellCheck=False, **options),
-            ],
-        )
+        return field(identity, label, value=value, debounce=False, autoComplete="off", spellCheck=False, **options)
 
     limit_text = "" if limit is None else f"{round(reader.speed_value(limit), 2):g}"
     return [

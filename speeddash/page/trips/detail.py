@@ -8,8 +8,7 @@ from dash.development.base_component import Component
 
 from speeddash.history.notes import TEXT_LENGTHS
 from speeddash.history.performance import Acceleration, Point, best_accelerations, time_at_speeds
-from speeddash.page.controls import aria, button, choices, figures, table
-from speeddash.page.figures import GRAPH_CONFIG
+from speeddash.page.controls import button, choices, field, figures, graph, scrolled, table
 from speeddash.page.reader import Reader, duration, shown_name
 from speeddash.page.trips.figures import bands_figure, compared_figure, trip_figure
 from speeddash.page.trips.rows import Listed, figures_of_one
@@ -71,17 +70,11 @@ def one_trip(
             f"{shown_name(listed.source, names.get(listed.source))}, {reader.moment(trip.start_us)} – {reader.clock(trip.end_us)}",
             className="quiet",
         ),
-        dcc.Graph(id="trip-graph", figure=trip_figure(points, limit_kmh, reader), config=GRAPH_CONFIG, responsive=True),
+        graph("trip-graph", trip_figure(points, limit_kmh, reader)),
         html.Dl(className="figures wide", children=figures([*figures_of_one(trip, reader), *jumps])),
         _note_form(listed, may_change=may_change),
         html.H3("Time at each speed"),
-        dcc.Graph(
-            id="trip-bands",
-            figure=bands_figure(bands, width, reader),
-            config=GRAPH_CONFIG,
-            responsive=True,
-            className="low",
-        ),
+        graph("trip-bands", bands_figure(bands, width, reader), className="low"),
         html.H3("Best accelerations"),
         _accelerations(best_accelerations(points, pairs), reader),
     ]
@@ -101,19 +94,10 @@ def several_trips(
                 choices("trips-axis", "Axis", {"time": "Over time", "distance": "Over distance"}, view.axis),
             ],
         ),
-        dcc.Graph(
-            id="trip-graph",
-            figure=compared_figure(trips, view.axis, reader, names),
-            config=GRAPH_CONFIG,
-            responsive=True,
-            className="tall",
-        ),
-        html.Div(
-            className="scroll",
-            tabIndex=0,
-            role="region",
-            **aria(label="Figures of the compared trips"),
-            children=table(
+        graph("trip-graph", compared_figure(trips, view.axis, reader, names), className="tall"),
+        scrolled(
+            "Figures of the compared trips",
+            table(
                 [
                     "Trip",
                     *(
@@ -163,22 +147,18 @@ def _note_form(listed: Listed, *, may_change: bool) -> Component:
                 id="trip-shown", data={"key": str(listed.key), **{name: getattr(listed.note, name) for name in texts}}
             ),
             *[
-                html.Label(
-                    className=f"field {name}",
-                    htmlFor=f"trip-{name}",
-                    children=[
-                        html.Span(label),
-                        dcc.Input(
-                            id=f"trip-{name}",
-                            value=getattr(listed.note, name),
-                            maxLength=TEXT_LENGTHS[name],
-                            list="trip-tags" if name == "tag" else None,
-                            placeholder="business, private" if name == "tag" else "",
-                            # What was typed and not saved is there again when the trip is chosen again.
-                            persistence=str(listed.key),
-                            persistence_type="session",
-                        ),
-                    ],
+                field(
+                    f"trip-{name}",
+                    label,
+                    name=name,
+                    debounce=False,
+                    value=getattr(listed.note, name),
+                    maxLength=TEXT_LENGTHS[name],
+                    list="trip-tags" if name == "tag" else None,
+                    placeholder="business, private" if name == "tag" else "",
+                    # What was typed and not saved is there again when the trip is chosen again.
+                    persistence=str(listed.key),
+                    persistence_type="session",
                 )
                 for name, label in texts.items()
             ],

@@ -13,7 +13,7 @@ from speeddash.history.history import MAX_HOURS_AT_ONCE, History
 from speeddash.history.notes import checked_texts
 from speeddash.history.totals import by_period
 from speeddash.page.controls import choice_buttons, figures
-from speeddash.page.place import Callbacks, Visitor, changed_control
+from speeddash.page.place import Callbacks, Visitor, changed_control, may_change
 from speeddash.page.reader import Reader
 from speeddash.page.source_list import SourceList
 from speeddash.page.trips import place
@@ -42,10 +42,10 @@ class TripsPlace:
         self._sources = sources
         self._search = TripsSearch(store, history)
 
-    def layout(self, search: str, reader: Reader, visitor: Visitor) -> Component:
+    def layout(self, search: str, reader: Reader, visitor: Visitor) -> Component:  # noqa: ARG002 - a place has all of them
         """Return the components of the place."""
         view = parse(search)
-        return place.layout(view, self._sources.options_with(view.sources), self._csv(view, reader), reader, visitor)
+        return place.layout(view, self._sources.options_with(view.sources), self._csv(view, reader), reader)
 
     def register(self, callbacks: Callbacks) -> None:
         """Add the callbacks."""
@@ -118,7 +118,6 @@ class TripsPlace:
             search,
             reader,
             State("address", "pathname"),
-            State("trips-place", "data-may-change"),
         )
         callbacks.change(
             self.save,
@@ -236,7 +235,7 @@ class TripsPlace:
             key,
         )
 
-    def detail(self, search: str, told: dict[str, Any] | None, pathname: str, may_change: str) -> Any:
+    def detail(self, search: str, told: dict[str, Any] | None, pathname: str) -> Any:
         """Return the chosen trip in full, or the chosen trips compared."""
         if pathname != PATH or told is None:
             raise PreventUpdate
@@ -248,8 +247,7 @@ class TripsPlace:
                 listed, points = curves[0]
                 neighbours = self._search.neighbours(listed)
                 limit = self._search.limit(listed.source)
-                may = may_change == "true"
-                return one_trip(listed, points, neighbours, limit, view, reader, names, may_change=may)
+                return one_trip(listed, points, neighbours, limit, view, reader, names, may_change=may_change())
         except (InvalidInput, StoreError) as problem:
             return html.P(f"The trip cannot be read: {problem}", className="problem")
         if not found:

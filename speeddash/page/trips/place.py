@@ -9,9 +9,7 @@ from dash import dcc, html, no_update
 from dash.development.base_component import Component
 
 from speeddash.errors import InvalidInput
-from speeddash.page.controls import aria, button, choices, data, days
-from speeddash.page.figures import GRAPH_CONFIG
-from speeddash.page.place import Visitor
+from speeddash.page.controls import aria, button, choices, days, graph, labelled, picker
 from speeddash.page.reader import Reader
 from speeddash.page.trips.rows import column_definitions
 from speeddash.page.trips.view import TripsView
@@ -34,7 +32,7 @@ REFRESH_MS: Final = 60_000
 BY: Final = {"auto": "Automatic", "day": "Day", "week": "Week", "month": "Month", "tag": "Tag"}
 
 
-def layout(view: TripsView, options: list[dict[str, Any]], csv: str, reader: Reader, visitor: Visitor) -> Component:
+def layout(view: TripsView, options: list[dict[str, Any]], csv: str, reader: Reader) -> Component:
     """Return the components of the place.
 
     Args:
@@ -42,7 +40,6 @@ def layout(view: TripsView, options: list[dict[str, Any]], csv: str, reader: Rea
         options: Sources to choose from.
         csv: Address of the trips as CSV.
         reader: Time zone, numbers and unit.
-        visitor: Who may change notes.
     """
     return html.Main(
         id="trips-place",
@@ -71,7 +68,7 @@ def layout(view: TripsView, options: list[dict[str, Any]], csv: str, reader: Rea
                         **aria(label="Days"),
                         children=[
                             html.H2("Days"),
-                            dcc.Graph(id="trips-days-graph", figure=EMPTY, config=GRAPH_CONFIG, responsive=True),
+                            graph("trips-days-graph", EMPTY),
                         ],
                     ),
                     html.Section(className="card trips-totals", **aria(label="Totals"), children=_totals(view)),
@@ -83,7 +80,6 @@ def layout(view: TripsView, options: list[dict[str, Any]], csv: str, reader: Rea
                 ],
             ),
         ],
-        **data(may_change=str(visitor.may_change).lower()),
     )
 
 
@@ -91,19 +87,7 @@ def _toolbar(view: TripsView, options: list[dict[str, Any]], csv: str, reader: R
     return html.Div(
         className="toolbar range",
         children=[
-            html.Div(
-                className="picker",
-                children=[
-                    html.Label("Sources", htmlFor="trips-source", className="unseen"),
-                    dcc.Dropdown(
-                        id="trips-source",
-                        options=options,
-                        value=list(view.sources),
-                        multi=True,
-                        placeholder="The latest source",
-                    ),
-                ],
-            ),
+            picker("trips-source", options, view.sources, "The latest source"),
             choices("trips-range", "Range", RANGES, named(view.range)),
             button("trips-earlier", "‹", label="Earlier"),
             button("trips-later", "›", label="Later"),
@@ -148,13 +132,8 @@ def _totals(view: TripsView) -> list[Component]:
             className="toolbar",
             children=[
                 html.H2("Totals"),
-                html.Label(
-                    className="field",
-                    htmlFor="trips-by",
-                    children=[
-                        html.Span("By"),
-                        dcc.Dropdown(id="trips-by", options=BY, value=view.by, clearable=False, searchable=False),
-                    ],
+                labelled(
+                    "By", dcc.Dropdown(id="trips-by", options=BY, value=view.by, clearable=False, searchable=False)
                 ),
             ],
         ),

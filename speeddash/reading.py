@@ -166,7 +166,9 @@ def parse_time(timestamp: Any) -> int:
     """
     if isinstance(timestamp, str):
         return _rfc3339_us(timestamp)
-    if isinstance(timestamp, int | float) and not isinstance(timestamp, bool) and abs(timestamp) < LATEST_US:
+    if isinstance(timestamp, int | float) and not isinstance(timestamp, bool):
+        if not abs(timestamp) < LATEST_US:  # also a NaN
+            raise _out_of_range()
         return _in_range(round(timestamp * (1_000 if timestamp >= FIRST_MILLISECONDS else 1_000_000)))
     raise InvalidInput("bad_timestamp", f"timestamp must be RFC 3339 text or an epoch number, got {_kind(timestamp)}")
 
@@ -228,8 +230,12 @@ def _moment_us(text: str) -> int:
 
 def _in_range(at_us: int) -> int:
     if not EARLIEST_US <= at_us <= LATEST_US:
-        raise InvalidInput("bad_timestamp", "timestamp must be within the years 1000 to 9999")
+        raise _out_of_range()
     return at_us
+
+
+def _out_of_range() -> InvalidInput:
+    return InvalidInput("bad_timestamp", "timestamp must be within the years 1000 to 9999")
 
 
 def _speed(member: dict[str, Any], max_speed_kmh: float) -> float:

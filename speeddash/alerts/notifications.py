@@ -47,6 +47,7 @@ class Notifications:
             import apprise
         except ImportError:
             raise SettingsError(SETTING, "needs the package apprise: pip install 'speeddash[notify]'") from None
+        logging.getLogger("apprise").setLevel(logging.WARNING)  # it reports each notification
         self.min_us = round(min_s * 1e6)
         self._services: list[Any] = []
         for number, url in enumerate(urls, 1):

@@ -69,7 +69,8 @@ class SourcesApi:
         """Set the limit of a source, its name or its display name, or merge it into another source.
 
         All that is stored of it gets the new name, which takes a while for a large source. A limit can be set before the first reading.
-        Events are found again. A merge stands alone; readings that both sources have stay once.
+        Events are found again. A merge stands alone; readings that both sources have stay once, and limit, display name and events of the
+        one that is merged are removed with it.
         """
         wanted = decode(json_text())
         name, limit_kmh = _checked(wanted)
@@ -78,8 +79,9 @@ class SourcesApi:
             into = parse_source(wanted["merge_into"])
             if into == source:
                 raise InvalidInput("bad_source", "a source cannot be merged into itself")
-            if self._store.sources.span(source) is None:
-                return problem(404, "there is no such source; GET /api/v1/sources lists them")
+            for each in (source, into):
+                if self._store.sources.span(each) is None:
+                    return problem(404, f"there is no source {each}; GET /api/v1/sources lists them")
             self._store.source_maintenance.merge(source, into)
             return jsonify(self._whole(into))
         if name is not None and name != source:

@@ -43,9 +43,10 @@ class SignIn:
         """Return the role of the request, or the response that asks for credentials."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return self._try(token.strip()) or _ask_for_token()
+            return self._try(token.strip()) or _ask_for_token(wrong=True)
         if request.path.startswith(PHONES):
-            return self._try(_token_of_phone()) or _ask_for_token()
+            token = _token_of_phone()
+            return self._try(token) or _ask_for_token(wrong=bool(token))
         if token := _token_of_link():
             return self._enter(token, _without_token())
         role = self._access.of_cookie(request.cookies.get(cookie_name(), ""))
@@ -138,10 +139,15 @@ def _without_token() -> str:
     return f"{request.path}?{query}" if query else request.path
 
 
-def _ask_for_token() -> Response:
+def _ask_for_token(*, wrong: bool = False) -> Response:
     if request.method == "GET" and _wants_page():
         return _form(request.full_path if request.query_string else request.path)
-    answer = problem(401, "a token is needed: Authorization: Bearer TOKEN", code="no_token")
+    if wrong:
+        answer = problem(401, "the token is not one of this server", code="wrong_token")
+    elif request.path.startswith(PHONES):
+        answer = problem(401, "a token is needed, as the app's password or as ?token=", code="no_token")
+    else:
+        answer = problem(401, "a token is needed: Authorization: Bearer TOKEN", code="no_token")
     answer.headers["WWW-Authenticate"] = 'Bearer realm="SpeedDash"'
     return answer
 

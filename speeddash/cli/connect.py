@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ from speeddash.devices.device import Device
 from speeddash.errors import InvalidInput, OutboxError, RecordingError, SettingsError
 from speeddash.reading import parse_source, rfc3339
 from speeddash.sending.delivery import Delivery
-from speeddash.sending.outbox import Entry, Outbox
+from speeddash.sending.outbox import Entry, Outbox, waiting_beside
 from speeddash.units import KMH_IN
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,11 @@ def connect(
         box = Outbox(outbox or _default_outbox(server, [device.name for device, _ in devices]))
     except OutboxError as unusable:
         raise click.ClickException(str(unusable)) from None
+    if outbox is None:
+        for path, count in waiting_beside(box.path).items():
+            log.warning(
+                "%d readings of a run with another server or other devices wait; --outbox %s sends them", count, path
+            )
     try:
         _run(devices, box, server, token, own_time=not arrival_time, quiet=quiet)
     finally:
@@ -145,6 +151,9 @@ def _devices(urls: Sequence[str], sources: Sequence[str], unit: str | None) -> l
             "bad_source", f"--source: give one for all, or one for each of the {len(urls)} devices, got {len(sources)}"
         )
     devices = [open_device(url, unit) for url in urls]
+    if not sources and len({device.source for device in devices}) < len(devices):
+        same = ", ".join(device.source for device in devices)
+        raise InvalidInput("bad_source", f"devices would have the same source ({same}): give each a --source")
     names = list(sources) * (len(urls) if len(sources) == 1 else 1) or [device.source for device in devices]
     return [(device, parse_source(name)) for device, name in zip(devices, names, strict=True)]
 
@@ -160,17 +169,23 @@ def _default_outbox(server: str, names: Sequence[str]) -> Path:
 
 
 def _print_readings(devices: list[tuple[Device, str]], *, own_time: bool) -> None:
+    ended = threading.Event()
+
     def keep(entries: list[Entry]) -> None:
-        for entry in entries:
-            source, at_us, seq, speed = entry.reading
-            click.echo(json.dumps({"source": source, "timestamp": rfc3339(at_us), "seq": seq, "speed": speed}))
+        try:
+            for entry in entries:
+                source, at_us, seq, speed = entry.reading
+                click.echo(json.dumps({"source": source, "timestamp": rfc3339(at_us), "seq": seq, "speed": speed}))
+        except BrokenPipeError:  # `| head` has enough
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # else the end of the program writes once more
+            ended.set()
 
     bridge = Bridge(devices, keep, own_time=own_time)
     bridge.start()
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        return
+    with suppress(KeyboardInterrupt):
+        ended.wait()
 
 
 def _report(reporter: Reporter, stopped: threading.Event, *, quiet: bool) -> None:

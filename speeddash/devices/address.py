@@ -31,7 +31,9 @@ class Address:
         try:
             parts = urlsplit(url)
             self._port = parts.port
-        except ValueError:
+        except ValueError as wrong:
+            if "@" not in url:
+                raise InvalidInput("bad_device", f"{url}: {str(wrong).lower()}") from None
             # Not quoted: a password with an unescaped / would be taken for a host.
             raise InvalidInput(
                 "bad_device", "the address of a device is no URL; / # ? and @ in a password are written %2F %23 %3F %40"

@@ -23,6 +23,7 @@ from speeddash.units import KMH_IN
 QOS: Final = 1
 #: A sign of life for the runner while nobody publishes; the package itself notices a connection that is lost.
 IDLE_S: Final = 5.0
+_ABSENT: Final = object()
 
 
 class Message(NamedTuple):
@@ -145,8 +146,12 @@ class Mqtt(Device):
                     "the message is a JSON object: add ?json= with the name of the member that holds the speed"
                 )
             return read_owntracks(members)
-        speed = speed_of(_member(members, self._speed), factor)
-        at_us = moment_of(_member(members, self._time)) if self._time else None
+        found = _member(members, self._speed)
+        if found is _ABSENT:
+            raise ValueError(f"the message has no member {self._speed}")
+        speed = speed_of(found, factor)
+        time = _member(members, self._time) if self._time else None
+        at_us = None if time is None or time is _ABSENT else moment_of(time)
         return None if speed is None else Report(speed, at_us, seq_of(payload))
 
     def _source_of(self, topic: str) -> str | None:
@@ -158,6 +163,7 @@ class Mqtt(Device):
 
 
 def _member(members: Any, path: str) -> Any:
+    """Return a member, of members of members where the path has dots; `_ABSENT` where there is none."""
     for name in path.split("."):
-        members = members.get(name) if isinstance(members, dict) else None
+        members = members.get(name, _ABSENT) if isinstance(members, dict) else _ABSENT
     return members

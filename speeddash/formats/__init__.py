@@ -95,7 +95,7 @@ def read_recording(
         elif file_format == "ndjson":
             yield from read_ndjson(Lines(name, pieces), unit, start_us)
         elif file_format == "nmea":
-            yield from read_nmea(Lines(name, pieces), unit)
+            yield from read_nmea(Lines(name, pieces), unit, note)
         else:
             yield from read_csv(name, Lines(name, pieces), unit, start_us, note)
     except OSError as unreadable:

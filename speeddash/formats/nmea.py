@@ -5,7 +5,7 @@ error, and has no types.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import xor
 from typing import Final
@@ -25,12 +25,13 @@ FIRST_YEAR: Final = 80
 NO_FIX: Final = "N"
 
 
-def read_nmea(lines: Lines, unit: str | None) -> Iterator[Row | BadLine]:
+def read_nmea(lines: Lines, unit: str | None, note: Callable[[str], object]) -> Iterator[Row | BadLine]:
     """Read rows. Other sentences, and those without a fix, are skipped.
 
     Args:
         lines: Lines of the file.
         unit: A key of `KMH_IN`, for receivers that do not use knots; None for the units of the standard.
+        note: Called at the end with how many sentences had no fix.
     """
     receiver = Receiver(unit)
     timeless_line = 0
@@ -50,6 +51,8 @@ def read_nmea(lines: Lines, unit: str | None) -> Iterator[Row | BadLine]:
             yield Row(lines.number, at_us, speed, lines.number)
     if receiver.at_us is None and timeless_line:
         yield BadLine(timeless_line, "VTG carries no time, and there is no RMC or ZDA that does")
+    if receiver.without_fix:
+        note(f"{receiver.without_fix:,} RMC or VTG sentences say that the receiver had no fix; they are left out")
 
 
 class Receiver:
@@ -57,6 +60,7 @@ class Receiver:
 
     Attributes:
         at_us: Moment of the last RMC or ZDA, microseconds since the epoch; None before the first.
+        without_fix: RMC and VTG sentences so far that were of a receiver without a fix.
     """
 
     def __init__(self, unit: str | None) -> None:
@@ -65,6 +69,7 @@ class Receiver:
         #: Moment that an RMC or VTG has reported. A VTG counts only for a moment without an RMC.
         self._reported_us: int | None = None
         self.at_us: int | None = None
+        self.without_fix = 0
 
     def read(self, text: str) -> tuple[int | None, float] | None:
         """Return time and speed, or None for a sentence that is no reading. The time of a VTG is None before the first RMC or ZDA.
@@ -99,7 +104,10 @@ class Receiver:
             self.at_us = self._reported_us = _moment_us(
                 f"{19 if int(year) >= FIRST_YEAR else 20}{year}", month, day, fields[1]
             )
-        if not has_fix or self.at_us is None:
+        if not has_fix:
+            self.without_fix += 1
+            return None
+        if self.at_us is None:
             return None
         return self.at_us, _speed("RMC", fields[7], self._rmc_factor)
 
@@ -108,6 +116,7 @@ class Receiver:
             raise ValueError(f"VTG has {len(fields) - 1} fields, not 8 or more")
         knots, kmh = fields[5], fields[7]
         if (len(fields) > 9 and fields[9] == NO_FIX) or not (knots or kmh):
+            self.without_fix += 1
             return None
         if self.at_us is not None and self.at_us == self._reported_us:
             return None

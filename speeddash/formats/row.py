@@ -55,7 +55,11 @@ def moment_us(value: Any, start_us: int) -> int:
         try:
             number = float(text)
         except ValueError:
-            return parse_time(text if _ZONE.search(text) else text + "Z")
+            try:
+                return parse_time(text if _ZONE.search(text) else text + "Z")
+            except InvalidInput:
+                expected = "2026-01-31T12:00:00 (UTC unless a zone follows), epoch seconds or milliseconds, or seconds from the start"
+                raise InvalidInput("bad_timestamp", f"timestamp must be {expected}, got {text[:40]!r}") from None
     if isinstance(number, int | float) and not isinstance(number, bool) and -FIRST_EPOCH_S < number < FIRST_EPOCH_S:
         at_us = start_us + round(number * 1_000_000)
         if not EARLIEST_US <= at_us <= LATEST_US:

@@ -82,11 +82,16 @@ class SenderSockets:
         limit = self._settings.max_address_connections
         if self._connections.of_address(request.remote_addr or "") >= limit:
             return too_many(f"all {limit} connections of this address are in use", RETRY_AFTER_S)
+        if unknown := next((each for each in request.args if each != "source"), None):
+            return problem(400, f"there is no parameter {unknown[:40]} here, only source", code="unknown_parameter")
         watches = request.path == "/ws/live"  # where an empty name stands for readings without a source
         try:
             named = [parse_source(each) for each in request.args.getlist("source") if each or not watches]
         except InvalidInput as bad:
             return problem(400, bad.message, code=bad.code)
+        if len(named) > 1 and not watches:
+            why = f"{len(named)} sources; a sender has one, and its frames may name others"
+            return problem(400, why, code="too_many_sources")
         if len(named) > MAX_WATCHED_SOURCES:
             why = f"{len(named)} sources; one connection may watch {MAX_WATCHED_SOURCES}, or all of them"
             return problem(400, why, code="too_many_sources")

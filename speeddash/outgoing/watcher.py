@@ -64,7 +64,8 @@ class Watcher:
                 raise RecordingError(f"{self._url}: {wrong}") from wrong
             except (OSError, ConnectionClosed, InvalidHandshake) as gone:
                 refused = isinstance(gone, InvalidStatus) and gone.response.status_code == 401
-                self.trouble = "the token is missing or wrong (401); set SPEEDDASH_TOKEN" if refused else str(gone)
+                why = "the token is missing or wrong (401); set SPEEDDASH_TOKEN" if refused else str(gone)
+                self.trouble = f"{self._url.partition('?')[0]}: {why}; trying again"
                 self._stopping.wait(retry_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
                 retry_s = min(2 * retry_s, MAX_RETRY_S)
 

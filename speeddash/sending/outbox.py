@@ -44,6 +44,20 @@ class Entry(NamedTuple):
     repeated: bool = False
 
 
+def waiting_beside(path: Path) -> dict[Path, int]:
+    """Return other outboxes in the folder of one in which readings wait and that no process has, each with their number."""
+    found = {}
+    for other in path.parent.glob("outbox-*.db"):
+        if other == path:
+            continue
+        with suppress(OutboxError):
+            box = Outbox(other)
+            if box.waiting:
+                found[other] = box.waiting
+            box.close()
+    return found
+
+
 class Outbox:
     """A supply of readings for `Delivery`, filled by one thread and emptied by another. One process at a time has the file.
 

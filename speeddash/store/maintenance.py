@@ -1,5 +1,6 @@
 """Removes and renames what is stored, in steps that hold the database for a moment each. An interrupted step is repeated."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, update
@@ -19,6 +20,7 @@ from speeddash.store.tables import (
     speed_source,
     speed_trip,
 )
+from speeddash.store.validity import raw_from
 from speeddash.timerange import EVER_US, HOUR_US, SECOND_US, TimeRange
 
 STEP_READINGS: Final = 5_000
@@ -44,7 +46,10 @@ class SourceMaintenance:
 
         def step(connection: Connection) -> int:
             keys = remove_oldest(connection, source, time)
-            self._database.mark_dirty(connection, source, {each.at_us - each.at_us % HOUR_US for each in keys})
+            hours = sorted({each.at_us - each.at_us % HOUR_US for each in keys})
+            self._database.mark_dirty(connection, source, hours)
+            if hours:
+                _remove_outdated_rollups(connection, source, hours)
             return len(keys)
 
         return self._database.change(step)
@@ -116,6 +121,14 @@ def remove_oldest(connection: Connection, source: str, time: TimeRange) -> list[
     if keys:
         connection.execute(delete(speed_data).where(*during(speed_data.c.timestamp, time), up_to(keys[-1])))
     return keys
+
+
+def _remove_outdated_rollups(connection: Connection, source: str, hours: Sequence[int]) -> None:
+    """Remove rollups of hours that have just lost readings: until they are computed again the source would seem to have these."""
+    r = speed_rollup.c
+    first_us = max(hours[0], raw_from(connection, source))  # before it rollups are all that is left
+    inside = (r.at_us >= first_us, r.at_us < hours[-1] + HOUR_US)
+    connection.execute(delete(speed_rollup).where(r.source == source, *inside))
 
 
 def end_rename(connection: Connection, database: Database, source: str, name: str) -> None:

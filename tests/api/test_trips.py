@@ -145,6 +145,8 @@ def test_merged_source_is_one_with_each_reading_once(server):
     assert_problem(requests.patch(path, json={"merge_into": "part-2"}, timeout=5), 422)
     assert len(server.readings("part-2")) == 7
     assert_problem(requests.patch(path, json={"merge_into": "part-1", "limit_kmh": 5}, timeout=5), 422)
+    assert_problem(requests.patch(path, json={"merge_into": "prat-1"}, timeout=5), 404)
+    assert len(server.readings("part-2")) == 7
     merged = requests.patch(path, json={"merge_into": "part-1"}, timeout=5).json()
     assert (merged["source"], merged["last"]) == ("part-1", "2026-03-01T12:00:02.000000Z")
     assert len(server.readings("part-1")) == 7

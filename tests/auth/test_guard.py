@@ -107,6 +107,15 @@ def test_no_socket_opens_without_a_token(proxied, path, address):
     assert refusal(proxied, path, **forwarded, **bearer("wrong-0123456789ab")).status_code == 401
 
 
+def test_wrong_token_is_called_wrong(proxied):
+    forwarded = {"X-Forwarded-For": "203.0.113.44"}
+    for given in ({"headers": bearer("wrong-0123456789ab")}, {"auth": ("phone", "wrong-0123456789ab")}):
+        path = "/in/owntracks" if "auth" in given else "/api/v1/readings"
+        headers = forwarded | given.pop("headers", {})
+        answer = requests.post(proxied.url + path, json={}, headers=headers, timeout=5, **given)
+        assert (answer.status_code, answer.json()["code"]) == (401, "wrong_token")
+
+
 def test_health_is_open_and_says_nothing_else(guarded):
     assert requests.get(f"{guarded.url}/healthz", timeout=5).json() == {"status": "alive"}
 

@@ -118,6 +118,13 @@ def test_file_that_cannot_be_read_is_one_clear_line_and_the_next_is_taken(tmp_pa
     assert len(stored(sqlite_url)) == 1
 
 
+@pytest.mark.parametrize("moment", ["01.05.2026 08:00:00", "05/13/2026 08:00:00", "10:00:00", "2026-02-30T12:00:00Z"])
+def test_time_that_is_none_is_quoted_with_what_is_expected(tmp_path, sqlite_url, moment):
+    done = speeddash("import", write(tmp_path, f"time,speed_kmh\n{moment},5\n"), url=sqlite_url)
+    assert "timestamp must be 2026-01-31T12:00:00 (UTC unless a zone follows), epoch seconds" in done.stderr
+    assert repr(moment) in done.stderr
+
+
 def test_header_alone_is_no_success(tmp_path, sqlite_url):
     done = speeddash("import", write(tmp_path, "time,speed_kmh\n"), url=sqlite_url)
     assert (done.exit_code, done.stdout.split(": ")[1]) == (1, "0 read, 0 stored, 0 bad\n")

@@ -107,6 +107,16 @@ def test_messages_that_are_no_speed_are_named(server, connect, broker):
     assert server.readings("thing") == []
 
 
+def test_member_that_no_message_has_is_named(server, connect, broker):
+    bridge = connect(f"{broker.url}/ev/state?json=drive.sped&unit=mph", "--source", "ev")
+
+    def seen():
+        broker.publish("ev/state", json.dumps({"drive": {"speed": 50}}))
+        return "ev/state: the message has no member drive.sped" in bridge.output
+
+    wait_for(seen, 40)
+
+
 def test_wrong_password_is_named(server, connect, broker):
     bridge = connect(broker.url.replace("s%40cret", "wrong") + "/thing?unit=kmh")
     wait_for(lambda: "the broker does not let in: not authorized" in bridge.output, 30)

@@ -55,7 +55,9 @@ def test_without_a_fix_there_is_no_reading_and_no_error():
         + rmc("120001", end=",N,V")
         + vtg("", "", "N")
     )
-    assert read(text) == []
+    notes = []
+    assert read(text, note=notes.append) == []
+    assert notes == ["4 RMC or VTG sentences say that the receiver had no fix; they are left out"]
 
 
 def test_vtg_of_the_time_of_an_rmc_adds_nothing():

@@ -235,6 +235,20 @@ def test_readings_that_are_too_old_go_and_their_history_stays(store):
     assert history.summary("car", TimeRange()) == pytest.approx(before)
 
 
+def test_readings_that_are_removed_are_gone_at_once(store):
+    put(store, *[Reading("car", START + n * MINUTE_US, n, 50.0) for n in range(300)])
+    background(store).roll_up(grace_s=-1)
+    remove = store.source_maintenance.remove
+    assert remove("car", TimeRange(START + 30 * MINUTE_US, START + 180 * MINUTE_US)) == 150
+    assert store.sources.span("car").first_us == START
+    assert remove("car", TimeRange(START, START + 200 * MINUTE_US)) == 50
+    assert store.sources.span("car")[1:] == (START + 200 * MINUTE_US, START + 299 * MINUTE_US)
+    assert remove("car", TimeRange(START, START + 300 * MINUTE_US)) == 100
+    assert store.sources.span("car") is None
+    background(store).roll_up(grace_s=-1)
+    assert rolled(store) == []
+
+
 def test_source_is_renamed_with_all_it_has(store):
     put(store, *[Reading("old", START + n * MINUTE_US, n, 50.0) for n in range(200)])
     background(store).roll_up(grace_s=-1)

@@ -156,6 +156,21 @@ def test_wrong_source_on_the_url_is_refused_before_the_handshake(server):
     assert json.loads(refused.value.response.body)["code"] == "bad_source"
 
 
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("/ws?sorce=car", "unknown_parameter"),
+        ("/ws/live?sorce=car", "unknown_parameter"),
+        ("/ws?source=a&source=b", "too_many_sources"),
+    ],
+)
+def test_parameter_that_would_be_ignored_is_refused_before_the_handshake(server, address, code):
+    with pytest.raises(InvalidStatus) as refused:
+        server.connect(address)
+    assert refused.value.response.status_code == 400
+    assert json.loads(refused.value.response.body)["code"] == code
+
+
 def test_handshake_without_a_key_is_a_bad_request(server):
     answer = requests.get(
         f"{server.url}/ws",

@@ -136,6 +136,11 @@ def test_wrong_address_is_one_clear_line(words, problem):
     assert "secret" not in done.stderr
 
 
+def test_server_that_is_away_is_named(broker, programs, tmp_path):
+    publish = programs(Command, tmp_path, "publish", broker.url, "--server", "ws://localhost:1/ws")
+    wait_for(lambda: "ws://localhost:1/ws/live: " in publish.output and "refused; trying again" in publish.output, 60)
+
+
 def test_wrong_password_is_named(server, broker, programs, tmp_path):
     publish = programs(Command, tmp_path, "publish", broker.url.replace("s%40cret", "wrong"))
     wait_for(lambda: "the broker does not let in: not authorized" in publish.output, 30)

@@ -32,6 +32,8 @@ from speeddash.settings import Settings
 log = logging.getLogger(__name__)
 
 ENDPOINTS = ("/", "/ws")
+#: Parameters of an address. The page counts its tries, because its socket component connects again only to another address.
+PARAMETERS = {"source", "try"}
 #: Told to a client when all connections are in use.
 RETRY_AFTER_S = 10
 #: Share of the time that a client network may use with frames that are no readings, and the seconds of it that it may use at once.
@@ -82,7 +84,7 @@ class SenderSockets:
         limit = self._settings.max_address_connections
         if self._connections.of_address(request.remote_addr or "") >= limit:
             return too_many(f"all {limit} connections of this address are in use", RETRY_AFTER_S)
-        if unknown := next((each for each in request.args if each != "source"), None):
+        if unknown := next((each for each in request.args if each not in PARAMETERS), None):
             return problem(400, f"there is no parameter {unknown[:40]} here, only source", code="unknown_parameter")
         watches = request.path == "/ws/live"  # where an empty name stands for readings without a source
         try:

@@ -95,8 +95,12 @@ export const figure = (shown) => {
     const since = begin(range);
     const clock = (ms) => local(ms, since);
     const several = series.length > 1;
-    const limits = series.filter(({limit}) => limit !== null);
+    const limits = [...new Set(series.map(({limit}) => limit))].filter((limit) => limit !== null);
     const brief = (name) => (narrow && name.length > 12 ? `${name.slice(0, 11)}…` : name).replaceAll('<', '&lt;');
+    const limited = (limit) => {
+        const names = series.filter((each) => each.limit === limit).map(({name}) => brief(name));
+        return names.length < series.length ? `${names.join(', ')} ` : '';
+    };
     return {
         data: series.flatMap((each) => traces(shown, each)).map((each) => ({...each, x: each.x.map(clock)})),
         layout: {
@@ -105,13 +109,13 @@ export const figure = (shown) => {
             margin: {...layout.margin, t: several ? 36 : layout.margin.t},
             xaxis: {...layout.xaxis, range: range.map(clock), autorange: false, ...(narrow && {nticks: 3, ticklabeloverflow: 'hide past div'})},
             yaxis: {...layout.yaxis, range: [0, top], ticksuffix: ` ${unit.symbol}`},
-            shapes: limits.map(({limit}) => ({
+            shapes: limits.map((limit) => ({
                 type: 'line', xref: 'paper', x0: 0, x1: 1, y0: of(limit), y1: of(limit), layer: 'below',
                 line: {color: look.limit, width: 1.5, dash: 'dash'},
             })),
-            annotations: limits.map(({name, limit}) => ({
+            annotations: limits.map((limit) => ({
                 xref: 'paper', x: 1, xanchor: 'right', y: of(limit), yanchor: 'bottom', showarrow: false,
-                text: `limit ${several ? `${brief(name)} ` : ''}${Number(of(limit).toFixed(1))}`,
+                text: `limit ${limited(limit)}${Number(of(limit).toFixed(1))}`,
                 font: {color: look.limit, size: 12},
             })),
         },

@@ -22,6 +22,8 @@ READ_INTERVAL: Final = 20.0
 MAX_READ_INTERVAL_S: Final = 10.0
 #: Longest wait for somebody else's read. Otherwise those who wait for a database that does not answer would fail one after the other.
 SHARED_READ_S: Final = 1.0
+#: A time further ahead of this clock is wrong (`AHEAD_MS` of `assets/app/state/track.mjs`).
+AHEAD_US: Final = 60_000_000
 #: Beginning of the names under which the page's simulator stores.
 SIMULATED: Final = "simulated-"
 
@@ -120,8 +122,10 @@ class SourceList:
         return options(self.held(), time.time_ns() // 1000)
 
     def latest_real(self) -> str | None:
-        """Return the source of the latest reading that was not made up; None where there is none."""
-        return next((each.source for each in self.held() if not each.simulated), None)
+        """Return the source of the latest reading that was not made up, one of the future only if all are; None without any."""
+        soon_us = time.time_ns() // 1000 + AHEAD_US
+        real = [each for each in self.held() if not each.simulated]
+        return min(real, key=lambda each: each.span.last_us > soon_us).source if real else None
 
     def latest(self) -> str | None:
         """Return the same, and a simulated source where there is no other; None without sources."""

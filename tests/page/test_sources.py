@@ -32,6 +32,14 @@ def test_first_visit_opens_on_a_real_source(store):
 
 
 @pytest.mark.any_database
+def test_first_visit_opens_on_no_source_of_the_future_while_there_is_another(store):
+    put(store, Reading("wrong-clock", 4_923_000_000_000_000, 1, 50.0))  # the year 2126
+    assert SourceList(store).latest_real() == "wrong-clock"
+    put(store, Reading("car", START, 1, 50.0))
+    assert SourceList(store).latest_real() == "car"
+
+
+@pytest.mark.any_database
 def test_list_that_was_changed_while_it_was_read_is_read_again(store, monkeypatch):
     put(store, Reading("car", START, 1, 50.0))
     sources = SourceList(store)

@@ -43,7 +43,8 @@ class SignIn:
         """Return the role of the request, or the response that asks for credentials."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return self._try(token.strip()) or _ask_for_token(wrong=True)
+            token = token.strip()
+            return self._try(token) or _ask_for_token(wrong=bool(token))
         if request.path.startswith(PHONES):
             token = _token_of_phone()
             return self._try(token) or _ask_for_token(wrong=bool(token))

@@ -177,9 +177,8 @@ def _print_readings(devices: list[tuple[Device, str]], *, own_time: bool) -> Non
                 source, at_us, seq, speed = entry.reading
                 click.echo(json.dumps({"source": source, "timestamp": rfc3339(at_us), "seq": seq, "speed": speed}))
         except BrokenPipeError:  # `| head` has enough
-            os.dup2(
-                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-            )  # else the end of the program writes once more
+            # The end of the program writes what is left in the buffer: not into the pipe.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ended.set()
 
     bridge = Bridge(devices, keep, own_time=own_time)

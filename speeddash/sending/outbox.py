@@ -4,7 +4,7 @@ import fcntl
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS rejected (
 );
 CREATE TABLE IF NOT EXISTS message (number INTEGER PRIMARY KEY AUTOINCREMENT, identity TEXT NOT NULL UNIQUE);
 """
+COUNT_WAITING: Final = "SELECT COUNT(*) FROM waiting"
 
 
 class Entry(NamedTuple):
@@ -50,12 +51,19 @@ def waiting_beside(path: Path) -> dict[Path, int]:
     for other in path.parent.glob("outbox-*.db"):
         if other == path:
             continue
-        with suppress(OutboxError):
-            box = Outbox(other)
-            if box.waiting:
-                found[other] = box.waiting
-            box.close()
+        with suppress(OSError, sqlite3.Error):
+            # Only looked at, and the lock is given back at once: its own program may be about to start.
+            with _lock_path(other).open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with closing(sqlite3.connect(f"{other.absolute().as_uri()}?mode=ro", uri=True)) as opened:
+                (waiting,) = opened.execute(COUNT_WAITING).fetchone()
+            if waiting:
+                found[other] = int(waiting)
     return found
+
+
+def _lock_path(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
 
 
 class Outbox:
@@ -80,7 +88,7 @@ class Outbox:
         self.last_rejection = ""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock_file = path.with_name(path.name + ".lock").open("w")
+            self._lock_file = _lock_path(path).open("w")
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OutboxError(
@@ -95,7 +103,7 @@ class Outbox:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(SCHEMA)
-            (waiting,) = self._connection.execute("SELECT COUNT(*) FROM waiting").fetchone()
+            (waiting,) = self._connection.execute(COUNT_WAITING).fetchone()
         except sqlite3.Error as problem:
             raise OutboxError(f"{path}: {problem}") from problem
         self._waiting = int(waiting)

@@ -13,7 +13,7 @@ export class GpsSession {
     }
 
     start() {
-        this.problem = window.isSecureContext ? null : Gps.INSECURE;
+        this.problem = !window.isSecureContext ? Gps.INSECURE : !navigator.geolocation ? Gps.MISSING : null;
         if (this.problem) {
             return;
         }

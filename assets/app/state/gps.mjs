@@ -44,4 +44,5 @@ export const problem = (code) =>
     })[code];
 
 export const INSECURE = 'GPS needs HTTPS: browsers tell a page where it is only over https:// or on localhost.';
+export const MISSING = 'This browser has no geolocation.'; // Firefox with geo.enabled off
 

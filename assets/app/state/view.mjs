@@ -14,6 +14,7 @@ export const THEMES = ['light', 'dark', 'system'];
 const SOURCE = /^[A-Za-z0-9._:-]{1,64}$/;
 const RELATIVE = /^now(?:([+-])(\d{1,5})([mhdwMy]))?(?:\/([dwMy]))?$/;
 const DAY = /^\d{4}-\d\d-\d\d$/;
+const NAMES = {'km/h': 'kmh', 'm/s': 'mps', ms: 'mps', knots: 'kn'};
 
 export const start = () => ({
     mode: 'simulate',
@@ -36,8 +37,8 @@ export const parse = (search, remembered, units, now) => {
     const view = {...start(), unit, theme};
     const problems = [];
     const wrong = (name, expected) => problems.push(`${name}=${query.get(name).slice(0, 40)} is not ${expected}`);
-    const choose = (name, choices) => {
-        const given = query.get(name);
+    const choose = (name, choices, translate = {}) => {
+        const given = translate[query.get(name)] ?? query.get(name);
         if (choices.includes(given)) {
             view[name] = given;
         } else if (given !== null) {
@@ -46,7 +47,7 @@ export const parse = (search, remembered, units, now) => {
     };
     choose('mode', MODES);
     choose('window', Object.keys(WINDOWS));
-    choose('unit', Object.keys(units));
+    choose('unit', Object.keys(units), NAMES);
     choose('theme', THEMES);
     view.sources = [...new Set(query.getAll('source').flatMap((names) => names.split(',')))];
     const bad = view.sources.filter((name) => name && !SOURCE.test(name));

@@ -99,7 +99,10 @@ export class Alarm {
 
     beep() {
         this.beepedAt = Date.now();
-        this.audio ??= new AudioContext();
+        this.audio ??= window.AudioContext ? new AudioContext() : null; // Firefox with dom.webaudio.enabled off has none
+        if (!this.audio) {
+            return;
+        }
         const [tone, volume] = [this.audio.createOscillator(), this.audio.createGain()];
         volume.gain.setValueAtTime(0.2, this.audio.currentTime);
         volume.gain.exponentialRampToValueAtTime(0.001, this.audio.currentTime + 0.4);
